@@ -1,0 +1,1 @@
+CREATE INDEX members_username ON members (username, organization);          -- ListAccountMemberships, DeleteAccount

@@ -1,0 +1,1 @@
+CREATE INDEX invitations_state ON invitations (organization, state, invitation);

@@ -1,0 +1,1 @@
+CREATE INDEX invitations_username ON invitations (username, invitation, organization) WHERE username IS NOT NULL;

@@ -1,0 +1,1 @@
+CREATE INDEX emails_due ON emails (due_time) WHERE state IN ('QUEUED','RETRYING');

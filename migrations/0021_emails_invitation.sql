@@ -1,0 +1,1 @@
+CREATE INDEX emails_invitation ON emails (invitation);

@@ -1,0 +1,1 @@
+CREATE INDEX identities_username ON identities (username);
