@@ -1,0 +1,103 @@
+//! RejectAccess, RevokeInvitation, ResendInvitation: what an administrator does with an invitation that is under way.
+
+use super::{
+    Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal, Standing, Tenant,
+    Withdrawal, check_etag, invite, offer, request_access, rights::Action,
+};
+
+/// Says no to an access request.
+pub fn reject(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    id: InvitationId,
+    etag: Option<&str>,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let invitation = tenant.invitation(id)?.clone();
+    let (InvitationState::AccessRequested, Some(email)) = (invitation.state_at(now), invitation.account_email.clone())
+    else {
+        return Err(invitation.refuse(tenant.id(), now));
+    };
+    check_etag(etag, invitation.revision)?;
+    let invitation =
+        tenant.transition(invitation, InvitationState::Rejected, EventKind::Rejected, Some(actor.clone()), now);
+    tenant.send(EmailKind::AccessRejected, &invitation, email, now);
+    Ok(())
+}
+
+/// Takes an invitation back, whatever open state it is in. An offer is taken back only by those who could make it.
+pub fn revoke(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    standing: &Standing,
+    id: InvitationId,
+    etag: Option<&str>,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let invitation = tenant.invitation(id)?.clone();
+    check_ceiling(standing, &invitation)?;
+    if !invitation.is_open(now) {
+        return Err(invitation.refuse(tenant.id(), now));
+    }
+    check_etag(etag, invitation.revision)?;
+    tenant.transition(invitation, InvitationState::Revoked, EventKind::Revoked, Some(actor.clone()), now);
+    Ok(())
+}
+
+/// Sends the email of the present state again, with the same code. `rotate_code` makes a new code and kills the old
+/// one, and so does a key that is no longer configured: its code counts for nothing.
+pub fn resend(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    standing: &Standing,
+    id: InvitationId,
+    etag: Option<&str>,
+    rotate_code: bool,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let mut invitation = tenant.invitation(id)?.clone();
+    check_ceiling(standing, &invitation)?;
+    let state = invitation.state_at(now);
+    if !state.is_open() || state == InvitationState::PendingApproval || rotate_code && state != InvitationState::Invited
+    {
+        return Err(invitation.refuse(tenant.id(), now));
+    }
+    check_etag(etag, invitation.revision)?;
+    let wait = invitation.send_time + context.deployment.resend_interval - now;
+    if wait.is_positive() {
+        return Err(Refusal::ResentTooSoon { wait });
+    }
+
+    let policy = &tenant.organization.policy;
+    let code = invitation.code.clone().filter(|_| state == InvitationState::Invited);
+    let dead_code = code.filter(|code| rotate_code || context.deployment.code_keys.get(&code.key_id).is_none());
+    invitation.send_time = now;
+    invitation.expire_time = match state {
+        InvitationState::Invited => Some(now + policy.invitation_lifetime),
+        InvitationState::Offered => Some(now + policy.offer_lifetime),
+        _ => None,
+    };
+    let kind = if dead_code.is_some() { EventKind::CodeRotated } else { EventKind::Resent };
+    if let Some(dead) = dead_code {
+        invitation.code = Some(invite::new_code(context, id, dead.generation + 1));
+        tenant.withdraw(Withdrawal::Codes(id));
+    }
+    let invitation = tenant.transition(invitation, state, kind, Some(actor.clone()), now);
+    match (state, invitation.account_email.clone()) {
+        (InvitationState::Invited, _) => invite::send_code(tenant, context, &invitation),
+        (InvitationState::Offered, Some(recipient)) => offer::send_offer(tenant, context, &invitation, &recipient),
+        _ => request_access::tell(tenant, context, &invitation),
+    }
+    Ok(())
+}
+
+/// What is not an offer yet may be handled by every inviter, an offer by those who may grant its role.
+fn check_ceiling(standing: &Standing, invitation: &Invitation) -> Result<(), Refusal> {
+    match invitation.role.filter(|_| invitation.state.is_offer()) {
+        Some(role) => standing.check(Action::Handle(role)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! AcceptInvitation and DeclineInvitation: what the bound account answers.
+
+use super::{
+    Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member, Refusal, Role,
+    Standing, Tenant, Username, Withdrawal, check_etag, rights::Action,
+};
+
+/// Makes the account a member. Again by the same account: nothing happens, in particular no membership that ended since
+/// comes back.
+pub fn accept(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    caller: &Username,
+    id: InvitationId,
+    etag: Option<&str>,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let (invitation, account) = bound(tenant, context, caller, id)?;
+    if invitation.state == InvitationState::Accepted {
+        return Ok(());
+    }
+    check_etag(etag, invitation.revision)?;
+    let offered = invitation.state_at(now) == InvitationState::Offered;
+    let (true, Some(role), Some(email)) = (offered, invitation.role, invitation.account_email.clone()) else {
+        return Err(invitation.refuse(tenant.id(), now));
+    };
+    for granter in invitation.offerer.iter().chain(&invitation.approver) {
+        if !still_grants(tenant, context, granter, role) {
+            return Err(Refusal::OfferNotCovered(role));
+        }
+    }
+    tenant.organization.policy.admits_account(account, &email)?;
+    if let Some(member) = tenant.members.get(caller) {
+        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    }
+
+    tenant.put_member(Member {
+        username: caller.clone(),
+        role,
+        email: Some(email.clone()),
+        inviter: invitation.offerer.clone(),
+        create_time: now,
+        update_time: now,
+        revision: 1,
+    });
+    let actor = Some(Actor::Account(caller.clone()));
+    let invitation = tenant.transition(invitation, InvitationState::Accepted, EventKind::Accepted, actor, now);
+    tenant.send(EmailKind::AccessGranted, &invitation, email, now);
+    tenant.notify(EmailKind::MemberJoined, &invitation, now);
+    Ok(())
+}
+
+/// Turns an offer down, or withdraws an access request.
+pub fn decline(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    caller: &Username,
+    id: InvitationId,
+    etag: Option<&str>,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let (invitation, _) = bound(tenant, context, caller, id)?;
+    if !invitation.is_open(now) {
+        return Err(invitation.refuse(tenant.id(), now));
+    }
+    check_etag(etag, invitation.revision)?;
+    let actor = Some(Actor::Account(caller.clone()));
+    let invitation = tenant.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
+    tenant.withdraw(Withdrawal::Reminders(invitation.id));
+    tenant.notify(EmailKind::InvitationDeclined, &invitation, now);
+    Ok(())
+}
+
+/// The invitation, where the caller is the account that it is bound to. Strangers learn nothing; members learn that
+/// answering is not theirs, before anything is looked up.
+fn bound<'a>(
+    tenant: &Tenant,
+    context: &Context<'a>,
+    caller: &Username,
+    id: InvitationId,
+) -> Result<(Invitation, &'a Account), Refusal> {
+    let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
+    match tenant.invitations.get(&id) {
+        Some(invitation) if invitation.username.as_ref() == Some(caller) => Ok((invitation.clone(), account)),
+        _ if tenant.members.contains_key(caller) => Err(Refusal::InviteeRequired),
+        _ => Err(Refusal::InvitationNotFound(id.name(tenant.id()))),
+    }
+}
+
+/// Whether the one who offered or approved may still grant the role.
+fn still_grants(tenant: &Tenant, context: &Context<'_>, granter: &Actor, role: Role) -> bool {
+    match granter {
+        Actor::Account(username) => {
+            context.accounts.contains_key(username)
+                && tenant.members.get(username).is_some_and(|member| member.role.may_grant(role))
+        }
+        Actor::Service { .. } => {
+            let entry = context.deployment.services.iter().find(|service| service.is(granter));
+            entry.is_some_and(|service| {
+                service.reaches(tenant.id()) && Standing::Service(service.clone()).may(Action::Grant(role))
+            })
+        }
+    }
+}

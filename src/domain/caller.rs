@@ -1,0 +1,170 @@
+//! Who calls: exactly one of an account, an identity without an account, or a service.
+
+use std::fmt;
+
+use super::{EmailAddress, OrganizationId, Role, Timestamp, Username};
+
+/// What a valid token of a user says about the person who signed in.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The `id` of the issuer's entry in the configuration, never a URL.
+    pub issuer: String,
+    /// What names the person at the issuer; Entra: tenant and object id.
+    pub subject: Vec<String>,
+    /// `github`, `entra`, or what the issuer's entry says.
+    pub provider: String,
+    /// Entra's tenant, shown to administrators.
+    pub tenant: Option<String>,
+    /// The addresses that the issuer attests as verified; `None` where the token says nothing about addresses.
+    pub emails: Option<Vec<EmailAddress>>,
+    /// `iat`: only a newer token replaces what an older one attested.
+    pub attest_time: Timestamp,
+}
+
+/// What a service's entry in the configuration allows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// The `id` of the issuer's entry.
+    pub issuer: String,
+    pub subject: String,
+    pub scopes: Vec<Scope>,
+    /// `None` is every organization.
+    pub organizations: Option<Vec<OrganizationId>>,
+    /// The highest role that it may grant, with [`Scope::MembersGrant`].
+    pub highest_role: Role,
+}
+
+impl Service {
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// Whether the organization exists for this service.
+    pub fn reaches(&self, organization: &OrganizationId) -> bool {
+        self.organizations.as_ref().is_none_or(|list| list.contains(organization))
+    }
+
+    pub fn actor(&self) -> Actor {
+        Actor::Service { issuer: self.issuer.clone(), subject: self.subject.clone() }
+    }
+
+    /// Whether this entry is that actor's; the subject `*` is everybody at its issuer.
+    pub fn is(&self, actor: &Actor) -> bool {
+        let everybody = self.subject == "*";
+        matches!(actor, Actor::Service { issuer, subject } if *issuer == self.issuer && (everybody || *subject == self.subject))
+    }
+}
+
+/// What a service may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    InvitationsRead,
+    InvitationsWrite,
+    MembersGrant,
+    OrganizationsAdmin,
+    AccountsRead,
+    AccountsAdmin,
+    MailOperate,
+    MailReport,
+}
+
+impl Scope {
+    pub const ALL: [Self; 8] = [
+        Self::InvitationsRead,
+        Self::InvitationsWrite,
+        Self::MembersGrant,
+        Self::OrganizationsAdmin,
+        Self::AccountsRead,
+        Self::AccountsAdmin,
+        Self::MailOperate,
+        Self::MailReport,
+    ];
+
+    /// The name in tokens and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvitationsRead => "invitations.read",
+            Self::InvitationsWrite => "invitations.write",
+            Self::MembersGrant => "members.grant",
+            Self::OrganizationsAdmin => "organizations.admin",
+            Self::AccountsRead => "accounts.read",
+            Self::AccountsAdmin => "accounts.admin",
+            Self::MailOperate => "mail.operate",
+            Self::MailReport => "mail.report",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// Who calls, with an identity already looked up.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Account(Username),
+    Service(Service),
+}
+
+impl Caller {
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Account(username) => Actor::Account(username.clone()),
+            Self::Service(service) => service.actor(),
+        }
+    }
+
+    pub fn username(&self) -> Option<&Username> {
+        match self {
+            Self::Account(username) => Some(username),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+/// A caller as it is stored and shown: `accounts/{username}` or `services/{issuer id}/{subject}`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Actor {
+    Account(Username),
+    Service { issuer: String, subject: String },
+}
+
+impl Actor {
+    /// Reads the stored form.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(username) = text.strip_prefix("accounts/") {
+            return Username::parse(username).map(Self::Account);
+        }
+        let (issuer, subject) = text.strip_prefix("services/")?.split_once('/')?;
+        Some(Self::Service { issuer: issuer.to_owned(), subject: subject.to_owned() })
+    }
+
+    pub fn username(&self) -> Option<&Username> {
+        match self {
+            Self::Account(username) => Some(username),
+            Self::Service { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(username) => write!(f, "accounts/{username}"),
+            Self::Service { issuer, subject } => write!(f, "services/{issuer}/{subject}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_actor_reads_back() {
+        for text in ["accounts/anna", "services/k8s/system:serviceaccount:ops/gateway"] {
+            assert_eq!(Actor::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Actor::parse("anna"), None);
+    }
+}

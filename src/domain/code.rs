@@ -1,0 +1,196 @@
+//! Invitation codes: made from a key, printed for people, forgiving to type.
+//!
+//! A code is `HMAC-SHA-256(key, version ‖ purpose ‖ invitation id ‖ generation)` cut to 130 bits, so nothing secret is
+//! stored and each retry of an email carries the same code. Two check characters tell a typing error from a guess
+//! without a query.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use super::InvitationId;
+
+/// Crockford's base 32: no I, L, O, U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 26 characters of 5 bits.
+const PAYLOAD: usize = 26;
+/// The largest prime that two characters can hold: every single wrong character and every swap changes the remainder.
+const CHECK_PRIME: u32 = 1021;
+
+/// A code as it stands in one email. `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvitationCode([u8; PAYLOAD]);
+
+impl InvitationCode {
+    /// The code of an invitation's generation (1, 2, …) under a key.
+    pub fn derive(key: &CodeKey, invitation: InvitationId, generation: i32) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret)
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        mac.update(b"\x01invitation-code");
+        mac.update(invitation.0.as_bytes());
+        mac.update(&generation.to_be_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut symbols = [0; PAYLOAD];
+        for (n, symbol) in symbols.iter_mut().enumerate() {
+            let (byte, bit) = (n * 5 / 8, n * 5 % 8);
+            let window = u16::from_be_bytes([digest[byte], digest[byte + 1]]);
+            *symbol = u8::try_from(window >> (11 - bit) & 31).unwrap_or_default();
+        }
+        Self(symbols)
+    }
+
+    /// Reads what a person typed: case, spaces and hyphens do not matter, O is 0, I and L are 1. `None` is a typing
+    /// error, found by public arithmetic.
+    pub fn parse(typed: &str) -> Option<Self> {
+        let mut symbols = Vec::with_capacity(PAYLOAD + 2);
+        for c in typed.chars().filter(|c| !matches!(c, ' ' | '-')) {
+            let c = match c.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                c => c,
+            };
+            let value = ALPHABET.iter().position(|symbol| char::from(*symbol) == c)?;
+            symbols.push(u8::try_from(value).ok()?);
+            if symbols.len() > PAYLOAD + 2 {
+                return None;
+            }
+        }
+        let (payload, check) = symbols.split_at_checked(PAYLOAD)?;
+        let code = Self(payload.try_into().ok()?);
+        (code.check() == check).then_some(code)
+    }
+
+    /// What the database finds it by. 130 random bits need no salt.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+
+    /// Seven groups of four characters, for the email.
+    pub fn reveal(&self) -> String {
+        let symbols = [&self.0[..], &self.check()].concat();
+        let text = symbols.iter().map(|symbol| char::from(ALPHABET[usize::from(*symbol)])).collect::<Vec<_>>();
+        text.chunks(4).map(String::from_iter).collect::<Vec<_>>().join("-")
+    }
+
+    fn check(&self) -> [u8; 2] {
+        let remainder = self.0.iter().fold(0, |sum, symbol| (sum * 32 + u32::from(*symbol)) % CHECK_PRIME);
+        [remainder / 32, remainder % 32].map(|symbol| u8::try_from(symbol).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for InvitationCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InvitationCode(…)")
+    }
+}
+
+/// A secret that codes are made with, and the id that rows name it by.
+#[derive(Clone)]
+pub struct CodeKey {
+    pub id: String,
+    secret: Vec<u8>,
+}
+
+impl CodeKey {
+    /// Takes a secret of at least 32 random bytes.
+    pub fn new(id: String, secret: Vec<u8>) -> Option<Self> {
+        (secret.len() >= 32 && !id.is_empty()).then_some(Self { id, secret })
+    }
+}
+
+impl fmt::Debug for CodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The configured keys. The first one makes new codes; a code counts only while its key is here.
+#[derive(Clone, Debug)]
+pub struct CodeKeys(Vec<CodeKey>);
+
+impl CodeKeys {
+    /// Takes at least one key, each with an id of its own.
+    pub fn new(keys: Vec<CodeKey>) -> Option<Self> {
+        let unique = keys.iter().enumerate().all(|(n, key)| keys[..n].iter().all(|other| other.id != key.id));
+        (!keys.is_empty() && unique).then_some(Self(keys))
+    }
+
+    pub fn newest(&self) -> &CodeKey {
+        &self.0[0]
+    }
+
+    pub fn get(&self, id: &str) -> Option<&CodeKey> {
+        self.0.iter().find(|key| key.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn code(id: u128, generation: i32) -> InvitationCode {
+        let key = CodeKey::new("k1".to_owned(), vec![7; 32]).unwrap();
+        InvitationCode::derive(&key, InvitationId(Uuid::from_u128(id)), generation)
+    }
+
+    #[test]
+    fn a_code_is_seven_groups_of_four() {
+        let text = code(1, 1).reveal();
+        assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [4; 7]);
+    }
+
+    #[test]
+    fn key_invitation_and_generation_each_change_the_code() {
+        let other_key = CodeKey::new("k2".to_owned(), vec![8; 32]).unwrap();
+        let other = InvitationCode::derive(&other_key, InvitationId(Uuid::from_u128(1)), 1);
+        assert_eq!(code(1, 1), code(1, 1));
+        for different in [code(2, 1), code(1, 2), other] {
+            assert_ne!(code(1, 1), different);
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_no_key() {
+        assert!(CodeKey::new("k".to_owned(), vec![0; 31]).is_none());
+    }
+
+    #[test]
+    fn debug_shows_neither_code_nor_secret() {
+        let key = CodeKey::new("k1".to_owned(), vec![7; 32]).unwrap();
+        assert_eq!(format!("{:?} {key:?}", code(1, 1)), "InvitationCode(…) CodeKey { id: \"k1\", .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn typing_is_forgiving(id: u128) {
+            let code = code(id, 1);
+            let typed = code.reveal().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+            prop_assert_eq!(InvitationCode::parse(&typed), Some(code));
+        }
+
+        #[test]
+        fn one_wrong_character_is_always_noticed(id: u128, at in 0_usize..28, shift in 1_usize..32) {
+            let mut text = code(id, 1).reveal().replace('-', "").into_bytes();
+            let value = ALPHABET.iter().position(|symbol| *symbol == text[at]).unwrap();
+            text[at] = ALPHABET[(value + shift) % 32];
+            prop_assert_eq!(InvitationCode::parse(std::str::from_utf8(&text).unwrap()), None);
+        }
+
+        #[test]
+        fn two_swapped_characters_are_always_noticed(id: u128, at in 0_usize..27) {
+            let mut text = code(id, 1).reveal().replace('-', "").into_bytes();
+            prop_assume!(text[at] != text[at + 1]);
+            text.swap(at, at + 1);
+            prop_assert_eq!(InvitationCode::parse(std::str::from_utf8(&text).unwrap()), None);
+        }
+
+        #[test]
+        fn anything_else_typed_is_refused_without_a_panic(text in ".{0,64}") {
+            prop_assert_eq!(InvitationCode::parse(&text), None);
+        }
+    }
+}

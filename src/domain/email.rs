@@ -1,0 +1,135 @@
+//! The emails of the conversation: which exist, to whom, and when one is still wanted.
+
+use super::{EmailAddress, InvitationId, InvitationState, Timestamp};
+
+/// What an email says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EmailKind {
+    /// To the invited address: the code.
+    AccountInvitation,
+    /// The same again, a day before the code expires.
+    InvitationReminder,
+    /// To the notification address: who asks for access.
+    AccessRequested,
+    /// The same again, when nobody has decided for three days.
+    AccessRequestReminder,
+    /// To the account: the offer of a role.
+    OrganizationInvitation,
+    /// The same again, a day before the offer expires.
+    OfferReminder,
+    /// To the account: it is a member.
+    AccessGranted,
+    /// To the notification address: who joined.
+    MemberJoined,
+    /// To the notification address: who declined or withdrew.
+    InvitationDeclined,
+    /// To the account: the organization said no.
+    AccessRejected,
+    /// To the notification address: nobody came.
+    InvitationExpired,
+    /// To the old notification address and every owner: somebody changed what protects the organization.
+    OrganizationChanged,
+}
+
+impl EmailKind {
+    pub const ALL: [Self; 12] = [
+        Self::AccountInvitation,
+        Self::InvitationReminder,
+        Self::AccessRequested,
+        Self::AccessRequestReminder,
+        Self::OrganizationInvitation,
+        Self::OfferReminder,
+        Self::AccessGranted,
+        Self::MemberJoined,
+        Self::InvitationDeclined,
+        Self::AccessRejected,
+        Self::InvitationExpired,
+        Self::OrganizationChanged,
+    ];
+
+    /// The name in the contract and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountInvitation => "ACCOUNT_INVITATION",
+            Self::InvitationReminder => "INVITATION_REMINDER",
+            Self::AccessRequested => "ACCESS_REQUESTED",
+            Self::AccessRequestReminder => "ACCESS_REQUEST_REMINDER",
+            Self::OrganizationInvitation => "ORGANIZATION_INVITATION",
+            Self::OfferReminder => "OFFER_REMINDER",
+            Self::AccessGranted => "ACCESS_GRANTED",
+            Self::MemberJoined => "MEMBER_JOINED",
+            Self::InvitationDeclined => "INVITATION_DECLINED",
+            Self::AccessRejected => "ACCESS_REJECTED",
+            Self::InvitationExpired => "INVITATION_EXPIRED",
+            Self::OrganizationChanged => "ORGANIZATION_CHANGED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether it waits for its time; a transition takes back the ones that its invitation still has.
+    pub fn is_reminder(self) -> bool {
+        matches!(self, Self::InvitationReminder | Self::AccessRequestReminder | Self::OfferReminder)
+    }
+
+    /// Whether it carries the code.
+    pub fn carries_code(self) -> bool {
+        matches!(self, Self::AccountInvitation | Self::InvitationReminder)
+    }
+
+    /// Whether an invitation in that (shown) state still wants it: asked before each attempt to send. Facts are told
+    /// for as long as they are true, requests only while they can be answered.
+    pub fn is_wanted_in(self, state: InvitationState) -> bool {
+        use InvitationState as S;
+        match self {
+            Self::AccountInvitation | Self::InvitationReminder => state == S::Invited,
+            Self::AccessRequested => {
+                matches!(state, S::AccessRequested | S::PendingApproval | S::Offered | S::Accepted)
+            }
+            Self::AccessRequestReminder => state == S::AccessRequested,
+            Self::OrganizationInvitation | Self::OfferReminder => state == S::Offered,
+            Self::AccessGranted | Self::MemberJoined => state == S::Accepted,
+            Self::InvitationDeclined => state == S::Declined,
+            Self::AccessRejected => state == S::Rejected,
+            Self::InvitationExpired => state == S::Expired,
+            Self::OrganizationChanged => true,
+        }
+    }
+}
+
+/// An email to be written to the outbox. It holds no code and no text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Email {
+    pub kind: EmailKind,
+    /// `None`: about the organization.
+    pub invitation: Option<InvitationId>,
+    /// Of the code that it carries; 0 where it carries none.
+    pub generation: i32,
+    pub recipient: EmailAddress,
+    pub due_time: Timestamp,
+}
+
+/// Unsent emails of an invitation that are taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Withdrawal {
+    /// Its invitation is over.
+    All(InvitationId),
+    /// It has moved on.
+    Reminders(InvitationId),
+    /// They carry a code that is dead.
+    Codes(InvitationId),
+}
+
+impl Withdrawal {
+    /// Whether it takes back that email.
+    pub fn covers(self, email: &Email) -> bool {
+        let (invitation, takes) = match self {
+            Self::All(id) => (id, true),
+            Self::Reminders(id) => (id, email.kind.is_reminder()),
+            Self::Codes(id) => (id, email.kind.carries_code()),
+        };
+        email.invitation == Some(invitation) && takes
+    }
+}

@@ -1,0 +1,27 @@
+//! Expiry: the sweep writes what every read already shows.
+
+use super::{Context, EmailKind, EventKind, InvitationId, InvitationState, Tenant, Withdrawal};
+
+/// Closes those of the tenant's loaded invitations that are overdue.
+///
+/// The sweep does it for its candidates, and every other change first does it for what it touches: an overdue
+/// invitation would stand in the way of the unique indexes. The revision stays and `update_time` is the moment of
+/// expiry, so that nobody can tell whether the sweep has been here.
+pub fn close_overdue(tenant: &mut Tenant, context: &Context<'_>) {
+    let overdue = |id: &InvitationId| tenant.invitations[id].is_overdue(context.now);
+    let ids = tenant.invitations.keys().copied().filter(overdue).collect::<Vec<_>>();
+    for id in ids {
+        let Some(mut invitation) = tenant.invitations.get(&id).cloned() else { continue };
+        let revision = invitation.revision;
+        invitation.update_time = invitation.expire_time.unwrap_or(context.now);
+        let change = super::Change::new("state", invitation.state.as_str(), InvitationState::Expired.as_str());
+        invitation.state = InvitationState::Expired;
+        invitation.revision = revision;
+        tenant.withdraw(Withdrawal::All(id));
+        tenant.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
+        if tenant.organization.policy.expiry_notifications {
+            tenant.notify(EmailKind::InvitationExpired, &invitation, context.now);
+        }
+        tenant.put_invitation(invitation);
+    }
+}

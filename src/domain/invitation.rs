@@ -1,0 +1,149 @@
+//! One person's way into one organization.
+
+use super::{Actor, EmailAddress, InvitationId, OrganizationId, Refusal, Role, Timestamp, Username};
+
+/// Where an invitation stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum InvitationState {
+    Invited,
+    AccessRequested,
+    PendingApproval,
+    Offered,
+    Accepted,
+    Declined,
+    Rejected,
+    Revoked,
+    Expired,
+}
+
+impl InvitationState {
+    pub const ALL: [Self; 9] = [
+        Self::Invited,
+        Self::AccessRequested,
+        Self::PendingApproval,
+        Self::Offered,
+        Self::Accepted,
+        Self::Declined,
+        Self::Rejected,
+        Self::Revoked,
+        Self::Expired,
+    ];
+
+    /// The name in the contract and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "INVITED",
+            Self::AccessRequested => "ACCESS_REQUESTED",
+            Self::PendingApproval => "PENDING_APPROVAL",
+            Self::Offered => "OFFERED",
+            Self::Accepted => "ACCEPTED",
+            Self::Declined => "DECLINED",
+            Self::Rejected => "REJECTED",
+            Self::Revoked => "REVOKED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Nothing leaves a state that is not open.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Invited | Self::AccessRequested | Self::PendingApproval | Self::Offered)
+    }
+
+    /// Whether it is an offer, which takes a seat.
+    pub fn is_offer(self) -> bool {
+        matches!(self, Self::PendingApproval | Self::Offered)
+    }
+}
+
+/// The code of an invitation, as far as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredCode {
+    pub hash: [u8; 32],
+    pub key_id: String,
+    /// 1, 2, …: which code of this invitation it is.
+    pub generation: i32,
+}
+
+impl std::fmt::Debug for StoredCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredCode").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// An invitation as its row holds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invitation {
+    pub id: InvitationId,
+    /// As written; [`Self::state_at`] is what anybody is shown.
+    pub state: InvitationState,
+    /// The address that was invited first. Never changes.
+    pub email: EmailAddress,
+    /// The account that asked or was offered a role.
+    pub username: Option<Username>,
+    /// The address of that account which the organization deals with.
+    pub account_email: Option<EmailAddress>,
+    pub role: Option<Role>,
+    /// `None`: it began with an offer.
+    pub inviter: Option<Actor>,
+    pub offerer: Option<Actor>,
+    pub approver: Option<Actor>,
+    /// BCP 47; `None`: the organization's.
+    pub locale: Option<String>,
+    pub code: Option<StoredCode>,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+    /// `None` while an access request waits.
+    pub expire_time: Option<Timestamp>,
+    /// When its last email was asked for, for the time between two of them.
+    pub send_time: Timestamp,
+    /// Raised by each change but the sweep's; the etag.
+    pub revision: i32,
+}
+
+impl Invitation {
+    /// Whether its time has passed and the sweep has not been here yet.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.state.is_open() && self.expire_time.is_some_and(|end| end <= now)
+    }
+
+    /// The state that anybody is shown: EXPIRED from the moment on.
+    pub fn state_at(&self, now: Timestamp) -> InvitationState {
+        if self.is_overdue(now) { InvitationState::Expired } else { self.state }
+    }
+
+    /// Whether it can still go somewhere.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state_at(now).is_open()
+    }
+
+    /// How many seats it holds.
+    pub fn seats(&self) -> i32 {
+        if self.state.is_offer() { self.role.map_or(0, Role::seats) } else { 0 }
+    }
+
+    pub fn etag(&self) -> String {
+        etag(self.revision)
+    }
+
+    /// The refusal of a transition that its present state does not allow.
+    pub fn refuse(&self, organization: &OrganizationId, now: Timestamp) -> Refusal {
+        Refusal::InvitationState { name: self.id.name(organization), state: self.state_at(now) }
+    }
+}
+
+/// A weak entity tag (RFC 9110, 8.8.1) of a revision.
+pub fn etag(revision: i32) -> String {
+    format!("W/\"{revision}\"")
+}
+
+/// An update that names an etag must name the present one.
+pub fn check_etag(given: Option<&str>, revision: i32) -> Result<(), Refusal> {
+    match given {
+        Some(given) if given != etag(revision) => Err(Refusal::EtagMismatch),
+        _ => Ok(()),
+    }
+}

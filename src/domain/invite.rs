@@ -1,0 +1,95 @@
+//! CreateInvitation: an administrator invites a person by email.
+
+use super::{
+    Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId, InvitationState,
+    Refusal, StoredCode, Tenant, Withdrawal,
+};
+
+/// Reminders come this long before a code or an offer expires.
+pub const REMIND_BEFORE: time::Duration = time::Duration::DAY;
+
+/// A person to be invited. It carries no role: that is decided when it is known which account is theirs.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    pub id: InvitationId,
+    pub email: EmailAddress,
+    pub locale: Option<String>,
+}
+
+/// Invites; the rights are checked before.
+pub fn create(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    invite: &Invite,
+) -> Result<InvitationId, Refusal> {
+    let now = context.now;
+    tenant.organization.policy.admits_address(&invite.email)?;
+    if let Some(open) = tenant.open_of_address(&invite.email, now) {
+        return Err(Refusal::OpenInvitationExists(open.id.name(tenant.id())));
+    }
+    let holds = |email: &Option<EmailAddress>| email.as_ref().is_some_and(|held| held.key() == invite.email.key());
+    if let Some(member) = tenant.members.values().find(|member| holds(&member.email)) {
+        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    }
+    check_open_invitations(tenant, context)?;
+
+    let invitation = Invitation {
+        id: invite.id,
+        state: InvitationState::Invited,
+        email: invite.email.clone(),
+        username: None,
+        account_email: None,
+        role: None,
+        inviter: Some(actor.clone()),
+        offerer: None,
+        approver: None,
+        locale: invite.locale.clone(),
+        code: Some(new_code(context, invite.id, 1)),
+        create_time: now,
+        update_time: now,
+        expire_time: Some(now + tenant.organization.policy.invitation_lifetime),
+        send_time: now,
+        revision: 0,
+    };
+    let invitation =
+        tenant.transition(invitation, InvitationState::Invited, EventKind::Invited, Some(actor.clone()), now);
+    send_code(tenant, context, &invitation);
+    Ok(invitation.id)
+}
+
+/// Refuses one more open invitation than the deployment allows.
+pub fn check_open_invitations(tenant: &Tenant, context: &Context<'_>) -> Result<(), Refusal> {
+    match context.deployment.open_invitations_limit {
+        Some(limit) if tenant.head.open_invitations >= limit => Err(Refusal::TooManyOpenInvitations { limit }),
+        _ => Ok(()),
+    }
+}
+
+/// The code of a generation, made with the first key.
+pub fn new_code(context: &Context<'_>, invitation: InvitationId, generation: i32) -> StoredCode {
+    let key = context.deployment.code_keys.newest();
+    let hash = InvitationCode::derive(key, invitation, generation).hash();
+    StoredCode { hash, key_id: key.id.clone(), generation }
+}
+
+/// The email with the code and, where there is time for one, its reminder.
+pub fn send_code(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation) {
+    tenant.send(EmailKind::AccountInvitation, invitation, invitation.email.clone(), context.now);
+    remind(tenant, context, invitation, EmailKind::InvitationReminder, &invitation.email);
+}
+
+/// The reminder before an invitation expires, unless it would come right away or the organization wants none.
+pub fn remind(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    invitation: &Invitation,
+    kind: EmailKind,
+    recipient: &EmailAddress,
+) {
+    tenant.withdraw(Withdrawal::Reminders(invitation.id));
+    let due = invitation.expire_time.map(|end| end - REMIND_BEFORE).filter(|due| *due > context.now);
+    if let Some(due) = due.filter(|_| tenant.organization.policy.reminders) {
+        tenant.send(kind, invitation, recipient.clone(), due);
+    }
+}

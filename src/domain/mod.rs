@@ -1,0 +1,51 @@
+//! The rules: pure functions over plain types. No I/O, no clock, no randomness, no sqlx, no tonic.
+//!
+//! [`decide`] is the one way in for every change of an organization; each operation has its rule in one file.
+
+mod account;
+mod address;
+mod administer;
+mod answer;
+mod caller;
+mod code;
+mod command;
+mod display_name;
+mod email;
+mod event;
+mod expire;
+mod invitation;
+mod invite;
+mod membership;
+mod name;
+mod offer;
+mod organization;
+mod policy;
+mod refusal;
+mod request_access;
+mod rights;
+mod role;
+mod settings;
+mod tenant;
+
+pub use account::Account;
+pub use address::{ADDRESS_RULE, EmailAddress, a_label};
+pub use caller::{Actor, Caller, Identity, Scope, Service};
+pub use code::{CodeKey, CodeKeys, InvitationCode};
+pub use command::{Command, Operation, Remembered, Request, Subject, decide};
+pub use display_name::{DISPLAY_NAME_RULE, DisplayName};
+pub use email::{Email, EmailKind, Withdrawal};
+pub use event::{Change, Event, EventKind};
+pub use invitation::{Invitation, InvitationState, StoredCode, check_etag, etag};
+pub use invite::Invite;
+pub use name::{ID_RULE, InvitationId, OrganizationId, Username};
+pub use offer::Offer;
+pub use organization::{Head, Member, Organization, member_name};
+pub use policy::{AddressMatch, DEFAULT_LIFETIME, LIFETIMES, Policy};
+pub use refusal::{InvalidField, Refusal};
+pub use rights::{Action, Standing};
+pub use role::Role;
+pub use settings::{Edit, Found, PolicyEdit};
+pub use tenant::{Context, Deployment, Tenant};
+
+/// A moment, always taken from the database's clock where something is decided by it.
+pub type Timestamp = time::OffsetDateTime;

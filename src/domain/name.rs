@@ -1,0 +1,148 @@
+//! Ids that people choose once, and the resource names that are made of them.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// Names that nobody may register, because people would take them for ours. A deployment can add to them.
+const RESERVED: [&str; 17] = [
+    "abuse",
+    "admin",
+    "administrator",
+    "api",
+    "billing",
+    "help",
+    "info",
+    "ipmhub",
+    "me",
+    "postmaster",
+    "root",
+    "security",
+    "service",
+    "services",
+    "support",
+    "system",
+    "webmaster",
+];
+
+/// What is wrong with a name; the text completes "{field} …".
+pub const ID_RULE: &str = "must be 3 to 39 of a-z, 0-9 and -, start with a letter, not end in - and have no --";
+
+fn is_id(text: &str) -> bool {
+    (3..=39).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $collection:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes an id of 3 to 39 characters; whether it is reserved is asked only when one is created.
+            pub fn parse(text: &str) -> Option<Self> {
+                is_id(text).then(|| Self(text.to_owned()))
+            }
+
+            /// Takes a resource name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                name.strip_prefix(concat!($collection, "/")).and_then(Self::parse)
+            }
+
+            /// A value that the database holds, which was parsed before it was stored.
+            pub fn stored(text: String) -> Self {
+                Self(text)
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The resource name.
+            pub fn name(&self) -> String {
+                format!(concat!($collection, "/{}"), self.0)
+            }
+
+            /// Whether it is on our list or on the deployment's.
+            pub fn is_reserved(&self, more: &[String]) -> bool {
+                RESERVED.contains(&self.as_str()) || more.iter().any(|name| name == self.as_str())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// A person's account: chosen once, permanent, never given to anyone else.
+    Username,
+    "accounts"
+);
+id!(
+    /// An organization's slug, chosen once.
+    OrganizationId,
+    "organizations"
+);
+
+/// A `UUIDv7`: its order is the order of creation, as far as the clocks of the replicas agree.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InvitationId(pub Uuid);
+
+impl InvitationId {
+    /// Takes the canonical lower-case form only, so that one invitation has one name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?;
+        (id.hyphenated().to_string() == text).then_some(Self(id))
+    }
+
+    /// The resource name below its organization.
+    pub fn name(self, organization: &OrganizationId) -> String {
+        format!("{}/invitations/{}", organization.name(), self.0)
+    }
+}
+
+impl fmt::Display for InvitationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_the_rule() {
+        for good in ["abc", "a-b", "a1-2-3", &"a".repeat(39)] {
+            assert!(Username::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "ab", "1ab", "-ab", "ab-", "a--b", "Abc", "a_b", "ábc", "a\0c", &"a".repeat(40)] {
+            assert!(Username::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reserved_names_can_be_read_but_not_registered() {
+        let admin = Username::parse("admin").unwrap();
+        assert!(admin.is_reserved(&[]));
+        let acme = OrganizationId::parse("acme").unwrap();
+        assert!(!acme.is_reserved(&[]));
+        assert!(acme.is_reserved(&["acme".to_owned()]));
+    }
+
+    #[test]
+    fn an_invitation_has_one_spelling() {
+        let id = "01900000-0000-7000-8000-00000000000a";
+        assert!(InvitationId::parse(id).is_some());
+        assert!(InvitationId::parse(&id.to_uppercase()).is_none());
+        assert!(InvitationId::parse(&id.replace('-', "")).is_none());
+    }
+}

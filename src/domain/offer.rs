@@ -1,0 +1,105 @@
+//! OfferMembership and ApproveOffer: an administrator invites an account with a role.
+
+use super::{
+    Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal,
+    Role, Tenant, Username, invite,
+};
+
+/// A role for an account under one of its addresses.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The invitation's id, should the offer begin one.
+    pub id: InvitationId,
+    pub username: Username,
+    pub email: EmailAddress,
+    pub role: Role,
+}
+
+/// Offers; the right to grant the role is checked before. The same offer again changes nothing.
+pub fn offer(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    offer: &Offer,
+) -> Result<InvitationId, Refusal> {
+    let now = context.now;
+    let account = context.accounts.get(&offer.username).filter(|account| account.holds(&offer.email));
+    let account = account.ok_or(Refusal::AccountEmailNotFound)?;
+    tenant.organization.policy.admits_account(account, &offer.email)?;
+    if let Some(member) = tenant.members.get(&offer.username) {
+        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    }
+    if let Some(open) = tenant.open_of_account(&offer.username, now)
+        && open.state.is_offer()
+    {
+        let same_email = open.account_email.as_ref().is_some_and(|email| email.key() == offer.email.key());
+        if open.role == Some(offer.role) && same_email {
+            return Ok(open.id);
+        }
+        return Err(Refusal::AlreadyOffered(open.id.name(tenant.id())));
+    }
+    tenant.check_seats(offer.role.seats())?;
+
+    let mut invitation = invitation_for(tenant, context, account, offer)?;
+    invitation.username = Some(offer.username.clone());
+    invitation.account_email = Some(offer.email.clone());
+    invitation.role = Some(offer.role);
+    invitation.offerer = Some(actor.clone());
+    invitation.approver = None;
+    invitation.expire_time = Some(now + tenant.organization.policy.offer_lifetime);
+    invitation.send_time = now;
+    let state = if tenant.organization.policy.needs_approval(offer.role) {
+        InvitationState::PendingApproval
+    } else {
+        InvitationState::Offered
+    };
+    let invitation = tenant.transition(invitation, state, EventKind::Offered, Some(actor.clone()), now);
+    if state == InvitationState::Offered {
+        send_offer(tenant, context, &invitation, &offer.email);
+    }
+    Ok(invitation.id)
+}
+
+/// The email with the offer and, where there is time for one, its reminder.
+pub fn send_offer(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation, recipient: &EmailAddress) {
+    tenant.send(EmailKind::OrganizationInvitation, invitation, recipient.clone(), context.now);
+    invite::remind(tenant, context, invitation, EmailKind::OfferReminder, recipient);
+}
+
+/// The account's access request; else the invitation of that address which nobody has used; else a new one.
+fn invitation_for(
+    tenant: &Tenant,
+    context: &Context<'_>,
+    account: &Account,
+    offer: &Offer,
+) -> Result<Invitation, Refusal> {
+    let now = context.now;
+    if let Some(requested) = tenant.open_of_account(&account.username, now) {
+        return Ok(requested.clone());
+    }
+    match tenant.open_of_address(&offer.email, now) {
+        Some(unused) if unused.username.is_none() => Ok(unused.clone()),
+        Some(other) => Err(Refusal::EmailBoundToOther(other.id.name(tenant.id()))),
+        None => {
+            invite::check_open_invitations(tenant, context)?;
+            Ok(Invitation {
+                id: offer.id,
+                state: InvitationState::Offered,
+                email: offer.email.clone(),
+                username: None,
+                account_email: None,
+                role: None,
+                inviter: None,
+                offerer: None,
+                approver: None,
+                locale: None,
+                code: None,
+                create_time: now,
+                update_time: now,
+                expire_time: None,
+                send_time: now,
+                revision: 0,
+            })
+        }
+    }
+}

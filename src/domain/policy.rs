@@ -1,0 +1,110 @@
+//! What an organization demands of the people it lets in.
+
+use time::Duration;
+
+use super::{Account, EmailAddress, Refusal, Role};
+
+/// How long codes and offers live unless the organization says otherwise.
+pub const DEFAULT_LIFETIME: Duration = Duration::days(7);
+/// The shortest and the longest life of a code or an offer.
+pub const LIFETIMES: (Duration, Duration) = (Duration::hours(1), Duration::days(30));
+
+/// The policy of one organization. Stored as JSON; a field that is missing there has its default.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// A-labels; empty allows every domain.
+    pub allowed_email_domains: Vec<String>,
+    /// A-labels; stronger than the allowed ones.
+    pub blocked_email_domains: Vec<String>,
+    /// Empty allows every provider.
+    pub allowed_providers: Vec<String>,
+    /// Whether only an account with the invited address may use a code.
+    pub address_match: AddressMatch,
+    pub invitation_lifetime: Duration,
+    pub offer_lifetime: Duration,
+    /// Offers of this role or a higher one need a second person.
+    pub approval_role: Option<Role>,
+    /// Reminders before a code or an offer expires, and of a waiting access request.
+    pub reminders: bool,
+    /// Whether the notification address hears of invitations that expired.
+    pub expiry_notifications: bool,
+}
+
+/// What happens when a code is used by an account without the invited address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressMatch {
+    /// The administrator is told and decides.
+    Warn,
+    /// The code does not work for that account.
+    Require,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            allowed_email_domains: Vec::new(),
+            blocked_email_domains: Vec::new(),
+            allowed_providers: Vec::new(),
+            address_match: AddressMatch::Warn,
+            invitation_lifetime: DEFAULT_LIFETIME,
+            offer_lifetime: DEFAULT_LIFETIME,
+            approval_role: None,
+            reminders: true,
+            expiry_notifications: true,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether mail may go to that domain and its owner may join. A listed domain covers its subdomains when blocked,
+    /// never when allowed.
+    pub fn admits_address(&self, email: &EmailAddress) -> Result<(), Refusal> {
+        let domain = email.domain();
+        let below = |listed: &String| {
+            domain == listed || domain.strip_suffix(listed.as_str()).is_some_and(|sub| sub.ends_with('.'))
+        };
+        let allowed =
+            self.allowed_email_domains.is_empty() || self.allowed_email_domains.iter().any(|listed| listed == domain);
+        if !allowed || self.blocked_email_domains.iter().any(below) {
+            return Err(Refusal::EmailDomainNotAllowed(domain.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether that account, under that address, may become or stay a member. Where domains are restricted, the
+    /// account must still hold the address: people keep their account when they leave a company.
+    pub fn admits_account(&self, account: &Account, email: &EmailAddress) -> Result<(), Refusal> {
+        if !self.allowed_providers.is_empty() && !self.allowed_providers.contains(&account.provider) {
+            return Err(Refusal::ProviderNotAllowed(account.provider.clone()));
+        }
+        self.admits_address(email)?;
+        if !self.allowed_email_domains.is_empty() && !account.holds(email) {
+            return Err(Refusal::AddressMismatch);
+        }
+        Ok(())
+    }
+
+    /// Whether an offer of that role waits for a second person.
+    pub fn needs_approval(&self, role: Role) -> bool {
+        self.approval_role.is_some_and(|from| role >= from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocked_domains_cover_their_subdomains_and_beat_allowed_ones() {
+        let policy = Policy {
+            allowed_email_domains: vec!["good.example".to_owned(), "b.bad.example".to_owned()],
+            blocked_email_domains: vec!["bad.example".to_owned()],
+            ..Policy::default()
+        };
+        let admits = |email: &str| policy.admits_address(&EmailAddress::parse(email).unwrap()).is_ok();
+        assert!(admits("a@good.example"));
+        assert!(!admits("a@sub.good.example"));
+        assert!(!admits("a@b.bad.example"));
+        assert!(!admits("a@other.example"));
+    }
+}

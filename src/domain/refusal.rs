@@ -1,0 +1,97 @@
+//! Why a request is refused. Each variant is one `ErrorReason` of the contract; the words are in `grpc::status`.
+
+use time::Duration;
+
+use super::{InvitationState, OrganizationId, Role, Scope, Subject};
+
+/// A request that is not carried out. Names are resource names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    // the request itself
+    InvalidFields(Vec<InvalidField>),
+    CodeMistyped,
+    PageTokenInvalid,
+    RequestIdReused,
+    EtagMismatch,
+
+    // rights
+    AccountRequired,
+    PersonRequired,
+    InviteeRequired,
+    /// The lowest role that may.
+    RoleRequired(Role),
+    RoleNotGrantable(Role),
+    ScopeRequired(Scope),
+
+    // what is not there, or not for this caller
+    OrganizationNotFound(String),
+    InvitationNotFound(String),
+    MemberNotFound(String),
+    AccountNotFound(String),
+    AccountEmailNotFound,
+    CodeNotFound,
+
+    // what is there already
+    OrganizationExists(String),
+    UsernameTaken(String),
+    AccountExists(String),
+    OpenInvitationExists(String),
+    AlreadyMember(String),
+
+    // what the present state does not allow
+    AlreadyOffered(String),
+    EmailBoundToOther(String),
+    InvitationState {
+        name: String,
+        state: InvitationState,
+    },
+    EmailNotVerified,
+    AddressMismatch,
+    EmailDomainNotAllowed(String),
+    ProviderNotAllowed(String),
+    SeatsExhausted {
+        limit: i32,
+    },
+    OfferNotCovered(Role),
+    ApprovalRequired(Role),
+    LastOwner(String),
+
+    // limits
+    TooManyWrongCodes {
+        wait: Duration,
+    },
+    TooManyWrongAccounts {
+        wait: Duration,
+    },
+    ResentTooSoon {
+        wait: Duration,
+    },
+    TooManyOpenInvitations {
+        limit: i32,
+    },
+}
+
+/// A field of a request and the rule that it breaks; the description completes "{field} …".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidField {
+    /// The path as in the proto, `invitation.email`.
+    pub field: String,
+    pub description: String,
+}
+
+impl Refusal {
+    /// The answer for what does not exist, and for strangers.
+    pub fn not_found(organization: &OrganizationId, subject: &Subject) -> Self {
+        let name = subject.name(organization);
+        match subject {
+            Subject::Organization => Self::OrganizationNotFound(name),
+            Subject::Invitation(_) => Self::InvitationNotFound(name),
+            Subject::Member(_) => Self::MemberNotFound(name),
+        }
+    }
+
+    /// One bad field.
+    pub fn field(field: &str, description: impl Into<String>) -> Self {
+        Self::InvalidFields(vec![InvalidField { field: field.to_owned(), description: description.into() }])
+    }
+}

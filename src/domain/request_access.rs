@@ -1,0 +1,89 @@
+//! RequestAccess: a person with an account uses the code of an email.
+
+use super::{
+    Account, AddressMatch, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal, Tenant,
+    Username,
+};
+
+/// An access request that nobody decides is remembered after this long.
+const REMIND_AFTER: time::Duration = time::Duration::days(3);
+
+/// Binds the caller's account to the invitation of a code.
+///
+/// Everybody but the bound account gets the answer of an unknown code, in every state but a live INVITED.
+pub fn request_access(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    caller: &Username,
+    id: InvitationId,
+    code_hash: &[u8; 32],
+) -> Result<InvitationId, Refusal> {
+    let now = context.now;
+    let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
+    let invitation =
+        tenant.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash)).ok_or(Refusal::CodeNotFound)?;
+    if invitation.username.as_ref() == Some(caller) {
+        return match invitation.state_at(now) {
+            InvitationState::AccessRequested
+            | InvitationState::PendingApproval
+            | InvitationState::Offered
+            | InvitationState::Accepted => Ok(id),
+            InvitationState::Invited
+            | InvitationState::Declined
+            | InvitationState::Rejected
+            | InvitationState::Revoked
+            | InvitationState::Expired => Err(invitation.refuse(tenant.id(), now)),
+        };
+    }
+    if invitation.state_at(now) != InvitationState::Invited {
+        return Err(Refusal::CodeNotFound);
+    }
+    if let Some(member) = tenant.members.get(caller) {
+        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    }
+    if let Some(open) = tenant.open_of_account(caller, now) {
+        return Err(Refusal::OpenInvitationExists(open.id.name(tenant.id())));
+    }
+
+    let mut invitation = invitation.clone();
+    invitation.account_email = Some(address_to_bind(account, &invitation, tenant.organization.policy.address_match)?);
+    invitation.username = Some(caller.clone());
+    invitation.expire_time = None;
+    invitation.send_time = now;
+    let actor = super::Actor::Account(caller.clone());
+    let invitation =
+        tenant.transition(invitation, InvitationState::AccessRequested, EventKind::AccessRequested, Some(actor), now);
+    tell(tenant, context, &invitation);
+    Ok(id)
+}
+
+/// Tells the notification address who asks, now and once more.
+pub fn tell(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation) {
+    tenant.withdraw(super::Withdrawal::Reminders(invitation.id));
+    tenant.notify(EmailKind::AccessRequested, invitation, context.now);
+    if tenant.organization.policy.reminders {
+        tenant.notify(EmailKind::AccessRequestReminder, invitation, context.now + REMIND_AFTER);
+    }
+}
+
+/// A code counts only while it is the invitation's present one and its key is configured.
+fn is_live_code(invitation: &Invitation, context: &Context<'_>, hash: &[u8; 32]) -> bool {
+    let configured = |id: &str| context.deployment.code_keys.get(id).is_some();
+    invitation.code.as_ref().is_some_and(|code| code.hash == *hash && configured(&code.key_id))
+}
+
+/// The invited address where the account holds it, else the account's first one.
+fn address_to_bind(
+    account: &Account,
+    invitation: &Invitation,
+    address_match: AddressMatch,
+) -> Result<super::EmailAddress, Refusal> {
+    let first = account.emails.first().ok_or(Refusal::EmailNotVerified)?;
+    if account.holds(&invitation.email) {
+        return Ok(invitation.email.clone());
+    }
+    match address_match {
+        AddressMatch::Warn => Ok(first.clone()),
+        AddressMatch::Require => Err(Refusal::AddressMismatch),
+    }
+}

@@ -1,0 +1,206 @@
+//! CreateOrganization and UpdateOrganization.
+
+use time::Duration;
+
+use super::{
+    Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
+    Organization, OrganizationId, Policy, Refusal, Role, Scope, Standing, Tenant, Username, check_etag, rights::Action,
+};
+
+/// An organization to be founded.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub display_name: DisplayName,
+    pub notification_email: EmailAddress,
+    pub locale: String,
+    pub policy: PolicyEdit,
+    /// Only from services.
+    pub seat_limit: Option<i32>,
+    /// The first OWNER: required from services, refused from accounts.
+    pub owner: Option<Username>,
+}
+
+/// What is to be changed; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    pub display_name: Option<DisplayName>,
+    pub notification_email: Option<EmailAddress>,
+    pub locale: Option<String>,
+    pub policy: PolicyEdit,
+    /// `Some(None)` takes the limit away.
+    pub seat_limit: Option<Option<i32>>,
+    pub etag: Option<String>,
+}
+
+/// The part of an [`Edit`] that is the policy, field by field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyEdit {
+    pub allowed_email_domains: Option<Vec<String>>,
+    pub blocked_email_domains: Option<Vec<String>>,
+    pub allowed_providers: Option<Vec<String>>,
+    pub address_match: Option<AddressMatch>,
+    pub invitation_lifetime: Option<Duration>,
+    pub offer_lifetime: Option<Duration>,
+    pub approval_role: Option<Option<Role>>,
+    pub reminders: Option<bool>,
+    pub expiry_notifications: Option<bool>,
+}
+
+impl PolicyEdit {
+    fn apply(&self, policy: Policy) -> Policy {
+        let edit = self.clone();
+        Policy {
+            allowed_email_domains: edit.allowed_email_domains.unwrap_or(policy.allowed_email_domains),
+            blocked_email_domains: edit.blocked_email_domains.unwrap_or(policy.blocked_email_domains),
+            allowed_providers: edit.allowed_providers.unwrap_or(policy.allowed_providers),
+            address_match: edit.address_match.unwrap_or(policy.address_match),
+            invitation_lifetime: edit.invitation_lifetime.unwrap_or(policy.invitation_lifetime),
+            offer_lifetime: edit.offer_lifetime.unwrap_or(policy.offer_lifetime),
+            approval_role: edit.approval_role.unwrap_or(policy.approval_role),
+            reminders: edit.reminders.unwrap_or(policy.reminders),
+            expiry_notifications: edit.expiry_notifications.unwrap_or(policy.expiry_notifications),
+        }
+    }
+}
+
+/// Who becomes the first OWNER; asked before anything is looked up.
+pub fn founder(caller: &Caller, found: &Found, context: &Context<'_>) -> Result<Username, Refusal> {
+    match (caller, &found.owner) {
+        (Caller::Account(_), Some(_)) => {
+            Err(Refusal::field("owner", "must not be set: the calling account becomes the owner"))
+        }
+        (Caller::Account(_), None) if found.seat_limit.is_some() => {
+            Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin))
+        }
+        (Caller::Account(username), None) if context.deployment.accounts_create_organizations => Ok(username.clone()),
+        (Caller::Account(_), None) => Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+        (Caller::Service(service), _) if !service.has(Scope::OrganizationsAdmin) => {
+            Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin))
+        }
+        (Caller::Service(_), None) => Err(Refusal::field("owner", "must name the account that becomes the owner")),
+        (Caller::Service(_), Some(owner)) => Ok(owner.clone()),
+    }
+}
+
+/// Founds an organization with its first OWNER.
+pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found: &Found) -> Result<Tenant, Refusal> {
+    let now = context.now;
+    let owner = founder(caller, found, context)?;
+    if let Caller::Service(service) = caller
+        && !service.reaches(id)
+    {
+        return Err(Refusal::OrganizationNotFound(id.name()));
+    }
+    if !context.accounts.contains_key(&owner) {
+        return Err(Refusal::AccountNotFound(owner.name()));
+    }
+    let organization = Organization {
+        id: id.clone(),
+        display_name: found.display_name.clone(),
+        notification_email: found.notification_email.clone(),
+        locale: found.locale.clone(),
+        policy: found.policy.apply(Policy::default()),
+        create_time: now,
+        update_time: now,
+        revision: 1,
+    };
+    let head = Head { event_position: 0, seat_limit: found.seat_limit, seats_taken: 0, owners: 0, open_invitations: 0 };
+    let mut tenant = Tenant::new(organization, head);
+    tenant.check_seats(Role::Owner.seats())?;
+    tenant.put_member(Member {
+        username: owner.clone(),
+        role: Role::Owner,
+        email: None,
+        inviter: None,
+        create_time: now,
+        update_time: now,
+        revision: 1,
+    });
+    tenant.record(EventKind::OrganizationCreated, Some(caller.actor()), None, Some(owner), Vec::new(), now);
+    Ok(tenant)
+}
+
+/// Changes an organization. What protects it is its owners' alone, and they and the old notification address hear of it.
+pub fn update(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    actor: &Actor,
+    standing: &Standing,
+    edit: &Edit,
+) -> Result<(), Refusal> {
+    let touches_protection = edit.notification_email.is_some() || edit.policy != PolicyEdit::default();
+    let needed = [
+        (edit.display_name.is_some() || edit.locale.is_some(), Action::EditProfile),
+        (touches_protection, Action::EditProtection),
+        (edit.seat_limit.is_some(), Action::EditSeatLimit),
+    ];
+    for (_, action) in needed.iter().filter(|(touched, _)| *touched) {
+        standing.check(*action)?;
+    }
+    let old = tenant.organization.clone();
+    check_etag(edit.etag.as_deref(), old.revision)?;
+
+    let edit = edit.clone();
+    let mut new = old.clone();
+    new.display_name = edit.display_name.unwrap_or(new.display_name);
+    new.notification_email = edit.notification_email.unwrap_or(new.notification_email);
+    new.locale = edit.locale.unwrap_or(new.locale);
+    new.policy = edit.policy.apply(new.policy);
+    let seat_limit = edit.seat_limit.unwrap_or(tenant.head.seat_limit);
+    let changes = changes(&old, &new, tenant.head.seat_limit, seat_limit);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    new.update_time = context.now;
+    new.revision += 1;
+    let is_protection = old.policy != new.policy || old.notification_email != new.notification_email;
+    tenant.organization = new;
+    tenant.head.seat_limit = seat_limit;
+    tenant.record(EventKind::OrganizationUpdated, Some(actor.clone()), None, None, changes, context.now);
+    if is_protection {
+        warn(tenant, context, old.notification_email);
+    }
+    Ok(())
+}
+
+/// Writes to the old notification address and to every owner.
+fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
+    let owners = tenant.members.values().filter(|member| member.role == Role::Owner);
+    let address = |owner: &Member| {
+        let account = context.accounts.get(&owner.username);
+        owner.email.clone().or_else(|| account.and_then(|account| account.emails.first().cloned()))
+    };
+    let mut recipients = vec![old_address];
+    recipients.extend(owners.filter_map(address));
+    recipients.sort_by(|a, b| a.key().cmp(b.key()));
+    recipients.dedup_by(|a, b| a.key() == b.key());
+    tenant.emails.extend(recipients.into_iter().map(|recipient| Email {
+        kind: EmailKind::OrganizationChanged,
+        invitation: None,
+        generation: 0,
+        recipient,
+        due_time: context.now,
+    }));
+}
+
+/// What changed, without addresses.
+fn changes(old: &Organization, new: &Organization, old_limit: Option<i32>, new_limit: Option<i32>) -> Vec<Change> {
+    let limit = |limit: Option<i32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
+    let mut changes = Vec::new();
+    if old.display_name != new.display_name {
+        changes.push(Change::new("display_name", old.display_name.as_str(), new.display_name.as_str()));
+    }
+    if old.notification_email != new.notification_email {
+        changes.push(Change::new("notification_email", "", ""));
+    }
+    if old.locale != new.locale {
+        changes.push(Change::new("locale", old.locale.as_str(), new.locale.as_str()));
+    }
+    if old_limit != new_limit {
+        changes.push(Change::new("seat_limit", limit(old_limit), limit(new_limit)));
+    }
+    if old.policy != new.policy {
+        changes.push(Change::new("policy", "", ""));
+    }
+    changes
+}

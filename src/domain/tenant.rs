@@ -1,0 +1,185 @@
+//! One organization as one batch of changes sees it: what was loaded, and what the decisions made of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    Account, Actor, Change, CodeKeys, Email, EmailAddress, EmailKind, Event, EventKind, Head, Invitation, InvitationId,
+    InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Timestamp, Username, Withdrawal,
+};
+
+/// What a decision may know beside the organization.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The database's clock, read under the organization's lock.
+    pub now: Timestamp,
+    /// The accounts that the commands of the batch name, as far as they exist.
+    pub accounts: &'a HashMap<Username, Account>,
+    pub deployment: &'a Deployment,
+}
+
+/// What the deployment has decided for all organizations.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub code_keys: CodeKeys,
+    /// Usernames and slugs that nobody may take, beside the built-in ones.
+    pub reserved_names: Vec<String>,
+    /// Whether accounts may found organizations, or only services.
+    pub accounts_create_organizations: bool,
+    /// The least time between two emails of an invitation that somebody asks for.
+    pub resend_interval: time::Duration,
+    /// Open invitations of one organization; `None`: no limit.
+    pub open_invitations_limit: Option<i32>,
+    /// The configured services: what one of them offered counts while its entry still grants the role.
+    pub services: Vec<Service>,
+}
+
+/// An organization under its lock. All of it is true until the commit, and decisions change it in memory: the next
+/// command of the batch sees what the one before it did.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub organization: Organization,
+    pub head: Head,
+    /// Only those that the batch touches.
+    pub members: BTreeMap<Username, Member>,
+    /// Only those that the batch touches.
+    pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// To be appended.
+    pub events: Vec<Event>,
+    /// To be written to the outbox.
+    pub emails: Vec<Email>,
+    /// To be taken back from the outbox.
+    pub withdrawals: Vec<Withdrawal>,
+}
+
+impl Tenant {
+    pub fn new(organization: Organization, head: Head) -> Self {
+        Self {
+            organization,
+            head,
+            members: BTreeMap::new(),
+            invitations: BTreeMap::new(),
+            events: Vec::new(),
+            emails: Vec::new(),
+            withdrawals: Vec::new(),
+        }
+    }
+
+    pub fn id(&self) -> &OrganizationId {
+        &self.organization.id
+    }
+
+    // rows; what the head counts follows from them
+
+    /// Writes an invitation.
+    pub fn put_invitation(&mut self, invitation: Invitation) {
+        let open = |invitation: &Invitation| i32::from(invitation.state.is_open());
+        self.head.seats_taken += invitation.seats();
+        self.head.open_invitations += open(&invitation);
+        if let Some(old) = self.invitations.insert(invitation.id, invitation) {
+            self.head.seats_taken -= old.seats();
+            self.head.open_invitations -= open(&old);
+        }
+    }
+
+    /// Writes a member.
+    pub fn put_member(&mut self, member: Member) {
+        self.remove_member(&member.username.clone());
+        self.head.seats_taken += member.role.seats();
+        self.head.owners += i32::from(member.role == Role::Owner);
+        self.members.insert(member.username.clone(), member);
+    }
+
+    /// Ends a membership.
+    pub fn remove_member(&mut self, username: &Username) {
+        if let Some(old) = self.members.remove(username) {
+            self.head.seats_taken -= old.role.seats();
+            self.head.owners -= i32::from(old.role == Role::Owner);
+        }
+    }
+
+    // what decisions ask
+
+    pub fn invitation(&self, id: InvitationId) -> Result<&Invitation, Refusal> {
+        self.invitations.get(&id).ok_or_else(|| Refusal::InvitationNotFound(id.name(self.id())))
+    }
+
+    /// The open invitation of an account, if there is one.
+    pub fn open_of_account(&self, username: &Username, now: Timestamp) -> Option<&Invitation> {
+        self.invitations.values().find(|i| i.username.as_ref() == Some(username) && i.is_open(now))
+    }
+
+    /// The open invitation of an address, if there is one.
+    pub fn open_of_address(&self, email: &EmailAddress, now: Timestamp) -> Option<&Invitation> {
+        self.invitations.values().find(|i| i.email.key() == email.key() && i.is_open(now))
+    }
+
+    /// Refuses where `more` seats are not left.
+    pub fn check_seats(&self, more: i32) -> Result<(), Refusal> {
+        match self.head.seat_limit {
+            Some(limit) if more > 0 && self.head.seats_taken + more > limit => Err(Refusal::SeatsExhausted { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    // what decisions leave behind
+
+    /// Appends an event.
+    pub fn record(
+        &mut self,
+        kind: EventKind,
+        actor: Option<Actor>,
+        invitation: Option<InvitationId>,
+        member: Option<Username>,
+        changes: Vec<Change>,
+        now: Timestamp,
+    ) {
+        self.head.event_position += 1;
+        let position = self.head.event_position;
+        self.events.push(Event { position, kind, actor, invitation, member, changes, create_time: now });
+    }
+
+    /// Writes an email about an invitation to the outbox.
+    pub fn send(&mut self, kind: EmailKind, invitation: &Invitation, recipient: EmailAddress, due_time: Timestamp) {
+        let code = invitation.code.as_ref().filter(|_| kind.carries_code());
+        let generation = code.map_or(0, |code| code.generation);
+        self.emails.push(Email { kind, invitation: Some(invitation.id), generation, recipient, due_time });
+    }
+
+    /// Writes an email to the notification address.
+    pub fn notify(&mut self, kind: EmailKind, invitation: &Invitation, due_time: Timestamp) {
+        self.send(kind, invitation, self.organization.notification_email.clone(), due_time);
+    }
+
+    /// Takes back unsent emails, also those of this batch.
+    pub fn withdraw(&mut self, withdrawal: Withdrawal) {
+        self.emails.retain(|email| !withdrawal.covers(email));
+        self.withdrawals.push(withdrawal);
+    }
+
+    /// Moves an invitation to another state: the one place that raises the revision and records the step.
+    pub fn transition(
+        &mut self,
+        mut invitation: Invitation,
+        state: InvitationState,
+        kind: EventKind,
+        actor: Option<Actor>,
+        now: Timestamp,
+    ) -> Invitation {
+        let before = self.invitations.get(&invitation.id).map_or("", |old| old.state.as_str());
+        let mut changes = vec![Change::new("state", before, state.as_str())];
+        if let Some(role) = invitation.role.filter(|_| kind == EventKind::Offered) {
+            changes.push(Change::new("role", "", role.as_str()));
+        }
+        invitation.state = state;
+        invitation.update_time = now;
+        invitation.revision += 1;
+        self.withdraw(if state == InvitationState::Revoked {
+            Withdrawal::All(invitation.id)
+        } else {
+            Withdrawal::Reminders(invitation.id)
+        });
+        self.record(kind, actor, Some(invitation.id), invitation.username.clone(), changes, now);
+        self.put_invitation(invitation.clone());
+        invitation
+    }
+}

@@ -1,0 +1,4 @@
+//! The invitation service of IPMHub.
+
+pub mod domain;
+pub mod pb;
