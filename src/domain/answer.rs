@@ -2,7 +2,7 @@
 
 use super::{
     Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member, Refusal, Role,
-    Standing, Tenant, Username, Withdrawal, check_etag, rights::Action,
+    Standing, Tenant, Username, check_etag, rights::Action,
 };
 
 /// Makes the account a member. Again by the same account: nothing happens, in particular no membership that ended since
@@ -66,7 +66,6 @@ pub fn decline(
     check_etag(etag, invitation.revision)?;
     let actor = Some(Actor::Account(caller.clone()));
     let invitation = tenant.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
-    tenant.withdraw(Withdrawal::Reminders(invitation.id));
     tenant.notify(EmailKind::InvitationDeclined, &invitation, now);
     Ok(())
 }

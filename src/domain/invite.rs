@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId, InvitationState,
-    Refusal, StoredCode, Tenant, Withdrawal,
+    Refusal, StoredCode, Tenant,
 };
 
 /// Reminders come this long before a code or an offer expires.
@@ -87,7 +87,6 @@ pub fn remind(
     kind: EmailKind,
     recipient: &EmailAddress,
 ) {
-    tenant.withdraw(Withdrawal::Reminders(invitation.id));
     let due = invitation.expire_time.map(|end| end - REMIND_BEFORE).filter(|due| *due > context.now);
     if let Some(due) = due.filter(|_| tenant.organization.policy.reminders) {
         tenant.send(kind, invitation, recipient.clone(), due);

@@ -39,6 +39,16 @@ pub enum AddressMatch {
     Require,
 }
 
+impl AddressMatch {
+    /// The name in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warn => "WARN",
+            Self::Require => "REQUIRE",
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

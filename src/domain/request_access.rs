@@ -59,7 +59,6 @@ pub fn request_access(
 
 /// Tells the notification address who asks, now and once more.
 pub fn tell(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation) {
-    tenant.withdraw(super::Withdrawal::Reminders(invitation.id));
     tenant.notify(EmailKind::AccessRequested, invitation, context.now);
     if tenant.organization.policy.reminders {
         tenant.notify(EmailKind::AccessRequestReminder, invitation, context.now + REMIND_AFTER);

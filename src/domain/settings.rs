@@ -199,8 +199,24 @@ fn changes(old: &Organization, new: &Organization, old_limit: Option<i32>, new_l
     if old_limit != new_limit {
         changes.push(Change::new("seat_limit", limit(old_limit), limit(new_limit)));
     }
-    if old.policy != new.policy {
-        changes.push(Change::new("policy", "", ""));
-    }
+    changes.extend(policy_changes(&old.policy, &new.policy));
     changes
+}
+
+fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {
+    let fields = |policy: &Policy| {
+        [
+            ("policy.allowed_email_domains", policy.allowed_email_domains.join(",")),
+            ("policy.blocked_email_domains", policy.blocked_email_domains.join(",")),
+            ("policy.allowed_providers", policy.allowed_providers.join(",")),
+            ("policy.address_match", policy.address_match.as_str().to_owned()),
+            ("policy.invitation_lifetime", format!("{}s", policy.invitation_lifetime.whole_seconds())),
+            ("policy.offer_lifetime", format!("{}s", policy.offer_lifetime.whole_seconds())),
+            ("policy.approval_role", policy.approval_role.map_or("", Role::as_str).to_owned()),
+            ("policy.reminders_disabled", (!policy.reminders).to_string()),
+            ("policy.expiry_notifications_disabled", (!policy.expiry_notifications).to_string()),
+        ]
+    };
+    let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
+    pairs.map(|((field, before), (_, after))| Change::new(field, before, after)).collect()
 }

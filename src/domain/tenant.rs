@@ -156,7 +156,8 @@ impl Tenant {
         self.withdrawals.push(withdrawal);
     }
 
-    /// Moves an invitation to another state: the one place that raises the revision and records the step.
+    /// Moves an invitation to another state, or to the same one anew: the one place that raises the revision, records the
+    /// step and takes back what was to be sent about the state before.
     pub fn transition(
         &mut self,
         mut invitation: Invitation,
@@ -173,11 +174,12 @@ impl Tenant {
         invitation.state = state;
         invitation.update_time = now;
         invitation.revision += 1;
-        self.withdraw(if state == InvitationState::Revoked {
-            Withdrawal::All(invitation.id)
-        } else {
-            Withdrawal::Reminders(invitation.id)
-        });
+        if self.invitations.contains_key(&invitation.id) {
+            self.withdraw(match state {
+                InvitationState::Revoked => Withdrawal::All(invitation.id),
+                _ => Withdrawal::Reminders(invitation.id),
+            });
+        }
         self.record(kind, actor, Some(invitation.id), invitation.username.clone(), changes, now);
         self.put_invitation(invitation.clone());
         invitation

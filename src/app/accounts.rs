@@ -1,0 +1,235 @@
+//! Accounts: opened once by an identity, kept up to date by its tokens, and erased on request.
+
+use sqlx::Connection;
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::{App, Error, Result};
+use crate::domain::{
+    Caller, Command, DisplayName, Identity, Operation, OrganizationId, Refusal, Remembered, Request, Scope, Username,
+};
+use crate::store::accounts::{self, identity_hash};
+use crate::store::tenants::Lock;
+use crate::store::{self, request_ids};
+
+/// How often a transaction that met another one is tried.
+const ATTEMPTS: usize = 3;
+
+/// An account to be opened.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub identity: Identity,
+    pub username: Username,
+    pub display_name: Option<DisplayName>,
+    pub request: Option<Request>,
+}
+
+/// An account to be deleted, and who asks: a request id is kept under the hash of (issuer, subject), because the caller
+/// may have no account any more.
+#[derive(Clone, Debug)]
+pub struct DeleteAccount {
+    pub issuer: String,
+    pub subject: Vec<String>,
+    /// `None`: an identity without an account.
+    pub caller: Option<Caller>,
+    /// `None`: the caller's own.
+    pub username: Option<Username>,
+    pub request: Option<Request>,
+}
+
+impl App {
+    /// The account of an identity, after its addresses were brought up to date by the token.
+    pub async fn account_of(&self, identity: &Identity) -> Result<Option<Username>> {
+        let hash = identity_hash(&identity.issuer, &identity.subject);
+        let known = {
+            let mut connection = self.reads.acquire().await?;
+            accounts::find(&mut connection, &hash).await?
+        };
+        let Some(known) = known else { return Ok(None) };
+        let newer = known.attest_time.is_none_or(|attested| attested < identity.attest_time);
+        if identity.emails.is_some() && newer {
+            let identity = identity.clone();
+            self.finish(|app| async move {
+                let mut connection = app.writes.acquire().await?;
+                let mut transaction = connection.begin().await?;
+                accounts::attest(&mut transaction, &identity).await?;
+                Ok(transaction.commit().await?)
+            })
+            .await?;
+        }
+        Ok(Some(known.username))
+    }
+
+    /// Opens an account.
+    pub async fn create_account(&self, new: NewAccount) -> Result<Username> {
+        let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
+        let mut outcome = self.try_create_account(&new, hash).await;
+        for _ in 1..ATTEMPTS {
+            // whoever came first in a race is found by the next look
+            if !matches!(outcome, Err(store::Error::Constraint(_) | store::Error::Conflict)) {
+                break;
+            }
+            outcome = self.try_create_account(&new, hash).await;
+        }
+        outcome?.map_err(Error::from)
+    }
+
+    async fn try_create_account(
+        &self,
+        new: &NewAccount,
+        hash: [u8; 32],
+    ) -> store::Result<std::result::Result<Username, Refusal>> {
+        let new = new.clone();
+        let reserved = new.username.is_reserved(&self.deployment.reserved_names);
+        let writes = self.writes.clone();
+        let work = async move {
+            let mut connection = writes.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            match replay(&mut transaction, hash, new.request.as_ref(), "CreateAccount").await? {
+                Ok(None) => {}
+                Ok(Some(name)) => return Ok(Username::from_name(&name).ok_or(Refusal::RequestIdReused)),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+            if let Some(known) = accounts::find(&mut transaction, &hash).await? {
+                return Ok(Err(Refusal::AccountExists(known.username.name())));
+            }
+            if reserved {
+                return Ok(Err(Refusal::field("account_id", "is reserved, choose another one")));
+            }
+            match accounts::insert(&mut transaction, &new.username, new.display_name.as_ref(), &new.identity).await {
+                Err(store::Error::Constraint(name)) if name == "accounts_pkey" => {
+                    return Ok(Err(Refusal::UsernameTaken(new.username.name())));
+                }
+                inserted => inserted?,
+            }
+            remember(&mut transaction, hash, new.request.as_ref(), "CreateAccount", new.username.name()).await?;
+            transaction.commit().await?;
+            Ok(Ok(new.username))
+        };
+        self.tasks
+            .spawn(work)
+            .await
+            .unwrap_or_else(|_| Err(store::Error::Fault("creating an account panicked".to_owned())))
+    }
+
+    /// Erases an account: first, in one transaction, it leaves the organizations that it owns and loses every right; then
+    /// it leaves the others one by one, which the sweep finishes should this be cut off.
+    pub async fn delete_account(&self, delete: DeleteAccount) -> Result<()> {
+        let hash = identity_hash(&delete.issuer, &delete.subject);
+        {
+            let mut connection = self.reads.acquire().await?;
+            if replay(&mut connection, hash, delete.request.as_ref(), "DeleteAccount").await??.is_some() {
+                return Ok(());
+            }
+        }
+        let username = match (&delete.caller, &delete.username) {
+            (None, _) => return Err(Refusal::AccountRequired.into()),
+            (Some(Caller::Account(own)), None) => own.clone(),
+            (Some(Caller::Account(own)), Some(named)) if own == named => own.clone(),
+            (Some(Caller::Account(_)), Some(other)) => return Err(Refusal::AccountNotFound(other.name()).into()),
+            (Some(Caller::Service(service)), _) if !service.has(Scope::AccountsAdmin) => {
+                return Err(Refusal::ScopeRequired(Scope::AccountsAdmin).into());
+            }
+            (Some(Caller::Service(_)), Some(named)) => named.clone(),
+            (Some(Caller::Service(_)), None) => return Err(Refusal::PersonRequired.into()),
+        };
+        let request = delete.request;
+        self.finish(move |app| async move {
+            let mut outcome = app.bury(&username, hash, request.as_ref()).await;
+            for _ in 1..ATTEMPTS {
+                if !matches!(outcome, Err(store::Error::Conflict | store::Error::Stale(_))) {
+                    break;
+                }
+                outcome = app.bury(&username, hash, request.as_ref()).await;
+            }
+            outcome??;
+            app.leave_all(&username).await
+        })
+        .await
+    }
+
+    /// The first part, in one transaction.
+    async fn bury(
+        &self,
+        username: &Username,
+        hash: [u8; 32],
+        request: Option<&Request>,
+    ) -> store::Result<std::result::Result<(), Refusal>> {
+        let mut connection = self.writes.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        let owned = accounts::owned_organizations(&mut transaction, username).await?;
+        let leave = |organization: &String| leave(OrganizationId::stored(organization.clone()), username);
+        let commands = owned.iter().map(leave).collect::<Vec<_>>();
+        let mut batch = Batch::load(&mut transaction, &commands, Lock::Yes).await?;
+        for command in &commands {
+            if let Err(refusal) = batch.decide(command, &self.deployment) {
+                return Ok(Err(refusal));
+            }
+        }
+        batch.write(&mut transaction).await?;
+        if !accounts::bury(&mut transaction, username).await? {
+            return Ok(Err(Refusal::AccountNotFound(username.name())));
+        }
+        // who is made an owner meanwhile holds the account's row, so it shows here
+        if !accounts::owned_organizations(&mut transaction, username).await?.is_empty() {
+            return Err(store::Error::Stale("what the account owns"));
+        }
+        remember(&mut transaction, hash, request, "DeleteAccount", username.name()).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// The second part.
+    pub(super) async fn leave_all(&self, username: &Username) -> Result<()> {
+        let organizations = {
+            let mut connection = self.reads.acquire().await?;
+            accounts::organizations_of(&mut connection, username).await?
+        };
+        for organization in organizations {
+            self.writer.submit(leave(OrganizationId::stored(organization), username)).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs to its end whether or not the caller waits: a transaction is never cancelled in the middle.
+    async fn finish<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.tasks.spawn(work(self.clone())).await.unwrap_or(Err(Error::Fault))
+    }
+}
+
+fn leave(organization: OrganizationId, username: &Username) -> Command {
+    Command { organization, caller: None, request: None, operation: Operation::Leave(username.clone()) }
+}
+
+/// What the same request of an identity did before.
+async fn replay(
+    connection: &mut sqlx::PgConnection,
+    identity: [u8; 32],
+    request: Option<&Request>,
+    method: &str,
+) -> store::Result<std::result::Result<Option<String>, Refusal>> {
+    let Some(Request { id, digest }) = request else { return Ok(Ok(None)) };
+    let remembered = request_ids::find_of_identity(connection, &identity, *id).await?;
+    Ok(match remembered {
+        Some(remembered) if remembered.method == method && remembered.digest == digest => Ok(Some(remembered.resource)),
+        Some(_) => Err(Refusal::RequestIdReused),
+        None => Ok(None),
+    })
+}
+
+async fn remember(
+    connection: &mut sqlx::PgConnection,
+    identity: [u8; 32],
+    request: Option<&Request>,
+    method: &str,
+    resource: String,
+) -> store::Result<()> {
+    let Some(Request { id, digest }) = request else { return Ok(()) };
+    let id: Uuid = *id;
+    let remembered = Remembered { method: method.to_owned(), digest: digest.to_vec(), resource };
+    request_ids::insert_of_identity(connection, &identity, id, &remembered).await
+}

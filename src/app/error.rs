@@ -1,0 +1,45 @@
+//! Why a use case did not happen.
+
+use crate::domain::Refusal;
+use crate::store;
+
+/// The outcome of a use case that is no answer.
+#[derive(Debug)]
+pub enum Error {
+    /// The request was decided, and the answer is no.
+    Refused(Refusal),
+    /// Too much is waiting; nothing was done.
+    Overloaded,
+    /// Postgres is away. A change may have taken effect: its request id tells.
+    Unavailable,
+    /// Ours, already logged.
+    Fault,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Logs what is ours or the operator's to know; the caller learns only what they can act upon.
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(why) => {
+                tracing::warn!(why, "database unavailable");
+                Self::Unavailable
+            }
+            store::Error::Conflict | store::Error::Constraint(_) | store::Error::Stale(_) | store::Error::Fault(_) => {
+                tracing::error!(%error, "a statement failed");
+                Self::Fault
+            }
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        store::Error::from(error).into()
+    }
+}

@@ -1,0 +1,226 @@
+//! Invitations: what is read, and the two changes that count wrong tries.
+
+use super::limits::Guess;
+use super::{App, Error, InvitationPlace, Page, Result, one_more};
+use crate::domain::{
+    Account, Action, Actor, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
+    InvitationState, Operation, OrganizationId, Refusal, Request, Scope, Subject, Timestamp, Username,
+};
+use crate::store::invitations::{self, Delivery, FIRST_PAGE};
+use crate::store::{self, accounts};
+
+/// An invitation for one reader.
+#[derive(Debug)]
+pub struct InvitationView {
+    pub organization: OrganizationId,
+    pub organization_display_name: DisplayName,
+    pub invitation: Invitation,
+    /// What the reader is shown: EXPIRED from the moment on.
+    pub state: InvitationState,
+    pub update_time: Timestamp,
+    pub audience: Audience,
+}
+
+/// Who reads, which decides what is shown.
+#[derive(Debug)]
+pub enum Audience {
+    /// Inviters and services see everything, with the emails.
+    Inviter(Vec<Delivery>),
+    /// The bound account sees what is about itself; the invited address only where it is one of its own.
+    Invitee { sees_email: bool },
+}
+
+/// Which invitations of an organization are wanted.
+#[derive(Debug)]
+pub struct InvitationFilter {
+    /// As a read shows them; empty: all.
+    pub states: Vec<InvitationState>,
+    pub email: Option<EmailAddress>,
+    /// Where the page begins.
+    pub before: Option<InvitationId>,
+    pub size: usize,
+}
+
+/// A code that somebody sent.
+#[derive(Debug)]
+pub struct RequestAccess {
+    pub caller: Caller,
+    pub code: InvitationCode,
+    pub request: Option<Request>,
+}
+
+impl App {
+    /// One invitation, for inviters and for the account that it is bound to.
+    pub async fn invitation(&self, caller: &Caller, (organization, id): &InvitationPlace) -> Result<InvitationView> {
+        let subject = Subject::Invitation(*id);
+        let not_found = || Error::from(Refusal::not_found(organization, &subject));
+        let mut connection = self.reads.acquire().await?;
+        let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
+        let access = access.ok_or_else(not_found)?;
+        let standing = crate::domain::Standing::of(caller, organization, access.role);
+        let sees_all =
+            standing.map_or_else(|| Err(not_found()), |standing| Ok(standing.check(Action::SeeInvitations)?));
+        let invitation = invitations::get(&mut connection, organization, *id).await?;
+        let is_bound =
+            |invitation: &Invitation| caller.username().is_some() && invitation.username.as_ref() == caller.username();
+        match (sees_all, invitation) {
+            (Ok(()), None) => Err(not_found()),
+            (Ok(()), Some(invitation)) => {
+                let mut deliveries = invitations::deliveries(&mut connection, organization, &[id.0]).await?;
+                let audience = Audience::Inviter(deliveries.remove(id).unwrap_or_default());
+                Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))
+            }
+            (Err(_), Some(invitation)) if is_bound(&invitation) => {
+                let username = caller.username().map(|username| username.as_str().to_owned());
+                let accounts = accounts::load(&mut connection, &Vec::from_iter(username)).await?;
+                let account = caller.username().and_then(|username| accounts.get(username));
+                let audience = invitee(account, &invitation);
+                Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))
+            }
+            (Err(refusal), _) => Err(refusal),
+        }
+    }
+
+    /// A page of an organization's invitations, newest first.
+    pub async fn invitations(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        filter: InvitationFilter,
+    ) -> Result<Page<InvitationView, InvitationId>> {
+        let (access, standing) = self.standing(caller, organization, &Subject::Organization).await?;
+        standing.check(Action::SeeInvitations)?;
+        let before = filter.before.map_or(FIRST_PAGE, |InvitationId(id)| id);
+        let limit = one_more(filter.size);
+        let mut connection = self.reads.acquire().await?;
+        let found = match &filter.email {
+            Some(email) => {
+                invitations::list_by_email(&mut connection, organization, before, limit, email.key(), &filter.states)
+                    .await?
+            }
+            None if filter.states.is_empty() => invitations::list(&mut connection, organization, before, limit).await?,
+            None => invitations::list_by_state(&mut connection, organization, before, limit, &filter.states).await?,
+        };
+        let page = Page::cut(found, filter.size, |invitation| invitation.id);
+        let ids = page.items.iter().map(|invitation| invitation.id.0).collect::<Vec<_>>();
+        let mut deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
+        let show = |invitation: Invitation| {
+            let audience = Audience::Inviter(deliveries.remove(&invitation.id).unwrap_or_default());
+            view(organization.clone(), access.display_name.clone(), invitation, access.now, audience)
+        };
+        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+    }
+
+    /// A page of the invitations that are bound to an account, newest first.
+    pub async fn account_invitations(
+        &self,
+        caller: &Caller,
+        username: &Username,
+        before: Option<InvitationPlace>,
+        size: usize,
+    ) -> Result<Page<InvitationView, InvitationPlace>> {
+        let account = self.account(caller, username).await?;
+        let (organization, id) = before.map_or((String::new(), FIRST_PAGE), |(organization, InvitationId(id))| {
+            (organization.as_str().to_owned(), id)
+        });
+        let mut connection = self.reads.acquire().await?;
+        let found =
+            invitations::list_of_account(&mut connection, username, (id, &organization), one_more(size)).await?;
+        let page = Page::cut(found, size, |(organization, invitation)| (organization.clone(), invitation.id));
+        let ids = page.items.iter().map(|(organization, _)| organization.as_str().to_owned()).collect::<Vec<_>>();
+        let names = invitations::display_names(&mut connection, &ids).await?;
+        let now = store::tenants::now(&mut connection).await?;
+        let show = |(organization, invitation): (OrganizationId, Invitation)| {
+            let name = names.get(&organization).cloned().unwrap_or_else(|| DisplayName::stored(String::new()));
+            let audience = invitee(Some(&account), &invitation);
+            view(organization, name, invitation, now, audience)
+        };
+        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+    }
+
+    /// Binds the caller to the invitation of a code. Wrong codes slow down the caller, never the invitation.
+    pub async fn request_access(&self, request: RequestAccess) -> Result<InvitationPlace> {
+        let RequestAccess { caller, code, request } = request;
+        if caller.username().is_none() {
+            return Err(Refusal::PersonRequired.into());
+        }
+        let actor = caller.actor();
+        self.check_guesses(&actor, Guess::Code).await?;
+        let code_hash = code.hash();
+        let found = {
+            let mut connection = self.reads.acquire().await?;
+            invitations::find_by_code(&mut connection, &code_hash).await?
+        };
+        let outcome = match found {
+            None => Err(Refusal::CodeNotFound.into()),
+            Some((organization, invitation)) => {
+                let operation = Operation::RequestAccess { invitation, code_hash };
+                let command = Command { organization: organization.clone(), caller: Some(caller), request, operation };
+                self.change(command).await.map(|_| (organization, invitation))
+            }
+        };
+        self.count_guess(&actor, Guess::Code, outcome).await
+    }
+
+    /// Offers a role. Wrong pairs of username and address are counted against the caller.
+    pub async fn offer(&self, command: Command) -> Result<Subject> {
+        let Some(actor) = command.actor() else { return Err(Error::Fault) };
+        self.check_guesses(&actor, Guess::Account).await?;
+        let outcome = self.change(command).await;
+        self.count_guess(&actor, Guess::Account, outcome).await
+    }
+
+    async fn count_guess<T>(&self, actor: &Actor, guess: Guess, outcome: Result<T>) -> Result<T> {
+        let wrong = match guess {
+            Guess::Code => Refusal::CodeNotFound,
+            Guess::Account => Refusal::AccountEmailNotFound,
+        };
+        if matches!(&outcome, Err(Error::Refused(refusal)) if *refusal == wrong) {
+            self.charge_guess(actor, guess).await?;
+        }
+        outcome
+    }
+
+    /// What an invitation would be: every check runs, nothing is written.
+    pub async fn preview(&self, command: Command) -> Result<InvitationView> {
+        let (batch, outcome) = self.look(&command).await?;
+        let Subject::Invitation(id) = outcome? else { return Err(Error::Fault) };
+        let found = batch.invitation(&command.organization, id).zip(batch.organization(&command.organization));
+        let (invitation, organization) = found.ok_or(Error::Fault)?;
+        let (name, now) = (organization.display_name.clone(), invitation.update_time);
+        Ok(view(command.organization.clone(), name, invitation.clone(), now, Audience::Inviter(Vec::new())))
+    }
+
+    /// An account, for itself and for services that may read accounts.
+    pub async fn account(&self, caller: &Caller, username: &Username) -> Result<Account> {
+        let allowed = match caller {
+            Caller::Account(own) => own == username,
+            Caller::Service(service) if service.has(Scope::AccountsRead) => true,
+            Caller::Service(_) => return Err(Refusal::ScopeRequired(Scope::AccountsRead).into()),
+        };
+        let not_found = || Error::from(Refusal::AccountNotFound(username.name()));
+        if !allowed {
+            return Err(not_found());
+        }
+        let mut connection = self.reads.acquire().await?;
+        let mut accounts = accounts::load(&mut connection, &[username.as_str().to_owned()]).await?;
+        accounts.remove(username).ok_or_else(not_found)
+    }
+}
+
+fn invitee(account: Option<&Account>, invitation: &Invitation) -> Audience {
+    Audience::Invitee { sees_email: account.is_some_and(|account| account.holds(&invitation.email)) }
+}
+
+fn view(
+    organization: OrganizationId,
+    organization_display_name: DisplayName,
+    invitation: Invitation,
+    now: Timestamp,
+    audience: Audience,
+) -> InvitationView {
+    let state = invitation.state_at(now);
+    let overdue = invitation.expire_time.filter(|_| invitation.is_overdue(now));
+    let update_time = overdue.unwrap_or(invitation.update_time);
+    InvitationView { organization, organization_display_name, invitation, state, update_time, audience }
+}

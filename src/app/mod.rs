@@ -1,0 +1,139 @@
+//! The use cases: rights, limits, transactions. Every change of an organization goes through the [`writer`].
+
+mod accounts;
+mod batch;
+mod error;
+mod invitations;
+mod limits;
+mod organizations;
+mod sweep;
+mod writer;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+pub use accounts::{DeleteAccount, NewAccount};
+pub use error::Error;
+pub use invitations::{Audience, InvitationFilter, InvitationView, RequestAccess};
+pub use limits::Limits;
+pub use organizations::{MemberView, OrganizationView};
+pub use sweep::Sweeper;
+use writer::Writer;
+
+use crate::domain::{Caller, Command, Deployment, InvitationId, Operation, OrganizationId, Refusal, Standing, Subject};
+use crate::store;
+use crate::store::organizations::Access;
+use crate::store::tenants::Lock;
+
+/// A use case's outcome.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that the edges may ask for. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    reads: PgPool,
+    writes: PgPool,
+    writer: Writer,
+    deployment: Arc<Deployment>,
+    limits: Limits,
+    /// What has to be finished before the process ends.
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Starts the writers on `tasks`. `committed` is woken after each commit: there may be email to send.
+    pub fn start(
+        reads: PgPool,
+        writes: PgPool,
+        deployment: Deployment,
+        limits: Limits,
+        tasks: TaskTracker,
+        committed: &Arc<Notify>,
+    ) -> Self {
+        let deployment = Arc::new(deployment);
+        Self {
+            writer: Writer::start(&writes, &deployment, &tasks, committed),
+            reads,
+            writes,
+            deployment,
+            limits,
+            tasks,
+        }
+    }
+
+    /// Changes an organization and says what the answer is about.
+    ///
+    /// Only inviters reach the lock without a look: what anybody else asks for is first decided on what can be read
+    /// without one, so nobody can hold up an organization from outside.
+    pub async fn change(&self, command: Command) -> Result<Subject> {
+        if !self.is_inviter(&command).await? {
+            self.look(&command).await?.1?;
+        }
+        self.writer.submit(command).await
+    }
+
+    async fn is_inviter(&self, command: &Command) -> Result<bool> {
+        let Some(Caller::Account(username)) = &command.caller else { return Ok(false) };
+        if matches!(command.operation, Operation::AcceptInvitation { .. } | Operation::DeclineInvitation { .. }) {
+            return Ok(false);
+        }
+        let mut connection = self.reads.acquire().await?;
+        let access = store::organizations::access(&mut connection, &command.organization, Some(username)).await?;
+        Ok(access.and_then(|access| access.role).is_some_and(crate::domain::Role::may_invite))
+    }
+
+    /// Decides a command on what is there now, and writes nothing.
+    async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<Subject, Refusal>)> {
+        let mut connection = self.reads.acquire().await?;
+        let mut batch = batch::Batch::load(&mut connection, std::slice::from_ref(command), Lock::No).await?;
+        let outcome = batch.decide(command, &self.deployment);
+        Ok((batch, outcome))
+    }
+
+    /// What the caller is to an organization; strangers get the answer of what does not exist.
+    async fn standing(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        subject: &Subject,
+    ) -> Result<(Access, Standing)> {
+        let mut connection = self.reads.acquire().await?;
+        let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
+        let found = access.and_then(|access| Some((Standing::of(caller, organization, access.role)?, access)));
+        let (standing, access) = found.ok_or_else(|| Refusal::not_found(organization, subject))?;
+        Ok((access, standing))
+    }
+
+    /// Whether Postgres answers and accepts writes.
+    pub async fn is_ready(&self) -> bool {
+        store::pool::is_writable(&self.writes).await
+    }
+}
+
+/// A page of a list and where the next one begins; `None`: this is the last.
+#[derive(Debug)]
+pub struct Page<T, C> {
+    pub items: Vec<T>,
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// Takes one item more than the page holds: whether it is there tells whether there is a next page.
+    fn cut(mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> C) -> Self {
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| more).map(cursor);
+        Self { items, next }
+    }
+}
+
+/// How many rows to ask for, for a page of that size.
+fn one_more(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Where an invitation is.
+pub type InvitationPlace = (OrganizationId, InvitationId);

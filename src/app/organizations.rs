@@ -1,0 +1,124 @@
+//! Organizations, members and events: what is read.
+
+use super::{App, Page, Result, one_more};
+use crate::domain::{
+    Action, Caller, Event, Head, InvitationId, Member, Organization, OrganizationId, Refusal, Standing, Subject,
+    Username, member_name,
+};
+use crate::store::organizations::Membership;
+use crate::store::{events, organizations};
+
+/// An organization for one reader.
+#[derive(Debug)]
+pub struct OrganizationView {
+    pub organization: Organization,
+    pub head: Head,
+    /// Whether the reader sees policy, notification address and seats.
+    pub sees_settings: bool,
+}
+
+/// A member for one reader.
+#[derive(Debug)]
+pub struct MemberView {
+    pub organization: OrganizationId,
+    pub member: Member,
+    /// Whether the reader sees the address and who offered.
+    pub sees_address: bool,
+}
+
+impl App {
+    /// One organization, for its members and for services.
+    pub async fn organization(&self, caller: &Caller, id: &OrganizationId) -> Result<OrganizationView> {
+        let (_, standing) = self.standing(caller, id, &Subject::Organization).await?;
+        standing.check(Action::SeeOrganization)?;
+        let mut connection = self.reads.acquire().await?;
+        let found = organizations::get(&mut connection, id).await?;
+        let (organization, head) = found.ok_or_else(|| Refusal::OrganizationNotFound(id.name()))?;
+        Ok(OrganizationView { organization, head, sees_settings: standing.may(Action::SeeSettings) })
+    }
+
+    /// One member; everybody sees themselves.
+    pub async fn member(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        username: &Username,
+    ) -> Result<MemberView> {
+        let subject = Subject::Member(username.clone());
+        let (_, standing) = self.standing(caller, organization, &subject).await?;
+        let oneself = caller.username() == Some(username);
+        if !oneself {
+            standing.check(Action::SeeMembers)?;
+        }
+        let mut connection = self.reads.acquire().await?;
+        let member = organizations::get_member(&mut connection, organization, username).await?;
+        let member = member.ok_or_else(|| Refusal::MemberNotFound(member_name(organization, username)))?;
+        Ok(show(organization, member, caller, &standing))
+    }
+
+    /// A page of an organization's members, by username. A member with the role NONE sees only themselves.
+    pub async fn members(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        after: Option<Username>,
+        size: usize,
+    ) -> Result<Page<MemberView, Username>> {
+        let (_, standing) = self.standing(caller, organization, &Subject::Organization).await?;
+        let first_page = after.is_none();
+        let after = after.as_ref().map_or("", Username::as_str);
+        let mut connection = self.reads.acquire().await?;
+        let members = match (standing.check(Action::SeeMembers), caller.username()) {
+            (Ok(()), _) => organizations::list_members(&mut connection, organization, after, one_more(size)).await?,
+            (Err(_), Some(oneself)) if first_page => {
+                organizations::get_member(&mut connection, organization, oneself).await?.into_iter().collect()
+            }
+            (Err(_), Some(_)) => Vec::new(),
+            (Err(refusal), None) => return Err(refusal.into()),
+        };
+        let page = Page::cut(members, size, |member| member.username.clone());
+        let show = |member| show(organization, member, caller, &standing);
+        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+    }
+
+    /// A page of what happened in an organization, or to one of its invitations, oldest first.
+    pub async fn events(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        invitation: Option<InvitationId>,
+        after: i64,
+        size: usize,
+    ) -> Result<Page<Event, i64>> {
+        let (_, standing) = self.standing(caller, organization, &Subject::Organization).await?;
+        standing.check(Action::SeeEvents)?;
+        let mut connection = self.reads.acquire().await?;
+        let limit = one_more(size);
+        let found = match invitation {
+            None => events::list(&mut connection, organization, after, limit).await?,
+            Some(id) => events::list_of_invitation(&mut connection, organization, id, after, limit).await?,
+        };
+        Ok(Page::cut(found, size, |event| event.position))
+    }
+
+    /// A page of an account's memberships, by organization.
+    pub async fn memberships(
+        &self,
+        caller: &Caller,
+        username: &Username,
+        after: Option<OrganizationId>,
+        size: usize,
+    ) -> Result<Page<Membership, OrganizationId>> {
+        self.account(caller, username).await?;
+        let mut connection = self.reads.acquire().await?;
+        let after = after.as_ref().map_or("", OrganizationId::as_str);
+        let found = organizations::list_memberships(&mut connection, username, after, one_more(size)).await?;
+        Ok(Page::cut(found, size, |membership| membership.organization.clone()))
+    }
+}
+
+fn show(organization: &OrganizationId, member: Member, caller: &Caller, standing: &Standing) -> MemberView {
+    let oneself = caller.username() == Some(&member.username);
+    let sees_address = oneself || standing.may(Action::SeeMemberAddresses);
+    MemberView { organization: organization.clone(), member, sees_address }
+}

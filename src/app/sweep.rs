@@ -1,0 +1,89 @@
+//! Closes and throws away what is over. Every replica sweeps; no answer ever depends on it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Result};
+use crate::domain::{Command, Operation, OrganizationId};
+use crate::store::sweep;
+
+/// How many rows one round looks at.
+const ROUND: i64 = 500;
+
+/// Sweeps until it is told to stop.
+#[derive(Debug)]
+pub struct Sweeper {
+    pub app: App,
+    /// From the end of one round to the beginning of the next.
+    pub interval: Duration,
+}
+
+impl Sweeper {
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            // replicas that started together must not sweep together
+            let pause = self.interval.mul_f64(rand::random_range(0.5..1.5));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if let Err(error) = self.app.sweep().await {
+                tracing::warn!(?error, "a sweep did not finish, the next one goes on");
+            }
+        }
+    }
+}
+
+impl App {
+    /// One round; how many invitations it closed.
+    pub async fn sweep(&self) -> Result<usize> {
+        let closed = self.close_overdue().await?;
+        self.finish_deletions().await?;
+        self.purge().await?;
+        Ok(closed)
+    }
+
+    async fn close_overdue(&self) -> Result<usize> {
+        let due = {
+            let mut connection = self.reads.acquire().await?;
+            sweep::due_invitations(&mut connection, ROUND).await?
+        };
+        let count = due.len();
+        let mut by_organization = BTreeMap::<OrganizationId, Vec<_>>::new();
+        for (organization, invitation) in due {
+            by_organization.entry(organization).or_default().push(invitation);
+        }
+        for (organization, invitations) in by_organization {
+            let operation = Operation::Expire(invitations);
+            self.writer.submit(Command { organization, caller: None, request: None, operation }).await?;
+        }
+        Ok(count)
+    }
+
+    async fn finish_deletions(&self) -> Result<()> {
+        let accounts = {
+            let mut connection = self.reads.acquire().await?;
+            sweep::unfinished_deletions(&mut connection, ROUND).await?
+        };
+        for username in accounts {
+            self.leave_all(&username).await?;
+        }
+        Ok(())
+    }
+
+    async fn purge(&self) -> Result<()> {
+        let mut connection = self.reads.acquire().await?;
+        for organization in sweep::organizations_with_old_request_ids(&mut connection, ROUND).await? {
+            sweep::purge_request_ids(&mut connection, &organization).await?;
+        }
+        for (identity, id) in sweep::old_account_request_ids(&mut connection, ROUND).await? {
+            sweep::purge_account_request_id(&mut connection, &identity, id).await?;
+        }
+        for subject in sweep::old_limits(&mut connection, ROUND).await? {
+            sweep::purge_limits(&mut connection, &subject).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! An issuer's published keys: a JSON Web Key Set (RFC 7517), reduced to the keys that may sign tokens for us.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
+};
+use serde::Deserialize;
+
+/// A key with the one algorithm that it may be used with.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub algorithm: Algorithm,
+    pub decoding: DecodingKey,
+}
+
+pub(super) type Keys = HashMap<String, Arc<Key>>;
+
+/// Reads a key set. Keys for other purposes are skipped; a set without a usable key is an error, because taking it
+/// would lock out everybody.
+pub(super) fn parse(json: &[u8]) -> Result<Keys, String> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<serde_json::Value>,
+    }
+    let set = serde_json::from_slice::<Set>(json).map_err(|error| format!("not a JSON Web Key Set: {error}"))?;
+    let mut keys = Keys::new();
+    for jwk in set.keys {
+        // one key that cannot be read (a new type) must not take the others away
+        if let Some((id, key)) = serde_json::from_value::<Jwk>(jwk).ok().and_then(usable) {
+            keys.entry(id).or_insert_with(|| Arc::new(key));
+        }
+    }
+    if keys.is_empty() {
+        return Err("the key set has no key with a kid for EdDSA, ES256 or RS256".to_owned());
+    }
+    Ok(keys)
+}
+
+fn usable(jwk: Jwk) -> Option<(String, Key)> {
+    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return None;
+    }
+    let (algorithm, name) = match &jwk.algorithm {
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+        }
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        _ => return None,
+    };
+    if jwk.common.key_algorithm.is_some_and(|declared| declared != name) {
+        return None;
+    }
+    let decoding = DecodingKey::from_jwk(&jwk).ok()?;
+    Some((jwk.common.key_id?, Key { algorithm, decoding }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_keys_that_may_sign_are_taken() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"; // RFC 8037, appendix A.2
+        let set = json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "kid": "good", "x": x},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "good-too", "x": x, "use": "sig", "alg": "EdDSA"},
+            {"kty": "OKP", "crv": "Ed25519", "x": x},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "encrypts", "x": x, "use": "enc"},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "other-alg", "x": x, "alg": "ES256"},
+            {"kty": "OKP", "crv": "X25519", "kid": "other-curve", "x": x},
+            {"kty": "EC", "crv": "P-384", "kid": "p384", "x": x, "y": x},
+            {"kty": "RSA", "kid": "pss", "n": x, "e": "AQAB", "alg": "PS256"},
+            {"kty": "oct", "kid": "secret", "k": x, "alg": "HS256"},
+            {"kty": "AKP", "kid": "future", "pub": x},
+            {"kty": 7, "kid": 7},
+        ]});
+        let keys = parse(set.to_string().as_bytes()).unwrap();
+        let mut ids = keys.keys().collect::<Vec<_>>();
+        ids.sort();
+        assert_eq!(ids, ["good", "good-too"]);
+    }
+
+    #[test]
+    fn a_set_that_would_lock_out_everybody_is_an_error() {
+        assert!(parse(b"{\"keys\": []}").is_err());
+        assert!(parse(b"<html>").is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! Who a token belongs to: tokens of configured issuers, checked against the keys that these publish.
+
+mod claims;
+mod issuer;
+mod jwks;
+mod keys;
+mod source;
+#[cfg(test)]
+mod tests;
+mod verifier;
+
+pub use claims::OneOrMany;
+#[cfg(feature = "dev")]
+pub(crate) use issuer::DEV_ISSUERS;
+pub use issuer::{ENTRA, GITHUB, IssuerEntry, IssuerKind, ServiceEntry};
+pub use verifier::Verifier;
+
+use crate::domain::{Identity, Service};
+
+/// What a valid token proves.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    User(Identity),
+    Service(Service),
+}
+
+/// Why a token proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The reason is for our log and has no part of the token in it; callers hear only that the token is not valid.
+    #[error("the token is not valid: {0}")]
+    Invalid(&'static str),
+    /// The token may be good, but its key is not known and the issuer does not answer; worth a retry.
+    #[error("the issuer's keys cannot be fetched")]
+    KeysUnavailable,
+}

@@ -1,0 +1,228 @@
+//! Keys over HTTP against a small server of our own: rarely asked, and never missed while it is down.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::{Mutex, Semaphore, watch},
+    task::JoinHandle,
+};
+
+use super::{super::source::Source, *};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Answers every request in the same way, counts them, and holds each back until there is a permit.
+struct Server {
+    address: SocketAddr,
+    /// Status line and body.
+    answer: Arc<Mutex<(&'static str, String)>>,
+    requests: watch::Receiver<usize>,
+    permits: Arc<Semaphore>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(status: &'static str, body: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = Arc::new(Mutex::new((status, body)));
+        let (count, requests) = watch::channel(0);
+        let permits = Arc::new(Semaphore::new(1000));
+        let (current, gate) = (Arc::clone(&answer), Arc::clone(&permits));
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
+                }
+                count.send_modify(|count| *count += 1);
+                gate.acquire().await.unwrap().forget();
+                let (status, body) = current.lock().await.clone();
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                // a client that had enough closes the connection
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        Self { address, answer, requests, permits, task }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    fn entry(&self) -> Value {
+        let change = json!({"jwks_file": null, "jwks_url": self.url("keys")});
+        with(broker(&KeyFile::published()), &change)
+    }
+
+    async fn now_answers(&self, status: &'static str, body: String) {
+        *self.answer.lock().await = (status, body);
+    }
+
+    fn requests(&self) -> usize {
+        *self.requests.borrow()
+    }
+
+    async fn has_had(&self, requests: usize) {
+        let mut count = self.requests.clone();
+        let enough = count.wait_for(|count| *count >= requests);
+        tokio::time::timeout(Duration::from_secs(5), enough).await.expect("the request did not come").unwrap();
+    }
+
+    async fn stop(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_asks_the_issuer_at_most_once_a_minute() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
+    let verifier = verifier([server.entry()]).unwrap();
+    assert_eq!(server.requests(), 0);
+    let (known, rotated) = (Signer::eddsa().token(&good()), Signer::stranger("rotated").token(&good()));
+
+    // twenty at once wait for one request
+    let all = join_all((0..20).map(|_| user(&verifier, &known))).await;
+    assert_eq!((all.len(), server.requests()), (20, 1));
+
+    server.now_answers("200 OK", jwks(&[&Signer::eddsa(), &Signer::stranger("rotated")])).await;
+    for _ in 0..20 {
+        assert_eq!(refusal(&verifier, &rotated).await, "signed by an unknown key");
+    }
+    assert_eq!(server.requests(), 1);
+
+    verifier.issuers[0].keys.age(MINUTE).await;
+    user(&verifier, &rotated).await;
+    user(&verifier, &known).await;
+    assert_eq!(server.requests(), 2);
+    for kid in ["a", "b", "c"] {
+        refusal(&verifier, &Signer::stranger(kid).token(&good())).await;
+    }
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn old_keys_count_while_the_issuer_is_down() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
+    let verifier = verifier([server.entry()]).unwrap();
+    let (known, unknown) = (Signer::eddsa().token(&good()), Signer::stranger("rotated").token(&good()));
+    user(&verifier, &known).await;
+    server.stop().await;
+
+    verifier.issuers[0].keys.age(MINUTE).await;
+    // a new key cannot be told from a made-up one now, so the caller shall come again
+    assert_eq!(verifier.verify(&unknown).await.unwrap_err(), TokenError::KeysUnavailable);
+    user(&verifier, &known).await;
+    verifier.issuers[0].keys.age(100 * MINUTE).await;
+    user(&verifier, &known).await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_at_start_is_asked_again() {
+    let server = Server::start("503 Service Unavailable", String::new()).await;
+    let verifier = verifier([server.entry()]).unwrap();
+    let token = Signer::eddsa().token(&good());
+    for _ in 0..2 {
+        assert_eq!(verifier.verify(&token).await.unwrap_err(), TokenError::KeysUnavailable);
+    }
+    assert_eq!(server.requests(), 1);
+
+    server.now_answers("200 OK", jwks(&[&Signer::eddsa()])).await;
+    verifier.issuers[0].keys.age(Duration::from_secs(5)).await;
+    user(&verifier, &token).await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_is_forgotten_within_the_hour() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa(), &Signer::es256()])).await;
+    let verifier = verifier([server.entry()]).unwrap();
+    let withdrawn = Signer::es256().token(&good());
+    user(&verifier, &withdrawn).await;
+    server.now_answers("200 OK", jwks(&[&Signer::eddsa()])).await;
+
+    verifier.issuers[0].keys.age(59 * MINUTE).await;
+    user(&verifier, &withdrawn).await;
+    assert_eq!(server.requests(), 1);
+    // this call does not wait for the request that it causes; the next one does
+    verifier.issuers[0].keys.age(MINUTE).await;
+    user(&verifier, &withdrawn).await;
+    server.has_had(2).await;
+    refusal(&verifier, &Signer::stranger("any").token(&good())).await;
+    assert_eq!(refusal(&verifier, &withdrawn).await, "signed by an unknown key");
+    user(&verifier, &Signer::eddsa().token(&good())).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_does_not_cancel_the_request() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
+    let verifier = Arc::new(verifier([server.entry()]).unwrap());
+    server.permits.forget_permits(1000);
+    let token = Signer::eddsa().token(&good());
+    let caller = tokio::spawn({
+        let (verifier, token) = (Arc::clone(&verifier), token.clone());
+        async move { verifier.verify(&token).await }
+    });
+    server.has_had(1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+
+    server.permits.add_permits(1);
+    user(&verifier, &token).await;
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_or_from_elsewhere_is_not_read() {
+    let good_set = jwks(&[&Signer::eddsa()]);
+    let padded = |length: usize| format!("{good_set}{}", " ".repeat(length - good_set.len()));
+    for (status, body, works) in [
+        ("200 OK", padded(256 * 1024), true),
+        ("200 OK", padded(256 * 1024 + 1), false),
+        ("404 Not Found", good_set.clone(), false),
+        ("302 Found\r\nlocation: /elsewhere", good_set.clone(), false),
+    ] {
+        let server = Server::start(status, body).await;
+        let verifier = verifier([server.entry()]).unwrap();
+        let result = verifier.verify(&Signer::eddsa().token(&good())).await;
+        assert_eq!((result.is_ok(), server.requests()), (works, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_follows_the_issuers_own_document_only() {
+    let keys = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
+    let server = Server::start("200 OK", String::new()).await;
+    let issuer = server.url("realm");
+    for (document, error) in [
+        (json!({"issuer": format!("{issuer}/"), "jwks_uri": keys.url("keys")}), "another issuer's"),
+        (json!({"issuer": issuer, "jwks_uri": "http://example.com/keys"}), "must be an https URL"),
+        (json!({"issuer": issuer}), "not a discovery document"),
+    ] {
+        server.now_answers("200 OK", document.to_string()).await;
+        let message = Source::discovery(&issuer).unwrap().load().await.unwrap_err();
+        assert!(message.contains(error), "{message}");
+    }
+    assert_eq!(keys.requests(), 0);
+
+    server.now_answers("200 OK", json!({"issuer": issuer, "jwks_uri": keys.url("keys")}).to_string()).await;
+    let change = json!({"jwks_file": null, "discovery": true, "issuer": issuer});
+    let verifier = verifier([with(broker(&KeyFile::published()), &change)]).unwrap();
+    user(&verifier, &Signer::eddsa().token(&with(good(), &json!({"iss": issuer})))).await;
+}
+
+#[tokio::test]
+async fn a_key_file_is_read_again_for_an_unknown_key() {
+    let file = KeyFile::new(&jwks(&[&Signer::eddsa()]));
+    let verifier = verifier([broker(&file)]).unwrap();
+    let rotated = Signer::stranger("rotated").token(&good());
+    refusal(&verifier, &rotated).await;
+    file.replace(&jwks(&[&Signer::stranger("rotated")]));
+    verifier.issuers[0].keys.age(MINUTE).await;
+    user(&verifier, &rotated).await;
+}

@@ -1,0 +1,180 @@
+//! Accounts, their identities and addresses.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+
+use super::Result;
+use crate::domain::{Account, DisplayName, EmailAddress, Identity, Timestamp, Username};
+
+/// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
+pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in std::iter::once(issuer).chain(subject.iter().map(String::as_str)) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// The account of an identity.
+#[derive(Debug)]
+pub struct Known {
+    pub username: Username,
+    /// `iat` of the token whose addresses are stored.
+    pub attest_time: Option<Timestamp>,
+}
+
+pub async fn find(connection: &mut PgConnection, identity: &[u8; 32]) -> Result<Option<Known>> {
+    let row = sqlx::query!("SELECT username, attest_time FROM identities WHERE identity = $1", identity)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| Known { username: Username::stored(row.username), attest_time: row.attest_time }))
+}
+
+/// Accounts that exist, by username; deleted ones are not among them.
+pub async fn load(connection: &mut PgConnection, usernames: &[String]) -> Result<HashMap<Username, Account>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time,
+                  coalesce((SELECT array_agg(e.email ORDER BY e.ordinal) FROM account_emails e WHERE e.username = a.username),
+                           '{}') AS "emails!",
+                  coalesce((SELECT array_agg(e.email_key ORDER BY e.ordinal) FROM account_emails e WHERE e.username = a.username),
+                           '{}') AS "keys!"
+             FROM accounts a WHERE a.username = ANY($1) AND a.delete_time IS NULL"#,
+        usernames,
+    )
+    .fetch_all(connection)
+    .await?;
+    let account = |row: Row| Account {
+        username: Username::stored(row.username),
+        display_name: row.display_name.map(DisplayName::stored),
+        provider: row.provider,
+        tenant: row.tenant,
+        emails: row.emails.into_iter().zip(row.keys).map(|(typed, key)| EmailAddress::stored(typed, key)).collect(),
+        create_time: row.create_time,
+    };
+    Ok(rows.into_iter().map(account).map(|account| (account.username.clone(), account)).collect())
+}
+
+struct Row {
+    username: String,
+    display_name: Option<String>,
+    provider: String,
+    tenant: Option<String>,
+    emails: Vec<String>,
+    keys: Vec<String>,
+    create_time: Timestamp,
+}
+
+/// Keeps accounts from being deleted until the end of the transaction that makes them members: the deletion would not
+/// see a membership that is about to be committed.
+pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<()> {
+    sqlx::query!("SELECT username FROM accounts WHERE username = ANY($1) ORDER BY username FOR SHARE", usernames)
+        .fetch_all(connection)
+        .await?;
+    Ok(())
+}
+
+/// Opens an account. `accounts_pkey`: the username is taken; `identities_pkey`: the identity has one.
+pub async fn insert(
+    connection: &mut PgConnection,
+    username: &Username,
+    display_name: Option<&DisplayName>,
+    identity: &Identity,
+) -> Result<()> {
+    let hash = identity_hash(&identity.issuer, &identity.subject);
+    sqlx::query!(
+        "INSERT INTO identities (identity, issuer, subject, username, attest_time) VALUES ($1, $2, $3, $4, $5)",
+        &hash,
+        identity.issuer,
+        &identity.subject,
+        username.as_str(),
+        identity.emails.is_some().then_some(identity.attest_time),
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO accounts (username, identity, display_name, provider, tenant) VALUES ($1, $2, $3, $4, $5)",
+        username.as_str(),
+        &hash,
+        display_name.map(DisplayName::as_str),
+        identity.provider,
+        identity.tenant,
+    )
+    .execute(&mut *connection)
+    .await?;
+    insert_emails(connection, username, identity).await
+}
+
+/// Replaces the addresses of an account by those of a token, where it is newer than the one before.
+pub async fn attest(connection: &mut PgConnection, identity: &Identity) -> Result<()> {
+    let newer = sqlx::query_scalar!(
+        "UPDATE identities SET attest_time = $2 WHERE identity = $1 AND (attest_time IS NULL OR attest_time < $2) \
+         RETURNING username",
+        &identity_hash(&identity.issuer, &identity.subject),
+        identity.attest_time,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(username) = newer.map(Username::stored) else { return Ok(()) };
+    sqlx::query!("DELETE FROM account_emails WHERE username = $1", username.as_str()).execute(&mut *connection).await?;
+    insert_emails(connection, &username, identity).await
+}
+
+async fn insert_emails(connection: &mut PgConnection, username: &Username, identity: &Identity) -> Result<()> {
+    let emails = identity.emails.as_deref().unwrap_or_default();
+    let typed = emails.iter().map(|email| email.typed().to_owned()).collect::<Vec<_>>();
+    let keys = emails.iter().map(|email| email.key().to_owned()).collect::<Vec<_>>();
+    sqlx::query!(
+        "INSERT INTO account_emails (username, issuer, email, email_key, ordinal, attest_time) \
+         SELECT $1, $2, e, k, (n - 1)::int, $5 FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS t(e, k, n) \
+         ON CONFLICT ON CONSTRAINT account_emails_pkey DO NOTHING",
+        username.as_str(),
+        identity.issuer,
+        &typed,
+        &keys,
+        identity.attest_time,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Erases the person and keeps the name: nobody gets it again. `false`: there was no such account.
+pub async fn bury(connection: &mut PgConnection, username: &Username) -> Result<bool> {
+    let name = username.as_str();
+    let buried = sqlx::query!(
+        "UPDATE accounts SET delete_time = now(), identity = NULL, display_name = NULL, tenant = NULL \
+          WHERE username = $1 AND delete_time IS NULL",
+        name,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM account_emails WHERE username = $1", name).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(connection).await?;
+    Ok(buried.rows_affected() > 0)
+}
+
+/// The organizations of which an account is OWNER, sorted.
+pub async fn owned_organizations(connection: &mut PgConnection, username: &Username) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT organization FROM members WHERE username = $1 AND role = 'OWNER' ORDER BY organization",
+        username.as_str(),
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Every organization in which an account still has a membership or an open invitation.
+pub async fn organizations_of(connection: &mut PgConnection, username: &Username) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT organization AS "organization!" FROM members WHERE username = $1
+           UNION SELECT organization FROM invitations
+            WHERE username = $1 AND state IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')"#,
+        username.as_str(),
+    )
+    .fetch_all(connection)
+    .await?)
+}

@@ -1,0 +1,130 @@
+//! Writes what a batch has changed: a few UNNEST statements for all its organizations together, for one command as for
+//! 256.
+//!
+//! The organizations are locked, so nothing can have moved since they were read. All the same each UPDATE names the
+//! state or revision that it leaves, and a row that does not fit fails the transaction: the lock and the statement each
+//! hold alone.
+
+use std::collections::BTreeMap;
+
+mod invitations;
+mod log;
+mod members;
+mod organizations;
+
+use sqlx::PgConnection;
+
+use super::{Error, Result};
+use crate::domain::{EmailAddress, OrganizationId, Role, Tenant, Username};
+
+/// An organization before and after; `None` before: it is being founded.
+#[derive(Debug)]
+pub struct Changed<'a> {
+    pub before: Option<&'a Tenant>,
+    pub after: &'a Tenant,
+}
+
+impl Changed<'_> {
+    /// Whether there is anything to write.
+    pub fn is_change(&self) -> bool {
+        let same_rows = |before: &Tenant| {
+            before.organization == self.after.organization
+                && before.head == self.after.head
+                && before.members == self.after.members
+                && before.invitations == self.after.invitations
+        };
+        !self.before.is_some_and(same_rows)
+    }
+}
+
+/// Writes everything that differs.
+pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Result<()> {
+    let founded = changed.iter().filter(|c| c.before.is_none()).map(|c| c.after).collect::<Vec<_>>();
+    organizations::insert(connection, &founded).await?;
+    organizations::insert_heads(connection, &founded).await?;
+
+    let existing = changed.iter().filter_map(|c| c.before.map(|before| (before, c.after))).collect::<Vec<_>>();
+    let edited = existing.iter().filter(|(before, after)| before.organization != after.organization);
+    organizations::update(connection, &edited.map(|(_, after)| &after.organization).collect::<Vec<_>>()).await?;
+
+    let members = Rows::diff(changed, |tenant| &tenant.members);
+    members::delete(connection, &members.removed).await?;
+    members::insert(connection, &members.added).await?;
+    members::update(connection, &members.changed).await?;
+
+    let invitations = Rows::diff(changed, |tenant| &tenant.invitations);
+    invitations::update(connection, &invitations.changed).await?;
+    invitations::insert(connection, &invitations.added).await?;
+
+    let with_id = |tenant: &'_ Tenant| tenant.organization.id.clone();
+    let events =
+        changed.iter().flat_map(|c| c.after.events.iter().map(|event| (with_id(c.after), event))).collect::<Vec<_>>();
+    log::insert_events(connection, &events).await?;
+    let withdrawals = changed.iter().flat_map(|c| c.after.withdrawals.iter().map(|w| (with_id(c.after), *w)));
+    log::withdraw_emails(connection, &withdrawals.collect::<Vec<_>>()).await?;
+    let emails =
+        changed.iter().flat_map(|c| c.after.emails.iter().map(|email| (with_id(c.after), email))).collect::<Vec<_>>();
+    log::insert_emails(connection, &emails).await?;
+
+    let moved = existing.iter().filter(|(before, after)| before.head != after.head);
+    let moved = moved.map(|(before, after)| (&after.organization.id, &before.head, &after.head)).collect::<Vec<_>>();
+    organizations::update_heads(connection, &moved).await
+}
+
+/// Rows of one table, by what became of them.
+struct Rows<'a, T> {
+    added: Vec<(&'a OrganizationId, &'a T)>,
+    /// Before and after.
+    changed: Vec<(&'a OrganizationId, &'a T, &'a T)>,
+    removed: Vec<(&'a OrganizationId, &'a T)>,
+}
+
+impl<'a, T: PartialEq> Rows<'a, T> {
+    fn diff<K: Ord + 'a>(changed: &[Changed<'a>], rows: impl Fn(&'a Tenant) -> &'a BTreeMap<K, T>) -> Self {
+        let mut diff = Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new() };
+        for Changed { before, after } in changed {
+            let organization = &after.organization.id;
+            let (before, after) = (before.map(&rows), rows(after));
+            for (key, row) in after {
+                match before.and_then(|before| before.get(key)) {
+                    None => diff.added.push((organization, row)),
+                    Some(old) if old != row => diff.changed.push((organization, old, row)),
+                    Some(_) => {}
+                }
+            }
+            let gone = before.into_iter().flatten().filter(|(key, _)| !after.contains_key(key));
+            diff.removed.extend(gone.map(|(_, row)| (organization, row)));
+        }
+        diff
+    }
+}
+
+/// One column of the rows, as an array parameter.
+fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+fn text(id: &OrganizationId) -> String {
+    id.as_str().to_owned()
+}
+
+fn key(address: &EmailAddress) -> String {
+    address.key().to_owned()
+}
+
+fn typed(address: &EmailAddress) -> String {
+    address.typed().to_owned()
+}
+
+fn role_name(role: Role) -> String {
+    role.as_str().to_owned()
+}
+
+fn username(username: &Username) -> String {
+    username.as_str().to_owned()
+}
+
+/// Fails unless the statement hit every row that it was meant to.
+fn expect_rows(result: &sqlx::postgres::PgQueryResult, rows: usize, what: &'static str) -> Result<()> {
+    if usize::try_from(result.rows_affected()) == Ok(rows) { Ok(()) } else { Err(Error::Stale(what)) }
+}

@@ -1,0 +1,72 @@
+//! Writes members.
+
+use sqlx::PgConnection;
+
+use super::{column, expect_rows, key, role_name, text, typed, username};
+use crate::domain::{Actor, Member, OrganizationId};
+use crate::store::Result;
+
+pub(super) async fn delete(connection: &mut PgConnection, rows: &[(&OrganizationId, &Member)]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let result = sqlx::query!(
+        "DELETE FROM members m USING unnest($1::text[], $2::text[], $3::int[]) AS n(o, u, r) \
+          WHERE m.organization = n.o AND m.username = n.u AND m.revision = n.r",
+        &column(rows, |(id, _)| text(id)),
+        &column(rows, |(_, member)| username(&member.username)),
+        &column(rows, |(_, member)| member.revision),
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(&result, rows.len(), "a member")
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&OrganizationId, &Member)]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO members (organization, username, role, email, email_key, inviter, create_time, update_time) \
+         SELECT o, u, r::role, e, k, i, t, t \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) \
+             AS n(o, u, r, e, k, i, t)",
+        &column(rows, |(id, _)| text(id)),
+        &column(rows, |(_, m)| username(&m.username)),
+        &column(rows, |(_, m)| role_name(m.role)),
+        &column(rows, |(_, m)| m.email.as_ref().map(typed)) as &[Option<String>],
+        &column(rows, |(_, m)| m.email.as_ref().map(key)) as &[Option<String>],
+        &column(rows, |(_, m)| m.inviter.as_ref().map(Actor::to_string)) as &[Option<String>],
+        &column(rows, |(_, m)| m.create_time),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Only roles change: a member who was removed and came back within one batch is another row.
+pub(super) async fn update(connection: &mut PgConnection, rows: &[(&OrganizationId, &Member, &Member)]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let result = sqlx::query!(
+        "UPDATE members m SET role = n.r::role, email = n.e, email_key = n.k, inviter = n.i, create_time = n.c, \
+                update_time = n.t, revision = n.v \
+           FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], \
+                       $8::timestamptz[], $9::timestamptz[], $10::int[]) AS n(o, u, was, r, e, k, i, c, t, v) \
+          WHERE m.organization = n.o AND m.username = n.u AND m.revision = n.was",
+        &column(rows, |(id, ..)| text(id)),
+        &column(rows, |(.., m)| username(&m.username)),
+        &column(rows, |(_, before, _)| before.revision),
+        &column(rows, |(.., m)| role_name(m.role)),
+        &column(rows, |(.., m)| m.email.as_ref().map(typed)) as &[Option<String>],
+        &column(rows, |(.., m)| m.email.as_ref().map(key)) as &[Option<String>],
+        &column(rows, |(.., m)| m.inviter.as_ref().map(Actor::to_string)) as &[Option<String>],
+        &column(rows, |(.., m)| m.create_time),
+        &column(rows, |(.., m)| m.update_time),
+        &column(rows, |(.., m)| m.revision),
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(&result, rows.len(), "a member")
+}

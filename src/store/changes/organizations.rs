@@ -1,0 +1,101 @@
+//! Writes organizations and their head rows.
+
+use sqlx::PgConnection;
+
+use super::{column, expect_rows, key, text, typed};
+use crate::domain::{Head, Organization, OrganizationId, Tenant};
+use crate::store::{Result, policy};
+
+pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Tenant]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO organizations (organization, display_name, notification_email, notification_email_key, locale, policy, \
+                                    create_time, update_time) \
+         SELECT o, d, e, k, l, p, t, t \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[]) \
+             AS n(o, d, e, k, l, p, t)",
+        &column(rows, |t| text(t.id())),
+        &column(rows, |t| t.organization.display_name.as_str().to_owned()),
+        &column(rows, |t| typed(&t.organization.notification_email)),
+        &column(rows, |t| key(&t.organization.notification_email)),
+        &column(rows, |t| t.organization.locale.clone()),
+        &column(rows, |t| policy::encode(&t.organization.policy)),
+        &column(rows, |t| t.organization.create_time),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Tenant]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO organization_heads (organization, event_position, seat_limit, seats_taken, owners, open_invitations) \
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[])",
+        &column(rows, |t| text(t.id())),
+        &column(rows, |t| t.head.event_position),
+        &column(rows, |t| t.head.seat_limit) as &[Option<i32>],
+        &column(rows, |t| t.head.seats_taken),
+        &column(rows, |t| t.head.owners),
+        &column(rows, |t| t.head.open_invitations),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn update(connection: &mut PgConnection, rows: &[&Organization]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let result = sqlx::query!(
+        "UPDATE organizations o SET display_name = n.d, notification_email = n.e, notification_email_key = n.k, \
+                locale = n.l, policy = n.p, update_time = n.t, revision = n.r \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[]) \
+             AS n(o, d, e, k, l, p, t, r) \
+          WHERE o.organization = n.o AND o.revision < n.r",
+        &column(rows, |o| text(&o.id)),
+        &column(rows, |o| o.display_name.as_str().to_owned()),
+        &column(rows, |o| typed(&o.notification_email)),
+        &column(rows, |o| key(&o.notification_email)),
+        &column(rows, |o| o.locale.clone()),
+        &column(rows, |o| policy::encode(&o.policy)),
+        &column(rows, |o| o.update_time),
+        &column(rows, |o| o.revision),
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(&result, rows.len(), "an organization")
+}
+
+/// Names the position that it leaves, and holds the seat limit once more: a limit below `seats_taken` refuses only more.
+pub(super) async fn update_heads(
+    connection: &mut PgConnection,
+    rows: &[(&OrganizationId, &Head, &Head)],
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let result = sqlx::query!(
+        "UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
+                open_invitations = n.i \
+           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[]) \
+             AS n(o, was, p, l, s, w, i) \
+          WHERE h.organization = n.o AND h.event_position = n.was \
+            AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
+        &column(rows, |(id, ..)| text(id)),
+        &column(rows, |(_, before, _)| before.event_position),
+        &column(rows, |(.., head)| head.event_position),
+        &column(rows, |(.., head)| head.seat_limit) as &[Option<i32>],
+        &column(rows, |(.., head)| head.seats_taken),
+        &column(rows, |(.., head)| head.owners),
+        &column(rows, |(.., head)| head.open_invitations),
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(&result, rows.len(), "an organization's head")
+}

@@ -1,0 +1,109 @@
+//! What can go wrong in the database, as far as it makes a difference.
+
+use std::fmt;
+
+/// The result of a statement.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A statement that failed. Neither `Display` nor `Debug` shows a value: drivers quote them.
+pub enum Error {
+    /// Serialization failure or deadlock: the whole transaction is worth another try.
+    Conflict,
+    /// A constraint refused the write.
+    Constraint(String),
+    /// A conditional write found another row than the one that was read, which the lock should have made impossible.
+    Stale(&'static str),
+    /// Postgres cannot be reached, does not write, or is too busy; nothing is known about a COMMIT that was under way.
+    Unavailable(String),
+    /// Ours: a statement or a row that should not be.
+    Fault(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => from_database(error.as_ref()),
+            sqlx::Error::Io(error) => Self::Unavailable(format!("connection: {:?}", error.kind())),
+            sqlx::Error::Tls(_) => Self::Unavailable("TLS handshake failed".to_owned()),
+            sqlx::Error::PoolTimedOut => Self::Unavailable("no connection became free in time".to_owned()),
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Unavailable("the pool is closed".to_owned()),
+            sqlx::Error::Protocol(_) => Self::Unavailable("the connection broke off in mid-message".to_owned()),
+            sqlx::Error::RowNotFound => Self::Fault("a row that has to be there is missing".to_owned()),
+            sqlx::Error::ColumnDecode { index, .. } => Self::Fault(format!("column {index} cannot be decoded")),
+            other => Self::Fault(kind_of(&other).to_owned()),
+        }
+    }
+}
+
+/// By SQLSTATE (PostgreSQL manual, appendix A).
+fn from_database(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Error {
+    let code = error.code().unwrap_or_default();
+    match code.as_ref() {
+        "40001" | "40P01" => Error::Conflict,
+        "23505" | "23514" | "23503" | "23502" => {
+            Error::Constraint(constraint_name(error.constraint(), error.message()).unwrap_or_default().to_owned())
+        }
+        // read-only, shutting down, starting, too many connections, lock or statement timeout
+        "25006" | "57P01" | "57P02" | "57P03" | "53300" | "55P03" | "57014" | "25P03" => {
+            Error::Unavailable(format!("SQLSTATE {code}"))
+        }
+        code if code.starts_with("08") => Error::Unavailable(format!("SQLSTATE {code}")),
+        code => Error::Fault(format!("SQLSTATE {code}")),
+    }
+}
+
+/// The constraint's name: the field, or what the message quotes, without the shard number that Citus appends.
+fn constraint_name<'a>(field: Option<&'a str>, message: &'a str) -> Option<&'a str> {
+    let name = field.or_else(|| message.rsplit('"').nth(1))?;
+    let shard = name.rsplit_once('_').filter(|(_, tail)| tail.len() >= 5 && tail.bytes().all(|b| b.is_ascii_digit()));
+    Some(shard.map_or(name, |(name, _)| name))
+}
+
+fn kind_of(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Configuration(_) => "the database URL is not valid",
+        sqlx::Error::Migrate(_) => "a migration failed",
+        sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => "a value cannot be encoded or decoded",
+        _ => "unexpected driver error",
+    }
+}
+
+impl Error {
+    /// Whether the connection that it happened on must not be used again.
+    pub fn breaks_connection(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict => f.write_str("the transaction met another one"),
+            Self::Constraint(name) => write!(f, "constraint {name} refused the write"),
+            Self::Stale(what) => write!(f, "{what} changed under the lock"),
+            Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
+            Self::Fault(why) => write!(f, "database fault: {why}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_is_named_with_and_without_the_field_and_the_shard() {
+        let message = r#"duplicate key value violates unique constraint "members_pkey_102076""#;
+        assert_eq!(constraint_name(None, message), Some("members_pkey"));
+        assert_eq!(constraint_name(Some("members_pkey"), message), Some("members_pkey"));
+        assert_eq!(constraint_name(None, "no name here"), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! Reads of invitations. Nothing here shows an open state past its `expire_time`, whether or not the sweep has been
+//! there: the domain computes what is shown from `now`, and filters by state do so in SQL.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::rows::InvitationRow;
+use super::{Error, Result};
+use crate::domain::{
+    DisplayName, EmailKind, Invitation, InvitationId, InvitationState, OrganizationId, Timestamp, Username,
+};
+
+/// Where the next page begins: before this id. The first page begins before the greatest.
+pub const FIRST_PAGE: Uuid = Uuid::max();
+
+pub async fn get(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    id: InvitationId,
+) -> Result<Option<Invitation>> {
+    let row = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
+                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  create_time, update_time, expire_time, send_time, revision
+             FROM invitations WHERE organization = $1 AND invitation = $2"#,
+        organization.as_str(),
+        id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Invitation::try_from).transpose()
+}
+
+/// The invitation of a code, in any state. Two rows for one hash are a fault.
+pub async fn find_by_code(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+) -> Result<Option<(OrganizationId, InvitationId)>> {
+    let rows = sqlx::query!("SELECT organization, invitation FROM invitations WHERE code_hash = $1 LIMIT 2", hash)
+        .fetch_all(connection)
+        .await?;
+    if rows.len() > 1 {
+        return Err(Error::Fault("two invitations with one code".to_owned()));
+    }
+    Ok(rows.into_iter().next().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))))
+}
+
+/// A page of an organization's invitations, newest first.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    before: Uuid,
+    limit: i64,
+) -> Result<Vec<Invitation>> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
+                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  create_time, update_time, expire_time, send_time, revision
+             FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY invitation DESC LIMIT $3"#,
+        organization.as_str(),
+        before,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Invitation::try_from).collect()
+}
+
+/// The same, of some shown states: one ordered index scan for each, and one for what is overdue but not yet swept.
+pub async fn list_by_state(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    before: Uuid,
+    limit: i64,
+    states: &[InvitationState],
+) -> Result<Vec<Invitation>> {
+    let states = states.iter().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"WITH page AS MATERIALIZED (
+             SELECT invitation FROM (
+               SELECT n.invitation FROM unnest($4::text[]) AS s(state), LATERAL (
+                 SELECT i.invitation FROM invitations i
+                  WHERE i.organization = $1 AND i.state = s.state::invitation_state AND i.invitation < $2
+                    AND NOT (i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now())
+                  ORDER BY i.invitation DESC LIMIT $3) n
+               UNION ALL
+               (SELECT i.invitation FROM invitations i
+                 WHERE 'EXPIRED' = ANY($4) AND i.organization = $1 AND i.invitation < $2
+                   AND i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now()
+                 ORDER BY i.invitation DESC LIMIT $3)) found
+              ORDER BY invitation DESC LIMIT $3)
+           SELECT i.organization, i.invitation, i.state::text AS "state!", i.email, i.email_key, i.username, i.account_email,
+                  i.account_email_key, i.role::text, i.inviter, i.offerer, i.approver, i.locale, i.code_hash, i.code_key_id,
+                  i.generation, i.create_time, i.update_time, i.expire_time, i.send_time, i.revision
+             FROM page JOIN invitations i ON i.organization = $1 AND i.invitation = page.invitation
+            ORDER BY i.invitation DESC"#,
+        organization.as_str(),
+        before,
+        limit,
+        &states,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Invitation::try_from).collect()
+}
+
+/// The same, of one address and, unless empty, some shown states. An address has few invitations: the states filter.
+pub async fn list_by_email(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    before: Uuid,
+    limit: i64,
+    email_key: &str,
+    states: &[InvitationState],
+) -> Result<Vec<Invitation>> {
+    let states = states.iter().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
+                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  create_time, update_time, expire_time, send_time, revision
+             FROM invitations
+            WHERE organization = $1 AND email_key = $4 AND invitation < $2
+              AND (cardinality($5::text[]) = 0
+                OR CASE WHEN state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() THEN 'EXPIRED'
+                        ELSE state::text END = ANY($5))
+            ORDER BY invitation DESC LIMIT $3"#,
+        organization.as_str(),
+        before,
+        limit,
+        email_key,
+        &states,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Invitation::try_from).collect()
+}
+
+/// A page of the invitations that are bound to an account, of all organizations, newest first.
+pub async fn list_of_account(
+    connection: &mut PgConnection,
+    username: &Username,
+    before: (Uuid, &str),
+    limit: i64,
+) -> Result<Vec<(OrganizationId, Invitation)>> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
+                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  create_time, update_time, expire_time, send_time, revision
+             FROM invitations
+            WHERE username = $1 AND (invitation, organization) < ($2, $3)
+            ORDER BY invitation DESC, organization DESC LIMIT $4"#,
+        username.as_str(),
+        before.0,
+        before.1,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((OrganizationId::stored(row.organization.clone()), row.try_into()?))).collect()
+}
+
+/// The display names of organizations.
+pub async fn display_names(
+    connection: &mut PgConnection,
+    ids: &[String],
+) -> Result<HashMap<OrganizationId, DisplayName>> {
+    let rows = sqlx::query!("SELECT organization, display_name FROM organizations WHERE organization = ANY($1)", ids)
+        .fetch_all(connection)
+        .await?;
+    let entry = |(id, name)| (OrganizationId::stored(id), DisplayName::stored(name));
+    Ok(rows.into_iter().map(|row| entry((row.organization, row.display_name))).collect())
+}
+
+/// One email of an invitation, as far as the administrator sees it.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub kind: EmailKind,
+    /// QUEUED, SENT, RETRYING, FAILED or DROPPED.
+    pub state: String,
+    pub attempts: i32,
+    /// The SMTP code, or a reason of ours.
+    pub answer: Option<String>,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+}
+
+/// The emails of a page of invitations, oldest first.
+pub async fn deliveries(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
+    let rows = sqlx::query!(
+        r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
+             FROM emails WHERE invitation = ANY($2) AND organization = $1 ORDER BY create_time, email_id"#,
+        organization.as_str(),
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut deliveries = HashMap::<_, Vec<_>>::new();
+    for row in rows {
+        let kind =
+            EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email in a row".to_owned()))?;
+        deliveries.entry(InvitationId(row.invitation)).or_default().push(Delivery {
+            kind,
+            state: row.state,
+            attempts: row.attempt,
+            answer: row.answer,
+            create_time: row.create_time,
+            update_time: row.update_time,
+        });
+    }
+    Ok(deliveries)
+}

@@ -1,0 +1,36 @@
+//! The schema: forward only, one statement per file, each working with the release before.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection, PgConnection, PgPool};
+
+/// The migrations of this binary.
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.
+pub async fn run(url: &str) -> Result<usize, MigrateError> {
+    let mut connection = PgConnection::connect(url).await?;
+    let before = applied(&mut connection).await.unwrap_or_default();
+    MIGRATOR.run_direct(None, &mut connection, false).await?;
+    let after = applied(&mut connection).await.unwrap_or_default();
+    connection.close().await?;
+    Ok(after.saturating_sub(before))
+}
+
+/// How many of this binary's migrations the database lacks. A newer schema is fine: migrations work with the release
+/// before.
+pub async fn missing(pool: &PgPool) -> super::Result<usize> {
+    let mut connection = pool.acquire().await?;
+    let known = MIGRATOR.iter().count();
+    match applied(&mut connection).await {
+        Ok(applied) => Ok(known.saturating_sub(applied)),
+        // no such table: nothing has run yet
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(known),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+    let versions: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
+    Ok(MIGRATOR.iter().filter(|migration| versions.contains(&migration.version)).count())
+}

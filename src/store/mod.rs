@@ -1,0 +1,20 @@
+//! The only SQL. Functions take a connection and never begin or commit; `app` does.
+
+pub mod accounts;
+pub mod changes;
+pub mod error;
+pub mod events;
+pub mod invitations;
+pub mod limits;
+pub mod migrations;
+pub mod organizations;
+pub mod outbox;
+pub mod pool;
+pub mod request_ids;
+pub mod sweep;
+pub mod tenants;
+
+mod policy;
+mod rows;
+
+pub use error::{Error, Result};

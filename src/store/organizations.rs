@@ -1,0 +1,135 @@
+//! Reads of organizations and their members.
+
+use sqlx::PgConnection;
+
+use super::Result;
+use super::rows::{HeadRow, MemberRow, OrganizationRow, role};
+use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
+
+/// What a read has to know before it shows anything.
+#[derive(Debug)]
+pub struct Access {
+    /// The database's clock.
+    pub now: Timestamp,
+    pub display_name: DisplayName,
+    /// The caller's, where they are a member.
+    pub role: Option<Role>,
+}
+
+/// `None`: there is no such organization.
+pub async fn access(
+    connection: &mut PgConnection,
+    id: &OrganizationId,
+    caller: Option<&Username>,
+) -> Result<Option<Access>> {
+    let row = sqlx::query!(
+        r#"SELECT clock_timestamp() AS "now!", o.display_name, m.role::text AS "role?"
+             FROM organizations o LEFT JOIN members m ON m.organization = o.organization AND m.username = $2
+            WHERE o.organization = $1"#,
+        id.as_str(),
+        caller.map(Username::as_str),
+    )
+    .fetch_optional(connection)
+    .await?;
+    let access = |(now, display_name, text): (_, _, Option<String>)| {
+        let role = text.as_deref().map(role).transpose()?;
+        Ok(Access { now, display_name: DisplayName::stored(display_name), role })
+    };
+    row.map(|row| access((row.now, row.display_name, row.role))).transpose()
+}
+
+/// An organization with what is counted.
+pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
+    let organization = sqlx::query_as!(
+        OrganizationRow,
+        "SELECT organization, display_name, notification_email, notification_email_key, locale, policy, create_time, \
+                update_time, revision \
+           FROM organizations WHERE organization = $1",
+        id.as_str(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let head = sqlx::query_as!(
+        HeadRow,
+        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations \
+           FROM organization_heads WHERE organization = $1",
+        id.as_str(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    organization.zip(head).map(|(organization, head)| Ok((organization.try_into()?, head.into()))).transpose()
+}
+
+pub async fn get_member(
+    connection: &mut PgConnection,
+    id: &OrganizationId,
+    username: &Username,
+) -> Result<Option<Member>> {
+    let row = sqlx::query_as!(
+        MemberRow,
+        r#"SELECT organization, username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
+             FROM members WHERE organization = $1 AND username = $2"#,
+        id.as_str(),
+        username.as_str(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(Member::try_from).transpose()
+}
+
+/// At most `limit` members after a username, by username.
+pub async fn list_members(
+    connection: &mut PgConnection,
+    id: &OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Member>> {
+    let rows = sqlx::query_as!(
+        MemberRow,
+        r#"SELECT organization, username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
+             FROM members WHERE organization = $1 AND username > $2 ORDER BY username LIMIT $3"#,
+        id.as_str(),
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(Member::try_from).collect()
+}
+
+/// An account in one of its organizations.
+#[derive(Debug)]
+pub struct Membership {
+    pub organization: OrganizationId,
+    pub display_name: DisplayName,
+    pub role: Role,
+    pub create_time: Timestamp,
+}
+
+/// At most `limit` memberships of an account after an organization, by organization.
+pub async fn list_memberships(
+    connection: &mut PgConnection,
+    username: &Username,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Membership>> {
+    let rows = sqlx::query!(
+        r#"SELECT m.organization, m.role::text AS "role!", m.create_time, o.display_name
+             FROM members m JOIN organizations o ON o.organization = m.organization
+            WHERE m.username = $1 AND m.organization > $2 ORDER BY m.organization LIMIT $3"#,
+        username.as_str(),
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    let membership = |row: (String, String, String, Timestamp)| {
+        Ok(Membership {
+            organization: OrganizationId::stored(row.0),
+            display_name: DisplayName::stored(row.1),
+            role: role(&row.2)?,
+            create_time: row.3,
+        })
+    };
+    rows.into_iter().map(|row| membership((row.organization, row.display_name, row.role, row.create_time))).collect()
+}

@@ -1,0 +1,162 @@
+//! Rows and what the domain makes of them.
+
+use sqlx::types::Uuid;
+
+use super::{Error, Result, policy};
+use crate::domain::{
+    Actor, DisplayName, EmailAddress, Head, Invitation, InvitationId, InvitationState, Member, Organization,
+    OrganizationId, Role, StoredCode, Timestamp, Username,
+};
+
+/// Enums that the database and the domain know by the same names.
+pub(super) fn role(text: &str) -> Result<Role> {
+    Role::parse(text).ok_or_else(|| Error::Fault("unknown role in a row".to_owned()))
+}
+
+pub(super) fn state(text: &str) -> Result<InvitationState> {
+    InvitationState::parse(text).ok_or_else(|| Error::Fault("unknown state in a row".to_owned()))
+}
+
+fn actor(text: Option<String>) -> Result<Option<Actor>> {
+    let unknown = || Error::Fault("unreadable caller in a row".to_owned());
+    text.map(|text| Actor::parse(&text).ok_or_else(unknown)).transpose()
+}
+
+fn address(typed: Option<String>, key: Option<String>) -> Option<EmailAddress> {
+    typed.zip(key).map(|(typed, key)| EmailAddress::stored(typed, key))
+}
+
+#[derive(Debug)]
+pub(super) struct InvitationRow {
+    pub organization: String,
+    pub invitation: Uuid,
+    pub state: String,
+    pub email: String,
+    pub email_key: String,
+    pub username: Option<String>,
+    pub account_email: Option<String>,
+    pub account_email_key: Option<String>,
+    pub role: Option<String>,
+    pub inviter: Option<String>,
+    pub offerer: Option<String>,
+    pub approver: Option<String>,
+    pub locale: Option<String>,
+    pub code_hash: Option<Vec<u8>>,
+    pub code_key_id: Option<String>,
+    pub generation: i32,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+    pub expire_time: Option<Timestamp>,
+    pub send_time: Timestamp,
+    pub revision: i32,
+}
+
+impl TryFrom<InvitationRow> for Invitation {
+    type Error = Error;
+
+    fn try_from(row: InvitationRow) -> Result<Self> {
+        let code = row.code_hash.zip(row.code_key_id).map(|(hash, key_id)| {
+            let hash = hash.try_into().map_err(|_| Error::Fault("a code hash has another length".to_owned()))?;
+            Ok::<_, Error>(StoredCode { hash, key_id, generation: row.generation })
+        });
+        Ok(Self {
+            id: InvitationId(row.invitation),
+            state: state(&row.state)?,
+            email: EmailAddress::stored(row.email, row.email_key),
+            username: row.username.map(Username::stored),
+            account_email: address(row.account_email, row.account_email_key),
+            role: row.role.as_deref().map(role).transpose()?,
+            inviter: actor(row.inviter)?,
+            offerer: actor(row.offerer)?,
+            approver: actor(row.approver)?,
+            locale: row.locale,
+            code: code.transpose()?,
+            create_time: row.create_time,
+            update_time: row.update_time,
+            expire_time: row.expire_time,
+            send_time: row.send_time,
+            revision: row.revision,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MemberRow {
+    pub organization: String,
+    pub username: String,
+    pub role: String,
+    pub email: Option<String>,
+    pub email_key: Option<String>,
+    pub inviter: Option<String>,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+    pub revision: i32,
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = Error;
+
+    fn try_from(row: MemberRow) -> Result<Self> {
+        Ok(Self {
+            username: Username::stored(row.username),
+            role: role(&row.role)?,
+            email: address(row.email, row.email_key),
+            inviter: actor(row.inviter)?,
+            create_time: row.create_time,
+            update_time: row.update_time,
+            revision: row.revision,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OrganizationRow {
+    pub organization: String,
+    pub display_name: String,
+    pub notification_email: String,
+    pub notification_email_key: String,
+    pub locale: String,
+    pub policy: serde_json::Value,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+    pub revision: i32,
+}
+
+impl TryFrom<OrganizationRow> for Organization {
+    type Error = Error;
+
+    fn try_from(row: OrganizationRow) -> Result<Self> {
+        Ok(Self {
+            id: OrganizationId::stored(row.organization),
+            display_name: DisplayName::stored(row.display_name),
+            notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
+            locale: row.locale,
+            policy: policy::decode(row.policy)?,
+            create_time: row.create_time,
+            update_time: row.update_time,
+            revision: row.revision,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct HeadRow {
+    pub organization: String,
+    pub event_position: i64,
+    pub seat_limit: Option<i32>,
+    pub seats_taken: i32,
+    pub owners: i32,
+    pub open_invitations: i32,
+}
+
+impl From<HeadRow> for Head {
+    fn from(row: HeadRow) -> Self {
+        Self {
+            event_position: row.event_position,
+            seat_limit: row.seat_limit,
+            seats_taken: row.seats_taken,
+            owners: row.owners,
+            open_invitations: row.open_invitations,
+        }
+    }
+}

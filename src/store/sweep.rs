@@ -1,0 +1,94 @@
+//! What has to be closed or thrown away. These look over all organizations without a lock and only propose; the acting
+//! statement names one owner and checks again.
+
+use sqlx::PgConnection;
+use sqlx::types::Uuid;
+
+use super::Result;
+use crate::domain::{InvitationId, OrganizationId, Username};
+
+/// Overdue invitations, the longest overdue first.
+pub async fn due_invitations(connection: &mut PgConnection, limit: i64) -> Result<Vec<(OrganizationId, InvitationId)>> {
+    let rows = sqlx::query!(
+        "SELECT organization, invitation FROM invitations \
+          WHERE state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() ORDER BY expire_time LIMIT $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))).collect())
+}
+
+/// Deleted accounts of the last days that have not left every organization yet.
+pub async fn unfinished_deletions(connection: &mut PgConnection, limit: i64) -> Result<Vec<Username>> {
+    let rows = sqlx::query_scalar!(
+        "SELECT a.username FROM accounts a \
+          WHERE a.delete_time > now() - interval '30 days' \
+            AND (EXISTS (SELECT FROM members m WHERE m.username = a.username) \
+              OR EXISTS (SELECT FROM invitations i WHERE i.username = a.username \
+                            AND i.state IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED'))) LIMIT $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Username::stored).collect())
+}
+
+/// Organizations with request ids that nobody may ask for any more.
+pub async fn organizations_with_old_request_ids(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT DISTINCT organization AS "organization!" FROM (
+             SELECT organization FROM request_ids WHERE create_time < now() - interval '24 hours' ORDER BY create_time LIMIT $1
+           ) old"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+pub async fn purge_request_ids(connection: &mut PgConnection, organization: &str) -> Result<u64> {
+    let purged = sqlx::query!(
+        "DELETE FROM request_ids WHERE organization = $1 AND create_time < now() - interval '24 hours'",
+        organization,
+    )
+    .execute(connection)
+    .await?;
+    Ok(purged.rows_affected())
+}
+
+/// Request ids of identities that nobody may ask for any more: the keys, for one DELETE each.
+pub async fn old_account_request_ids(connection: &mut PgConnection, limit: i64) -> Result<Vec<(Vec<u8>, Uuid)>> {
+    let rows = sqlx::query!(
+        "SELECT identity, request_id FROM account_request_ids WHERE create_time < now() - interval '24 hours' \
+          ORDER BY create_time LIMIT $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.identity, row.request_id)).collect())
+}
+
+pub async fn purge_account_request_id(connection: &mut PgConnection, identity: &[u8], id: Uuid) -> Result<()> {
+    sqlx::query!("DELETE FROM account_request_ids WHERE identity = $1 AND request_id = $2", identity, id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Counters whose window has ended long ago.
+pub async fn old_limits(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT DISTINCT subject AS "subject!" FROM (
+             SELECT subject FROM subject_limits WHERE bucket_time < now() - interval '2 days' LIMIT $1) old"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+pub async fn purge_limits(connection: &mut PgConnection, subject: &str) -> Result<()> {
+    sqlx::query!("DELETE FROM subject_limits WHERE subject = $1 AND bucket_time < now() - interval '2 days'", subject)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
