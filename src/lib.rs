@@ -1,4 +1,16 @@
 //! The invitation service of IPMHub.
 
+pub mod app;
+pub mod cli;
+pub mod config;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod domain;
+pub mod grpc;
+pub mod identity;
+pub mod mail;
 pub mod pb;
+pub mod server;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;

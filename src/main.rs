@@ -1,1 +1,83 @@
-fn main() {}
+//! Starts what the command line asks for. Exit status: 0 done, 1 failed, 2 wrong command line or settings.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use invitations::{
+    cli::Cli,
+    config::{self, Log},
+    grpc::probe,
+    server::Server,
+    shutdown,
+    store::migrations,
+    telemetry,
+};
+use secrecy::ExposeSecret;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::read(&env::args_os().collect::<Vec<_>>()) {
+        Ok(cli) => run(cli).await,
+        Err(config::Error::Usage(usage)) => usage.exit(),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("invitations: {error}");
+            ExitCode::from(if error.is::<config::Error>() { 2 } else { 1 })
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    match cli {
+        Cli::Serve(settings) => {
+            start_log(&settings.log);
+            Server::start(&settings, &shutdown::on_signal()?).await?.finished().await?;
+        }
+        Cli::Migrate(migrate) => {
+            start_log(&migrate.log);
+            match migrations::run(migrate.database.database_url.expose_secret()).await? {
+                0 => print("the schema is up to date")?,
+                count => print(&format!("migrations applied: {count}"))?,
+            }
+        }
+        Cli::CheckConfig(_) => {
+            let unknown = config::unknown_variables();
+            if !unknown.is_empty() {
+                return Err(config::Error::Settings(format!("no such settings: {}", unknown.join(", "))).into());
+            }
+            print("configuration ok")?;
+        }
+        Cli::Probe(probe) => probe::serving(&probe.address, probe.service).await?,
+        #[cfg(feature = "dev")]
+        Cli::Dev(dev) => invitations::dev::run(dev.into(), dev_settings, shutdown::on_signal()?).await?,
+        #[cfg(feature = "dev")]
+        Cli::Token(token) => print(&token.mint()?)?,
+    }
+    Ok(())
+}
+
+#[cfg(feature = "dev")]
+fn dev_settings(values: &[(&str, String)]) -> Result<config::Settings, config::Error> {
+    let settings = invitations::cli::Dev::settings(values)?;
+    start_log(&settings.log);
+    Ok(settings)
+}
+
+/// Unknown variables are only logged: a start must not fail by what Kubernetes injects.
+fn start_log(log: &Log) {
+    telemetry::init(log.log_format, &log.log_level);
+    for name in config::unknown_variables() {
+        tracing::warn!(variable = name, "no such setting, the environment variable is ignored");
+    }
+}
+
+fn print(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}

@@ -11,7 +11,9 @@ pub(super) fn text(state: &State, address: &str) -> Result<String, Error> {
     let anna = issuer::user_token(&state.dir, "anna", Some("anna@example.com"), true, Provider::Github)?;
     let mailbox = state.mailbox().display().to_string();
     let call = |token: &str, service: &str, method: &str, body: &str| {
-        format!("grpcurl -plaintext -rpc-header \"authorization: Bearer ${token}\" -d '{body}' {address} {SERVICE}.{service}/{method}")
+        format!(
+            "grpcurl -plaintext -rpc-header \"authorization: Bearer ${token}\" -d '{body}' {address} {SERVICE}.{service}/{method}"
+        )
     };
     let newest = format!("$(ls {mailbox}/*.eml | tail -n 1)");
     let code = r#"'{"code":"'$CODE'"}'"#;
@@ -55,11 +57,17 @@ NAME=$({list} | grep -oE '{DEMO_ORGANIZATION}/invitations/[0-9a-f-]+' | head -n 
             "OWNER",
             "InvitationService",
             "OfferMembership",
-            &format!(r#"{{"parent":"{DEMO_ORGANIZATION}","username":"anna","email":"anna@example.com","role":"CONTRIBUTOR"}}"#)
+            &format!(
+                r#"{{"parent":"{DEMO_ORGANIZATION}","username":"anna","email":"anna@example.com","role":"CONTRIBUTOR"}}"#
+            )
         ),
         list = call("ANNA", "InvitationService", "ListAccountInvitations", r#"{"parent":"accounts/me"}"#),
         accept = with(call("ANNA", "InvitationService", "AcceptInvitation", "{}"), name),
-        member =
-            call("OWNER", "OrganizationService", "GetMember", &format!(r#"{{"name":"{DEMO_ORGANIZATION}/members/anna"}}"#)),
+        member = call(
+            "OWNER",
+            "OrganizationService",
+            "GetMember",
+            &format!(r#"{{"name":"{DEMO_ORGANIZATION}/members/anna"}}"#)
+        ),
     ))
 }

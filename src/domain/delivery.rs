@@ -1,6 +1,148 @@
-//! pending
+//! What became of an email: how far it is, and what the last attempt was answered.
 
-/// pending
-pub fn sentence(_: &str) -> &'static str {
-    ""
+use std::fmt;
+
+/// How far an email is. Nothing but SENT follows a final state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EmailState {
+    /// Not tried yet; a reminder waits here for its time.
+    Queued,
+    /// The mail server took it. Final.
+    Sent,
+    /// Tried, and to be tried again.
+    Retrying,
+    /// Refused for good, or given up. Final.
+    Failed,
+    /// Not sent, because nobody wants it any more. Final.
+    Dropped,
+}
+
+impl EmailState {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Sent, Self::Retrying, Self::Failed, Self::Dropped];
+
+    /// The name in the contract and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Sent => "SENT",
+            Self::Retrying => "RETRYING",
+            Self::Failed => "FAILED",
+            Self::Dropped => "DROPPED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// How an attempt ended: the mail server's reply code or a reason of ours. Never the server's text, which may quote the
+/// message and so the code in it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Answer {
+    /// A reply code of RFC 5321, 200 to 599.
+    Code(u16),
+    /// The key of the code that it carries is no longer configured.
+    KeyRetired,
+    /// It could not be written.
+    Unbuildable,
+    /// Its invitation wants it no more.
+    MovedOn,
+    /// The mail server did not answer in time.
+    Timeout,
+    /// The mail server could not be reached, or the connection broke.
+    Connection,
+    /// No encrypted connection to the mail server: its certificate, or TLS itself.
+    Tls,
+}
+
+impl Answer {
+    const REASONS: [(Self, &'static str); 6] = [
+        (Self::KeyRetired, "KEY_RETIRED"),
+        (Self::Unbuildable, "UNBUILDABLE"),
+        (Self::MovedOn, "MOVED_ON"),
+        (Self::Timeout, "TIMEOUT"),
+        (Self::Connection, "CONNECTION"),
+        (Self::Tls, "TLS"),
+    ];
+
+    /// Reads the stored form, which [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let reason = Self::REASONS.into_iter().find(|(_, name)| *name == text).map(|(reason, _)| reason);
+        let digits = Some(text).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        reason.or_else(|| digits?.parse().ok().filter(|code| (200..600).contains(code)).map(Self::Code))
+    }
+
+    /// The mail server's reply code; 0 where it gave none.
+    pub fn smtp_code(self) -> u16 {
+        if let Self::Code(code) = self { code } else { 0 }
+    }
+
+    /// What an administrator reads, at most 200 characters.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Code(200..=399) => "The mail server took the email.",
+            Self::Code(450) => "The mail server could not reach the mailbox at that time.",
+            Self::Code(452 | 552) => "The mailbox is full.",
+            Self::Code(454 | 530 | 534 | 535 | 538) => {
+                "The mail server refused our sign-in; whoever operates this service has to correct it."
+            }
+            Self::Code(400..=499) => "The mail server put the email off to a later time.",
+            Self::Code(550 | 551 | 553) => {
+                "The mail server refused the address or the email: check the address, and invite anew if it is wrong."
+            }
+            Self::Code(_) => "The mail server refused the email for good.",
+            Self::KeyRetired => {
+                "The key of the code is no longer in use: resend the invitation, which makes a new code."
+            }
+            Self::Unbuildable => "The email could not be written; this is a fault of the service.",
+            Self::MovedOn => "Not sent: the invitation had moved on.",
+            Self::Timeout => "The mail server did not answer in time.",
+            Self::Connection => "The mail server could not be reached, or the connection broke.",
+            Self::Tls => "No encrypted connection to the mail server; whoever operates this service has to correct it.",
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "{code}"),
+            reason => f.write_str(Self::REASONS.iter().find(|(other, _)| other == reason).map_or("", |(_, name)| name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> impl Iterator<Item = Answer> {
+        (200..600).map(Answer::Code).chain(Answer::REASONS.map(|(reason, _)| reason))
+    }
+
+    #[test]
+    fn every_answer_reads_back_fits_its_column_and_has_a_sentence() {
+        for answer in all() {
+            let stored = answer.to_string();
+            assert_eq!(Answer::parse(&stored), Some(answer));
+            // the CHECK emails_answer
+            assert!((1..=40).contains(&stored.len()), "{stored}");
+            assert!(stored.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'), "{stored}");
+            assert!((1..=200).contains(&answer.sentence().len()), "{stored}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_no_answer() {
+        for text in ["", "199", "600", "2500", "+250", "550 5.1.1 <anna@example.com> unknown"] {
+            assert_eq!(Answer::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_server_gives_codes() {
+        assert_eq!(Answer::Code(451).smtp_code(), 451);
+        assert_eq!(Answer::Timeout.smtp_code(), 0);
+    }
 }

@@ -33,7 +33,7 @@ pub use address::{ADDRESS_RULE, EmailAddress, a_label};
 pub use caller::{Actor, Caller, Identity, Scope, Service};
 pub use code::{CodeKey, CodeKeys, InvitationCode};
 pub use command::{Command, Operation, Remembered, Request, Subject, decide};
-pub use delivery::sentence as delivery_sentence;
+pub use delivery::{Answer, EmailState};
 pub use display_name::{DISPLAY_NAME_RULE, DisplayName};
 pub use email::{Email, EmailKind, Withdrawal};
 pub use event::{Change, Event, EventKind};

@@ -78,8 +78,8 @@ fn address_to_bind(
     address_match: AddressMatch,
 ) -> Result<super::EmailAddress, Refusal> {
     let first = account.emails.first().ok_or(Refusal::EmailNotVerified)?;
-    if account.holds(&invitation.email) {
-        return Ok(invitation.email.clone());
+    if let Some(invited) = account.emails.iter().find(|held| held.key() == invitation.email.key()) {
+        return Ok(invited.clone());
     }
     match address_match {
         AddressMatch::Warn => Ok(first.clone()),

@@ -1,7 +1,7 @@
 //! What a token says, and the checks that need nothing but the token and the clock.
 
 use jsonwebtoken::{Header, TokenData, dangerous::insecure_decode};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 /// Clocks of issuers and ours may differ by this much, in seconds.
@@ -12,7 +12,7 @@ const MAX_LIFETIME: i64 = 24 * 60 * 60;
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// One text or a list of them: `aud` (RFC 7519), `scp`, and lists in the configuration where `"*"` stands for all.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum OneOrMany {
     One(String),

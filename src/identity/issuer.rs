@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{claims::OneOrMany, jwks, keys::KeySet, source::Source};
@@ -21,7 +21,7 @@ const ANY_SUBJECT: &str = "*";
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 
 /// One `[[issuers]]` table of the configuration file, or one object in `INVITATIONS_ISSUERS`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerEntry {
     /// Stored with each identity and service, so it is chosen once: 3 to 39 of `a-z 0-9 -`.
@@ -56,7 +56,7 @@ pub struct IssuerEntry {
     pub services: Vec<ServiceEntry>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IssuerKind {
     User,
@@ -64,7 +64,7 @@ pub enum IssuerKind {
 }
 
 /// What one service may do. Where its token has a `scope` or `scp` claim, the scopes missing there are taken away.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceEntry {
     /// The `sub` claim; `*`, for the dev issuer only, is every one that has no entry of its own.

@@ -9,7 +9,8 @@ use sqlx::types::Uuid;
 use super::rows::InvitationRow;
 use super::{Error, Result};
 use crate::domain::{
-    DisplayName, EmailKind, Invitation, InvitationId, InvitationState, OrganizationId, Timestamp, Username,
+    Answer, DisplayName, EmailKind, EmailState, Invitation, InvitationId, InvitationState, OrganizationId, Timestamp,
+    Username,
 };
 
 /// Where the next page begins: before this id. The first page begins before the greatest.
@@ -182,11 +183,10 @@ pub async fn display_names(
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub kind: EmailKind,
-    /// QUEUED, SENT, RETRYING, FAILED or DROPPED.
-    pub state: String,
+    pub state: EmailState,
     pub attempts: i32,
-    /// The SMTP code, or a reason of ours.
-    pub answer: Option<String>,
+    /// To the last attempt.
+    pub answer: Option<Answer>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
 }
@@ -199,7 +199,7 @@ pub async fn deliveries(
 ) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
     let rows = sqlx::query!(
         r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND organization = $1 ORDER BY create_time, email_id"#,
+             FROM emails WHERE invitation = ANY($2) AND organization = $1 ORDER BY create_time, due_time, email_id"#,
         organization.as_str(),
         ids,
     )
@@ -207,13 +207,13 @@ pub async fn deliveries(
     .await?;
     let mut deliveries = HashMap::<_, Vec<_>>::new();
     for row in rows {
-        let kind =
-            EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email in a row".to_owned()))?;
+        let unknown = |what| Error::Fault(format!("unknown {what} of an email in a row"));
+        let kind = EmailKind::parse(&row.kind).ok_or_else(|| unknown("kind"))?;
         deliveries.entry(InvitationId(row.invitation)).or_default().push(Delivery {
             kind,
-            state: row.state,
+            state: EmailState::parse(&row.state).ok_or_else(|| unknown("state"))?,
             attempts: row.attempt,
-            answer: row.answer,
+            answer: row.answer.as_deref().and_then(Answer::parse),
             create_time: row.create_time,
             update_time: row.update_time,
         });

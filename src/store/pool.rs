@@ -21,6 +21,13 @@ const STATEMENT_TIMEOUT: &str = "3000";
 const LOCK_TIMEOUT: &str = "2000";
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10000";
 
+/// Whether that is where a Postgres may be.
+pub fn is_url(text: &str) -> bool {
+    // sqlx takes any scheme
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    is_postgres && text.parse::<PgConnectOptions>().is_ok()
+}
+
 /// A pool that connects when it is first used.
 ///
 /// - Waiting for a connection ends after 1 s: past that the service is overloaded and says so.

@@ -48,7 +48,7 @@ pub(super) async fn withdraw_emails(
              JOIN emails e ON e.invitation = n.i AND e.organization = n.o AND e.state IN ('QUEUED', 'RETRYING') \
               AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND e.kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND e.generation > 0) \
             ORDER BY e.organization, e.email_id FOR UPDATE OF e) \
-         UPDATE emails e SET state = 'DROPPED', lease_until = NULL, update_time = now() FROM due \
+         UPDATE emails e SET state = 'DROPPED', answer = 'MOVED_ON', lease_until = NULL, update_time = now() FROM due \
           WHERE e.organization = due.organization AND e.email_id = due.email_id",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, withdrawal)| kinds(withdrawal).0),

@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::ffi::OsString;
+#[cfg(feature = "dev")]
+use std::{io, net::SocketAddr, path::PathBuf};
+
+#[cfg(feature = "dev")]
+use clap::ArgGroup;
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+
+use crate::config::{self, Database, Log, Settings, Source};
+#[cfg(feature = "dev")]
+use crate::{
+    dev::{
+        self,
+        issuer::{self, Provider},
+    },
+    domain::Scope,
+};
+
+/// What `--help` of the commands with settings ends with.
+const ABOUT_SETTINGS: &str = "\
+Each setting is a flag, an environment variable and a key of the file that --config names (--listen, INVITATIONS_LISTEN,
+`listen`). The flag wins over the variable, that over the file, that over the default. A variable with _FILE at its end,
+such as INVITATIONS_DATABASE_URL_FILE, is the path of a file that holds the value.";
+
+/// What `dev` makes itself: an environment that was made for a deployment must not lead it to the database, the people
+/// or the mail server of that one.
+#[cfg(feature = "dev")]
+const OWN: [&str; 7] = ["listen", "database_url", "code_keys_file", "issuers", "smtp_host", "smtp_port", "smtp_tls"];
+
+/// What the program is asked to do.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub enum Cli {
+    /// Answer calls and send email, until SIGTERM.
+    #[command(after_help = ABOUT_SETTINGS)]
+    Serve(Box<Settings>),
+    /// Bring the database's schema up to date.
+    ///
+    /// Needs a direct connection to Postgres, not one through a pooler.
+    #[command(after_help = ABOUT_SETTINGS)]
+    Migrate(Migrate),
+    /// Check all settings of `serve` and the files that they name, and connect to nothing.
+    #[command(after_help = ABOUT_SETTINGS)]
+    CheckConfig(Box<Settings>),
+    /// Ask the health service; succeeds only when it says SERVING within 2 seconds.
+    Probe(Probe),
+    /// Run everything on this machine: a private Postgres, the service, and a mailbox for what it sends.
+    ///
+    /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, code
+    /// keys and mail server.
+    #[cfg(feature = "dev")]
+    Dev(Dev),
+    /// Print a token of `dev`'s issuer, good for 12 hours.
+    #[cfg(feature = "dev")]
+    Token(Token),
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// Where the service is.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051")]
+    pub address: String,
+    /// Which part of it: empty is the server as a whole.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub service: String,
+}
+
+#[cfg(feature = "dev")]
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Folder for all state: database, emails, keys.
+    #[arg(long, value_name = "DIR", default_value = ".dev")]
+    dir: PathBuf,
+    /// Where gRPC is served.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051", value_parser = config::socket_address)]
+    listen: SocketAddr,
+    /// Start over, without the state of earlier runs.
+    #[arg(long)]
+    fresh: bool,
+    /// Walk through the seven steps over gRPC, show each, and end; succeeds only if the person has access then.
+    #[arg(long)]
+    demo: bool,
+    /// Let --listen be an address that other machines reach.
+    #[arg(long)]
+    expose: bool,
+}
+
+#[cfg(feature = "dev")]
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("caller").args(["subject", "service"]).required(true))]
+pub struct Token {
+    /// The folder of `dev`.
+    #[arg(long, value_name = "DIR", default_value = ".dev")]
+    dir: PathBuf,
+    /// A person's id at the provider.
+    #[arg(long, value_name = "NAME", conflicts_with = "scopes")]
+    subject: Option<String>,
+    /// The person's email address.
+    #[arg(long, value_name = "ADDRESS", requires = "subject")]
+    email: Option<String>,
+    /// The provider has not verified the address.
+    #[arg(long, requires = "email")]
+    unverified: bool,
+    /// Where the person signs in.
+    #[arg(long, value_name = "PROVIDER", default_value = "github", conflicts_with = "service")]
+    provider: Provider,
+    /// A service's name.
+    #[arg(long, value_name = "NAME", requires = "scopes")]
+    service: Option<String>,
+    /// What the service may do; one or several.
+    #[arg(long = "scope", value_name = "SCOPE", num_args = 1.., requires = "service", value_parser = scope)]
+    scopes: Vec<Scope>,
+}
+
+impl Cli {
+    /// Parses the command line with the settings from everywhere.
+    pub fn read(args: &[OsString]) -> Result<Self, config::Error> {
+        let cli = Self::from_arg_matches(&config::parse(Self::command(), args)?)?;
+        if let Self::Serve(settings) | Self::CheckConfig(settings) = &cli {
+            settings.check_for_production()?;
+        }
+        Ok(cli)
+    }
+}
+
+#[cfg(feature = "dev")]
+impl Dev {
+    /// The settings of the service in `dev`, whose values they are.
+    pub fn settings(values: &[(&str, String)]) -> Result<Settings, config::Error> {
+        let (own, defaults): (Vec<_>, Vec<_>) = values.iter().cloned().partition(|(key, _)| OWN.contains(key));
+        Settings::with_defaults(&own, &defaults)
+    }
+}
+
+#[cfg(feature = "dev")]
+impl From<Dev> for dev::Options {
+    fn from(Dev { dir, listen, fresh, demo, expose }: Dev) -> Self {
+        Self { dir, listen, fresh, demo, expose }
+    }
+}
+
+#[cfg(feature = "dev")]
+impl Token {
+    /// Signs it with the folder's key.
+    pub fn mint(&self) -> io::Result<String> {
+        match (&self.subject, &self.service) {
+            (Some(subject), _) => {
+                issuer::user_token(&self.dir, subject, self.email.as_deref(), !self.unverified, self.provider)
+            }
+            // clap asks for one of the two
+            (None, name) => issuer::service_token(&self.dir, name.as_deref().unwrap_or_default(), &self.scopes),
+        }
+    }
+}
+
+#[cfg(feature = "dev")]
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", ")))
+}

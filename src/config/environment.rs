@@ -1,0 +1,60 @@
+//! What the environment says: `INVITATIONS_<KEY>` is the value of a setting, `INVITATIONS_<KEY>_FILE` the path of a file
+//! that holds it, which is how container platforms hand over secrets.
+
+use std::{collections::BTreeMap, env, fs};
+
+use clap::Command;
+
+use super::{Error, keys, variable};
+
+/// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched.
+const OTHERS: [&str; 3] = ["INVITATIONS_CONFIG", "INVITATIONS_PG_BIN", "INVITATIONS_PG_FETCH"];
+
+/// Lets clap read each setting's variable.
+pub(super) fn with_variables(command: Command) -> Command {
+    let keys = keys();
+    command.mut_args(|arg| {
+        let key = arg.get_id().to_string();
+        if keys.contains(&key) { arg.env(variable(&key)).hide_env_values(true) } else { arg }
+    })
+}
+
+/// The values that stand in files, of a command's settings.
+pub(super) fn from_files(command: &Command) -> Result<BTreeMap<String, String>, Error> {
+    let is_argument = |key: &String| command.get_arguments().any(|arg| arg.get_id() == key);
+    let mut values = BTreeMap::new();
+    for key in keys().into_iter().filter(is_argument) {
+        let name = variable(&key);
+        let here = env::var_os(&name);
+        if here.as_ref().is_some_and(|value| value.to_str().is_none()) {
+            return Err(Error::setting(&key, "must be UTF-8"));
+        }
+        let Some(path) = env::var_os(file_variable(&key)) else { continue };
+        if here.is_some() {
+            return Err(Error::setting(&key, &format!("{} is set too: keep one of the two", file_variable(&key))));
+        }
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Error::setting(
+                &key,
+                &format!("cannot read {}, which {} names: {error}", path.display(), file_variable(&key)),
+            )
+        })?;
+        // editors and `echo` end a file with one
+        values.insert(key, text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    Ok(values)
+}
+
+/// Variables that look like ours and are not: a typing error, or what Kubernetes injects for a Service of that name.
+pub fn unknown_variables() -> Vec<String> {
+    let known = keys().iter().flat_map(|key| [variable(key), file_variable(key)]).collect::<Vec<_>>();
+    let is_known = |name: &String| known.contains(name) || OTHERS.contains(&name.as_str());
+    let names = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut unknown = names.filter(|name| name.starts_with("INVITATIONS_") && !is_known(name)).collect::<Vec<_>>();
+    unknown.sort();
+    unknown
+}
+
+fn file_variable(key: &str) -> String {
+    format!("{}_FILE", variable(key))
+}

@@ -1,0 +1,169 @@
+//! How the value of one setting is read. An error completes "setting …: ", and shows the value only where it is no secret.
+
+use std::{
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+use super::settings::{Issuers, Limit, Names};
+use crate::{
+    domain::{ID_RULE, Username},
+    mail::{BaseUrl, InvalidSetting},
+    store::pool,
+    telemetry,
+};
+
+/// A value is shown up to here: enough to recognise it.
+const SHOWN: usize = 60;
+
+/// A number; the range's ends are part of it.
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: FromStr + PartialOrd + Display + Clone + Send + Sync,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| but_is(&format!("must be a whole number from {} to {}", range.start(), range.end()), text))
+    }
+}
+
+pub(super) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    let number = number(range);
+    move |text| number(text).map(Duration::from_secs)
+}
+
+/// A number in which 0 stands for none.
+pub(super) fn limit(most: i32) -> impl Fn(&str) -> Result<Limit, String> + Clone + Send + Sync {
+    let number = number(0..=most);
+    move |text| number(text).map(|limit| Some(limit).filter(|limit| *limit > 0))
+}
+
+pub(super) fn text(text: &str) -> Result<String, String> {
+    // an empty variable mostly is a template that went wrong
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err(but_is("must not be empty or have control characters", text));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn secret(text: &str) -> Result<SecretString, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.into()) }
+}
+
+pub(super) fn database_url(text: &str) -> Result<SecretString, String> {
+    if !pool::is_url(text) {
+        let rule = "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %XX (it is not \
+                    shown, because it is a secret)";
+        return Err(rule.to_owned());
+    }
+    Ok(text.into())
+}
+
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| but_is("must be an IP address with a port, such as 127.0.0.1:50051 or [::]:50051", text))
+}
+
+pub(super) fn public_base_url(text: &str) -> Result<BaseUrl, String> {
+    let url = mail::<BaseUrl>(text)?;
+    let uri = text.parse::<http::Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    // links carry codes
+    if uri.scheme_str() != Some("https") && !is_loopback {
+        return Err(but_is("must begin with https://, except on localhost, 127.0.0.1 and [::1]", text));
+    }
+    Ok(url)
+}
+
+/// What the mail module knows how to read.
+pub(super) fn mail<T: FromStr<Err = InvalidSetting>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: InvalidSetting| but_is(&error.problem, text))
+}
+
+pub(super) fn issuers(text: &str) -> Result<Issuers, String> {
+    let entries: Issuers = serde_json::from_str(text).map_err(|error| format!("must be a list of entries: {error}"))?;
+    if entries.is_empty() {
+        return Err("must have an entry, or nobody could call".to_owned());
+    }
+    Ok(entries)
+}
+
+/// A list in JSON, as the file and the chart write it, or names with commas between them.
+pub(super) fn names(text: &str) -> Result<Names, String> {
+    let names = if text.starts_with('[') {
+        serde_json::from_str(text).map_err(|_| but_is("must be a list of names", text))?
+    } else {
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect::<Names>()
+    };
+    match names.iter().find(|name| Username::parse(name).is_none()) {
+        // nobody can take such a name, so it was meant to be another one
+        Some(name) => Err(but_is(&format!("each name {ID_RULE}"), name)),
+        None => Ok(names),
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Result<String, String> {
+    let rule = "must be error, warn, info, debug or trace, or a filter such as info,invitations=debug";
+    telemetry::filter(text).map(|_| text.to_owned()).map_err(|_| but_is(rule, text))
+}
+
+fn but_is(rule: &str, text: &str) -> String {
+    let shown = text.chars().take(SHOWN).collect::<String>();
+    let more = if shown.len() < text.len() { " …" } else { "" };
+    format!("{rule}, but is {shown:?}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_a_range_belong_to_it() {
+        let port = number(1..=u16::MAX);
+        assert_eq!((port("1"), port("65535")), (Ok(1), Ok(u16::MAX)));
+        for wrong in ["0", "65536", "-1", "", " 1", "1.0", "ten"] {
+            assert!(port(wrong).is_err_and(|error| error.contains("from 1 to 65535")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_0_is_none() {
+        let limit = limit(10);
+        assert_eq!((limit("0"), limit("10")), (Ok(None), Ok(Some(10))));
+        assert!(limit("11").is_err());
+    }
+
+    #[test]
+    fn names_come_as_a_list_or_with_commas() {
+        let expected = Ok(vec!["acme".to_owned(), "hub-1".to_owned()]);
+        assert_eq!(names("acme, hub-1,"), expected);
+        assert_eq!(names(r#"["acme", "hub-1"]"#), expected);
+        assert_eq!(names(""), Ok(vec![]));
+        for wrong in ["Acme", "acme hub", "[acme]", "[1]"] {
+            assert!(names(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn links_with_codes_are_encrypted_except_on_this_machine() {
+        for right in ["https://hub.example", "http://localhost:8080", "http://127.0.0.1/hub", "http://[::1]:1"] {
+            assert!(public_base_url(right).is_ok(), "{right}");
+        }
+        for wrong in
+            ["http://hub.example", "http://localhost.example", "http://10.0.0.1", "hub.example", "https://h/?a"]
+        {
+            assert!(public_base_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_shown_in_part_and_on_one_line() {
+        let error = text(&format!("\n{}", "x".repeat(100))).unwrap_err();
+        assert!(error.len() < 140 && !error.contains('\n'), "{error}");
+    }
+}

@@ -1,0 +1,118 @@
+//! The directory that holds everything of `dev`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::issuer::{self, Provider};
+use super::{Error, OWNER};
+
+/// What of the directory `--fresh` removes: what `dev` made, and nothing else that may lie there.
+const MADE_BY_US: [&str; 6] = ["postgres", "postgres.password", "postgres.log", "mailbox", "issuer", "issuer.jwks"];
+const CODE_KEYS: &str = "code-keys";
+
+/// The directory, locked for as long as this lives: two services on one state would lose track of it.
+#[derive(Debug)]
+pub struct State {
+    pub dir: PathBuf,
+    _lock: File,
+}
+
+impl State {
+    /// Makes the directory if it is missing; only its owner may look inside.
+    pub fn open(dir: &Path, fresh: bool) -> Result<Self, Error> {
+        let failed = |what: &str| Error::new(format!("{what} in {}: choose another --dir", dir.display()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|_| failed("cannot make the state directory"))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(|_| failed("cannot protect the state"))?;
+        let dir = dir.canonicalize().map_err(Error::from_display)?;
+        let lock = File::create(dir.join("dev.lock")).map_err(|_| failed("cannot write"))?;
+        if lock.try_lock().is_err() {
+            return Err(Error::new(format!(
+                "another `invitations dev` runs on {}: stop it or choose another --dir",
+                dir.display()
+            )));
+        }
+        let state = Self { dir, _lock: lock };
+        if fresh {
+            state.clear()?;
+        }
+        fs::create_dir_all(state.mailbox()).map_err(Error::from_display)?;
+        Ok(state)
+    }
+
+    /// Each email that was caught is a file in here.
+    pub fn mailbox(&self) -> PathBuf {
+        self.dir.join("mailbox")
+    }
+
+    /// A token of the demo organization's owner.
+    pub fn owner_token(&self) -> Result<String, Error> {
+        let email = format!("{OWNER}@acme.example");
+        issuer::user_token(&self.dir, OWNER, Some(&email), true, Provider::Github).map_err(Error::from_display)
+    }
+
+    /// The settings of the service here, by their keys; the environment may override them.
+    pub fn settings(
+        &self,
+        database_url: &str,
+        listen: SocketAddr,
+        smtp: SocketAddr,
+    ) -> Result<Vec<(&'static str, String)>, Error> {
+        let issuers = issuer::entries(&self.dir).map_err(Error::from_display)?;
+        let issuers = serde_json::to_string(&issuers).map_err(Error::from_display)?;
+        Ok(vec![
+            ("listen", listen.to_string()),
+            ("database_url", database_url.to_owned()),
+            ("public_base_url", "http://localhost:8080".to_owned()),
+            ("code_keys_file", self.code_keys()?.display().to_string()),
+            ("issuers", issuers),
+            ("accounts_create_organizations", "true".to_owned()),
+            ("resend_interval_seconds", "0".to_owned()),
+            ("open_invitations_limit", "0".to_owned()),
+            ("wrong_accounts_limit", "0".to_owned()),
+            ("smtp_host", smtp.ip().to_string()),
+            ("smtp_port", smtp.port().to_string()),
+            ("smtp_tls", "none".to_owned()),
+            ("mail_from", "IPMHub <invitations@ipmhub.example>".to_owned()),
+            ("endpoint_delay_seconds", "0".to_owned()),
+            ("drain_timeout_seconds", "3".to_owned()),
+            ("log_format", "text".to_owned()),
+            ("log_level", "warn".to_owned()),
+        ])
+    }
+
+    /// The key of this directory's codes, made on first use.
+    fn code_keys(&self) -> Result<PathBuf, Error> {
+        let path = self.dir.join(CODE_KEYS);
+        if !path.exists() {
+            let line = format!("dev {}\n", STANDARD.encode(rand::random::<[u8; 32]>()));
+            let new = self.dir.join("code-keys.new");
+            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+            file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(Error::from_display)?;
+            // renamed, so that a start that is cut off leaves no half of a key
+            fs::rename(&new, &path).map_err(Error::from_display)?;
+        }
+        Ok(path)
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        for name in MADE_BY_US.into_iter().chain([CODE_KEYS]) {
+            let path = self.dir.join(name);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::from_display(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

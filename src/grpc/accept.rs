@@ -1,0 +1,217 @@
+//! Accepts connections and speaks HTTP/2 on them: how many there may be, how long they live, when they are cut off.
+//!
+//! hyper is driven here and not by tonic's server, which never times out silence, spins when file descriptors run out,
+//! gives all connections the same age, waits without limit at the end, and answers a passed deadline CANCELLED.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::call::Calls;
+use super::serve::ServeSettings;
+
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long to wait after a failed accept. Without it, a process that is out of file descriptors spins.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(75);
+
+/// A peer that is gone is noticed by a ping after this time …
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// … that stays without an answer for this time.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest metadata of a call, in bytes as RFC 9113 counts them (6.5.2).
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+
+/// What one call, and all calls of a connection, may send ahead of being read, in bytes. Requests are small; hyper's
+/// 1 MiB would let full connections hold a gigabyte.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// All connections of the server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    calls: Calls,
+    http: http2::Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
+    first_byte_timeout: Duration,
+    max_age: Duration,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Connections {
+    /// From `draining` on, no connection is accepted and each is told to go.
+    pub(super) fn new(calls: Calls, settings: &ServeSettings, draining: CancellationToken) -> Self {
+        // What is not set here keeps hyper's and h2's limits, those against floods of resets among them.
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(settings.max_concurrent_streams)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        Self {
+            calls,
+            http,
+            places: Arc::new(Semaphore::new(settings.max_connections)),
+            first_byte_timeout: settings.first_byte_timeout,
+            max_age: settings.max_connection_age,
+            tasks: TaskTracker::new(),
+            draining,
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// Accepts until draining begins, then closes the listener.
+    pub(super) async fn accept(self: &Arc<Self>, listener: TcpListener) {
+        let (mut refused, mut failed) = (Flood::default(), Flood::default());
+        while let Some(accepted) = self.draining.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((socket, _)) => {
+                    if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                        self.tasks.spawn(Arc::clone(self).connection(socket, place));
+                    } else if let Some(count) = refused.count() {
+                        tracing::warn!(count, "connections refused: all places are taken, raise max_connections");
+                    }
+                }
+                Err(error) if is_of_one_peer(&error) => {}
+                Err(error) => {
+                    if let Some(count) = failed.count() {
+                        tracing::error!(count, %error, "no connection can be accepted: check the limit of open files");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for the connections to end; after `limit`, cuts off those that are left.
+    pub(super) async fn drain(&self, limit: Duration) {
+        self.tasks.close();
+        if timeout(limit, self.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = self.tasks.len(), "connections cut off: their calls did not end in time");
+            self.tasks.wait().await;
+        }
+    }
+
+    /// One connection, which holds its place until it is closed.
+    async fn connection(self: Arc<Self>, socket: TcpStream, _place: OwnedSemaphorePermit) {
+        let greeting = self.draining.run_until_cancelled(timeout(self.first_byte_timeout, greeted(socket)));
+        match greeting.await {
+            Some(Ok(Ok(socket))) => self.speak(socket).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "connection closed: it did not begin with HTTP/2"),
+            Some(Err(_)) => tracing::debug!("connection closed: it did not begin in time"),
+            None => {}
+        }
+    }
+
+    async fn speak(&self, socket: impl AsyncRead + AsyncWrite + Unpin) {
+        let calls = service_fn(|request| self.calls.clone().answer(request));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(socket), calls));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = self.draining.run_until_cancelled(sleep(jittered(self.max_age))) => {
+                connection.as_mut().graceful_shutdown();
+                self.cut.run_until_cancelled(connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection failed");
+        }
+    }
+}
+
+/// Reads the whole preface before hyper gets to see the connection, and hands it on: hyper would wait for ever.
+async fn greeted(mut socket: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
+    socket.set_nodelay(true)?;
+    let mut preface = [0; PREFACE.len()];
+    socket.read_exact(&mut preface).await?;
+    if &preface != PREFACE {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let (reader, writer) = socket.into_split();
+    Ok(tokio::io::join(PREFACE.chain(reader), writer))
+}
+
+/// ±10 %, so that clients that came together, after a rollout, do not come back together.
+fn jittered(age: Duration) -> Duration {
+    age.mul_f64(rand::random_range(0.9..1.1))
+}
+
+/// Whether only the connection that was to be accepted is lost.
+fn is_of_one_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::Interrupted
+    )
+}
+
+/// Counts what comes in floods, for one log line a second.
+#[derive(Default)]
+struct Flood {
+    count: u64,
+    told: Option<Instant>,
+}
+
+impl Flood {
+    /// How many there were since it was last told; `None`: not yet to be told.
+    fn count(&mut self) -> Option<u64> {
+        self.count += 1;
+        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(mem::take(&mut self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_differ_by_at_most_a_tenth() {
+        let ages: Vec<_> = (0..100).map(|_| jittered(Duration::from_secs(100)).as_secs()).collect();
+        assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");
+        assert!(ages.iter().any(|age| *age != ages[0]), "{ages:?}");
+    }
+
+    #[test]
+    fn a_flood_is_told_at_once_and_then_once_a_second() {
+        let mut flood = Flood::default();
+        assert_eq!(flood.count(), Some(1));
+        assert_eq!(flood.count(), None);
+        assert_eq!(flood.count(), None);
+        flood.told = Instant::now().checked_sub(Duration::from_secs(1));
+        assert_eq!(flood.count(), Some(3));
+    }
+
+    #[test]
+    fn running_out_of_file_descriptors_is_nobodys_own_fault() {
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const ECONNABORTED: i32 = 103;
+        assert!(!is_of_one_peer(&io::Error::from_raw_os_error(ENFILE)));
+        assert!(!is_of_one_peer(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(is_of_one_peer(&io::Error::from_raw_os_error(ECONNABORTED)));
+    }
+}

@@ -1,0 +1,89 @@
+//! AccountService: decode, ask, encode.
+
+use tonic::{Request, Response, Status};
+
+use super::authenticate::Authenticated;
+use super::fields::Fields;
+use super::page_token::Binding;
+use super::{Api, encode, status};
+use crate::app::{DeleteAccount, NewAccount};
+use crate::domain::{Caller, Identity, OrganizationId, Refusal, Username};
+use crate::pb::account_service_server::AccountService;
+use crate::pb::{self, Account};
+
+#[tonic::async_trait]
+impl AccountService for Api {
+    async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> Result<Response<Account>, Status> {
+        let Authenticated::Person { identity, .. } = self.authenticate(&request).await? else {
+            return Err(status::from_refusal(Refusal::PersonRequired));
+        };
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let username = fields.username("account_id", &message.account_id);
+        let name = message.account.as_ref().map_or("", |account| account.display_name.as_str());
+        let display_name =
+            fields.optional(!name.is_empty(), |fields| fields.display_name("account.display_name", name));
+        let request = fields.request(&message.request_id, "CreateAccount", &message);
+        let new = fields.finish(|| {
+            let (username, display_name, request) = (username?, display_name?, request?);
+            Some(NewAccount { identity, username, display_name, request })
+        });
+        let new = new.map_err(status::from_refusal)?;
+        let username = self.app.create_account(new).await.map_err(status::from_error)?;
+        self.show_account(&Caller::Account(username.clone()), &username).await
+    }
+
+    async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Result<Response<Account>, Status> {
+        let caller = self.caller(&request).await?;
+        let mut fields = Fields::default();
+        let username = fields.account("name", &request.get_ref().name, &caller);
+        let username = fields.finish(|| username).map_err(status::from_refusal)?;
+        self.show_account(&caller, &username).await
+    }
+
+    async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Result<Response<()>, Status> {
+        let authenticated = self.authenticate(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        // whoever has no account any more may still repeat the call, so `me` stays open here
+        let username =
+            fields.optional(message.name != "accounts/me", |fields| fields.account_named("name", &message.name));
+        let request = fields.request(&message.request_id, "DeleteAccount", &message);
+        let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
+        let (issuer, subject, caller) = match authenticated {
+            Authenticated::Person { identity: Identity { issuer, subject, .. }, caller } => (issuer, subject, caller),
+            Authenticated::Service(service) => {
+                (service.issuer.clone(), vec![service.subject.clone()], Some(Caller::Service(service)))
+            }
+        };
+        let delete = DeleteAccount { issuer, subject, caller, username, request };
+        self.app.delete_account(delete).await.map_err(status::from_error)?;
+        Ok(Response::new(()))
+    }
+
+    async fn list_account_memberships(
+        &self,
+        request: Request<pb::ListAccountMembershipsRequest>,
+    ) -> Result<Response<pb::ListAccountMembershipsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let account = fields.account("parent", &message.parent, &caller);
+        let size = fields.page_size(message.page_size);
+        let (account, size) = fields.finish(|| account.zip(size)).map_err(status::from_refusal)?;
+        let binding = Binding::new("ListAccountMemberships", &[account.as_str()]);
+        let after = binding.read(&message.page_token, OrganizationId::parse).map_err(status::from_refusal)?;
+        let page = self.app.memberships(&caller, &account, after, size).await.map_err(status::from_error)?;
+        Ok(Response::new(pb::ListAccountMembershipsResponse {
+            memberships: page.items.iter().map(encode::membership).collect(),
+            next_page_token: binding.write(page.next),
+        }))
+    }
+}
+
+impl Api {
+    async fn show_account(&self, caller: &Caller, username: &Username) -> Result<Response<Account>, Status> {
+        let account = self.app.account(caller, username).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::account(&account)))
+    }
+}

@@ -1,0 +1,188 @@
+//! What callers get to see, from what the use cases found.
+
+use prost_types::{Duration, Timestamp};
+
+use crate::app::{Audience, InvitationView, MemberView, OrganizationView};
+use crate::domain::{
+    Account, Actor, Answer, EmailAddress, Event, InvitationState, OrganizationId, Policy, Role, etag, member_name,
+};
+use crate::pb;
+use crate::store::invitations::Delivery;
+use crate::store::organizations::Membership;
+
+fn timestamp(time: crate::domain::Timestamp) -> Timestamp {
+    Timestamp { seconds: time.unix_timestamp(), nanos: i32::try_from(time.nanosecond()).unwrap_or_default() }
+}
+
+fn typed(email: Option<&EmailAddress>) -> String {
+    email.map(|email| email.typed().to_owned()).unwrap_or_default()
+}
+
+fn actor(actor: Option<&Actor>) -> String {
+    actor.map(Actor::to_string).unwrap_or_default()
+}
+
+pub fn role(role: Role) -> i32 {
+    pb::Role::from_str_name(role.as_str()).unwrap_or_default().into()
+}
+
+fn state(state: InvitationState) -> i32 {
+    pb::invitation::State::from_str_name(state.as_str()).unwrap_or_default().into()
+}
+
+/// Each reader sees their fields and no others.
+pub fn invitation(view: InvitationView) -> pb::Invitation {
+    let invitation = view.invitation;
+    let common = pb::Invitation {
+        name: invitation.id.name(&view.organization),
+        state: state(view.state),
+        account: invitation.username.as_ref().map(crate::domain::Username::name).unwrap_or_default(),
+        account_email: typed(invitation.account_email.as_ref()),
+        role: invitation.role.map(role).unwrap_or_default(),
+        organization_display_name: view.organization_display_name.as_str().to_owned(),
+        locale: invitation.locale.clone().unwrap_or_default(),
+        create_time: Some(timestamp(invitation.create_time)),
+        update_time: Some(timestamp(view.update_time)),
+        expire_time: invitation.expire_time.map(timestamp),
+        etag: invitation.etag(),
+        ..pb::Invitation::default()
+    };
+    match view.audience {
+        Audience::Inviter(deliveries) => pb::Invitation {
+            email: invitation.email.typed().to_owned(),
+            inviter: actor(invitation.inviter.as_ref()),
+            offerer: actor(invitation.offerer.as_ref()),
+            approver: actor(invitation.approver.as_ref()),
+            deliveries: deliveries.iter().map(delivery).collect(),
+            ..common
+        },
+        Audience::Invitee { sees_email: true } => {
+            pb::Invitation { email: invitation.email.typed().to_owned(), ..common }
+        }
+        Audience::Invitee { sees_email: false } => common,
+    }
+}
+
+fn delivery(delivery: &Delivery) -> pb::Delivery {
+    pb::Delivery {
+        kind: pb::delivery::Kind::from_str_name(delivery.kind.as_str()).unwrap_or_default().into(),
+        state: pb::delivery::State::from_str_name(delivery.state.as_str()).unwrap_or_default().into(),
+        attempts: delivery.attempts,
+        smtp_code: delivery.answer.map_or(0, Answer::smtp_code).into(),
+        detail: delivery.answer.map_or("", Answer::sentence).to_owned(),
+        create_time: Some(timestamp(delivery.create_time)),
+        update_time: Some(timestamp(delivery.update_time)),
+    }
+}
+
+pub fn organization(view: OrganizationView) -> pb::Organization {
+    let organization = view.organization;
+    let common = pb::Organization {
+        name: organization.id.name(),
+        display_name: organization.display_name.as_str().to_owned(),
+        locale: organization.locale,
+        create_time: Some(timestamp(organization.create_time)),
+        update_time: Some(timestamp(organization.update_time)),
+        etag: etag(organization.revision),
+        ..pb::Organization::default()
+    };
+    if !view.sees_settings {
+        return common;
+    }
+    pb::Organization {
+        notification_email: organization.notification_email.typed().to_owned(),
+        policy: Some(policy(organization.policy)),
+        seat_limit: view.head.seat_limit,
+        seats_taken: view.head.seats_taken,
+        ..common
+    }
+}
+
+fn policy(policy: Policy) -> pb::Policy {
+    let lifetime = |lifetime: time::Duration| Duration { seconds: lifetime.whole_seconds(), nanos: 0 };
+    let address_match = pb::policy::AddressMatch::from_str_name(policy.address_match.as_str()).unwrap_or_default();
+    pb::Policy {
+        allowed_email_domains: policy.allowed_email_domains,
+        blocked_email_domains: policy.blocked_email_domains,
+        allowed_providers: policy.allowed_providers,
+        address_match: address_match.into(),
+        invitation_lifetime: Some(lifetime(policy.invitation_lifetime)),
+        offer_lifetime: Some(lifetime(policy.offer_lifetime)),
+        approval_role: policy.approval_role.map(role).unwrap_or_default(),
+        reminders_disabled: !policy.reminders,
+        expiry_notifications_disabled: !policy.expiry_notifications,
+    }
+}
+
+pub fn member(view: MemberView) -> pb::Member {
+    let member = view.member;
+    let common = pb::Member {
+        name: member.name(&view.organization),
+        account: member.username.name(),
+        role: role(member.role),
+        ..pb::Member::default()
+    };
+    if !view.sees_address {
+        return common;
+    }
+    pb::Member {
+        email: typed(member.email.as_ref()),
+        inviter: actor(member.inviter.as_ref()),
+        create_time: Some(timestamp(member.create_time)),
+        update_time: Some(timestamp(member.update_time)),
+        etag: etag(member.revision),
+        ..common
+    }
+}
+
+pub fn membership(membership: &Membership) -> pb::Membership {
+    pb::Membership {
+        organization: membership.organization.name(),
+        organization_display_name: membership.display_name.as_str().to_owned(),
+        role: role(membership.role),
+        create_time: Some(timestamp(membership.create_time)),
+    }
+}
+
+pub fn account(account: &Account) -> pb::Account {
+    pb::Account {
+        name: account.username.name(),
+        email: typed(account.emails.first()),
+        emails: account.emails.iter().map(|email| email.typed().to_owned()).collect(),
+        provider: account.provider.clone(),
+        display_name: account.display_name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        create_time: Some(timestamp(account.create_time)),
+    }
+}
+
+pub fn event(organization: &OrganizationId, event: Event) -> pb::Event {
+    let change = |change: crate::domain::Change| pb::event::Change {
+        field: change.field,
+        before: change.before,
+        after: change.after,
+    };
+    pb::Event {
+        name: format!("{}/events/{}", organization.name(), event.position),
+        kind: pb::event::Kind::from_str_name(event.kind.as_str()).unwrap_or_default().into(),
+        actor: actor(event.actor.as_ref()),
+        invitation: event.invitation.map(|id| id.name(organization)).unwrap_or_default(),
+        member: event.member.map(|username| member_name(organization, &username)).unwrap_or_default(),
+        changes: event.changes.into_iter().map(change).collect(),
+        create_time: Some(timestamp(event.create_time)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EmailKind, EmailState, EventKind};
+
+    #[test]
+    fn every_name_of_the_domain_is_one_of_the_contract() {
+        assert!(Role::ALL.into_iter().all(|known| role(known) != 0));
+        assert!(InvitationState::ALL.into_iter().all(|known| state(known) != 0));
+        assert!(EventKind::ALL.into_iter().all(|known| pb::event::Kind::from_str_name(known.as_str()).is_some()));
+        assert!(EmailKind::ALL.into_iter().all(|known| pb::delivery::Kind::from_str_name(known.as_str()).is_some()));
+        assert!(EmailState::ALL.into_iter().all(|known| pb::delivery::State::from_str_name(known.as_str()).is_some()));
+    }
+}

@@ -1,0 +1,194 @@
+//! Parses requests into domain types and collects every bad field, so that a caller hears of all of them at once.
+
+#![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use time::Duration;
+use uuid::Uuid;
+
+use crate::domain::{
+    ADDRESS_RULE, Caller, DISPLAY_NAME_RULE, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationId, LIFETIMES,
+    OrganizationId, Refusal, Request, Role, Username,
+};
+use crate::pb;
+
+const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the calling person";
+
+/// The bad fields found so far. Each parser answers `None` for a bad field and remembers why.
+#[derive(Debug, Default)]
+pub struct Fields {
+    bad: Vec<InvalidField>,
+}
+
+impl Fields {
+    /// What `parsed` makes of the good fields, or the refusal of all bad ones.
+    pub fn finish<T>(self, parsed: impl FnOnce() -> Option<T>) -> Result<T, Refusal> {
+        if !self.bad.is_empty() {
+            return Err(Refusal::InvalidFields(self.bad));
+        }
+        parsed().ok_or_else(|| Refusal::field("request", "must be complete"))
+    }
+
+    /// Remembers a bad field; the rule completes "{field} …".
+    pub fn refuse(&mut self, field: &str, rule: impl Into<String>) {
+        self.bad.push(InvalidField { field: field.to_owned(), description: rule.into() });
+    }
+
+    /// Parses a field that may be left out; `given` says whether it is there.
+    pub fn optional<T>(&mut self, given: bool, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        if given { parse(self).map(Some) } else { Some(None) }
+    }
+
+    fn take<T>(&mut self, field: &str, value: Option<T>, rule: &str) -> Option<T> {
+        if value.is_none() {
+            self.refuse(field, rule);
+        }
+        value
+    }
+
+    pub fn organization(&mut self, field: &str, name: &str) -> Option<OrganizationId> {
+        self.take(field, OrganizationId::from_name(name), "must be organizations/{organization}")
+    }
+
+    pub fn organization_id(&mut self, field: &str, id: &str) -> Option<OrganizationId> {
+        self.take(field, OrganizationId::parse(id), ID_RULE)
+    }
+
+    pub fn username(&mut self, field: &str, id: &str) -> Option<Username> {
+        self.take(field, Username::parse(id).filter(|username| username.as_str() != "me"), ID_RULE)
+    }
+
+    pub fn invitation(&mut self, field: &str, name: &str) -> Option<(OrganizationId, InvitationId)> {
+        let parsed =
+            child(name, "/invitations/").and_then(|(organization, id)| Some((organization, InvitationId::parse(id)?)));
+        self.take(
+            field,
+            parsed,
+            "must be organizations/{organization}/invitations/{invitation}, the last part a lower-case UUID",
+        )
+    }
+
+    /// `members/me` is the caller.
+    pub fn member(&mut self, field: &str, name: &str, caller: &Caller) -> Option<(OrganizationId, Username)> {
+        let parsed = child(name, "/members/").and_then(|(organization, id)| Some((organization, named(id, caller)?)));
+        self.take(field, parsed, "must be organizations/{organization}/members/{username}")
+    }
+
+    /// `accounts/me` is the caller.
+    pub fn account(&mut self, field: &str, name: &str, caller: &Caller) -> Option<Username> {
+        let parsed = name.strip_prefix("accounts/").and_then(|id| named(id, caller));
+        self.take(field, parsed, ACCOUNT_RULE)
+    }
+
+    /// An account by its name, without `accounts/me`.
+    pub fn account_named(&mut self, field: &str, name: &str) -> Option<Username> {
+        self.take(field, Username::from_name(name), ACCOUNT_RULE)
+    }
+
+    pub fn email(&mut self, field: &str, email: &str) -> Option<EmailAddress> {
+        self.take(field, EmailAddress::parse(email), ADDRESS_RULE)
+    }
+
+    pub fn display_name(&mut self, field: &str, name: &str) -> Option<DisplayName> {
+        self.take(field, DisplayName::parse(name), DISPLAY_NAME_RULE)
+    }
+
+    /// A BCP 47 tag; empty is `None`.
+    pub fn locale(&mut self, field: &str, locale: &str) -> Option<Option<String>> {
+        let part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let mut parts = locale.split('-');
+        let language = parts
+            .next()
+            .is_some_and(|language| language.len() >= 2 && language.bytes().all(|b| b.is_ascii_alphabetic()));
+        let good = locale.is_empty() || language && locale.len() <= 35 && locale.split('-').all(part);
+        let locale = Some(locale.to_owned()).filter(|locale| !locale.is_empty());
+        self.take(
+            field,
+            good.then_some(locale),
+            "must be a BCP 47 language tag such as en or de-AT, at most 35 characters",
+        )
+    }
+
+    pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {
+        let parsed = pb::Role::try_from(role).ok().and_then(|role| Role::parse(role.as_str_name()));
+        self.take(field, parsed, "must be one of NONE, READER, CONTRIBUTOR, SECURITY_MANAGER, MANAGER, OWNER")
+    }
+
+    /// A lifetime of whole seconds between 1 hour and 30 days; unset is `None`.
+    pub fn lifetime(&mut self, field: &str, duration: Option<&prost_types::Duration>) -> Option<Option<Duration>> {
+        let Some(given) = duration else { return Some(None) };
+        let lifetime = Duration::seconds(given.seconds);
+        let good = given.nanos == 0 && (LIFETIMES.0..=LIFETIMES.1).contains(&lifetime);
+        self.take(field, good.then_some(Some(lifetime)), "must be whole seconds between 3600s and 2592000s")
+    }
+
+    pub fn etag(&mut self, field: &str, etag: &str) -> Option<Option<String>> {
+        let good = etag.len() <= 64 && etag.bytes().all(|b| b.is_ascii_graphic());
+        let etag = Some(etag.to_owned()).filter(|etag| !etag.is_empty());
+        self.take(field, good.then_some(etag), "must be an etag as it was returned, or empty")
+    }
+
+    /// The request id with the digest of everything that the request says; empty is `None`.
+    pub fn request<M: Message>(&mut self, id: &str, method: &str, message: &M) -> Option<Option<Request>> {
+        if id.is_empty() {
+            return Some(None);
+        }
+        let id = Uuid::try_parse(id).ok().filter(|uuid| id.len() == 36 && !uuid.is_nil());
+        let id = self.take("request_id", id, "must be a UUID of 36 characters, or empty")?;
+        let digest =
+            Sha256::new().chain_update(method).chain_update([0]).chain_update(message.encode_to_vec()).finalize();
+        Some(Some(Request { id, digest: digest.into() }))
+    }
+
+    /// 0 is 50, above 200 is 200.
+    pub fn page_size(&mut self, size: i32) -> Option<usize> {
+        let size = match usize::try_from(size) {
+            Ok(0) => Some(50),
+            Ok(size) => Some(size.min(200)),
+            Err(_) => None,
+        };
+        self.take("page_size", size, "must not be negative")
+    }
+}
+
+fn child<'a>(name: &'a str, collection: &str) -> Option<(OrganizationId, &'a str)> {
+    let (organization, id) = name.split_once(collection)?;
+    Some((OrganizationId::from_name(organization)?, id))
+}
+
+fn named(id: &str, caller: &Caller) -> Option<Username> {
+    if id == "me" { caller.username().cloned() } else { Username::parse(id) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bad_fields_are_told_at_once() {
+        let mut fields = Fields::default();
+        let parent = fields.organization("parent", "organizations/");
+        let email = fields.email("invitation.email", "nobody");
+        let refusal = fields.finish(|| Some((parent?, email?))).unwrap_err();
+        let Refusal::InvalidFields(bad) = refusal else { panic!("{refusal:?}") };
+        assert_eq!(bad.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>(), ["parent", "invitation.email"]);
+    }
+
+    #[test]
+    fn me_is_the_calling_person_and_nobody_for_a_service() {
+        let anna = Caller::Account(Username::parse("anna").unwrap());
+        assert_eq!(Fields::default().account("name", "accounts/me", &anna), Username::parse("anna"));
+        assert_eq!(Fields::default().username("username", "me"), None);
+    }
+
+    #[test]
+    fn locales_are_tags() {
+        let locale = |text| Fields::default().locale("locale", text);
+        assert_eq!(locale(""), Some(None));
+        assert_eq!(locale("de-AT"), Some(Some("de-AT".to_owned())));
+        for bad in ["d", "de_AT", "de-", "-de", "de--AT", "x\0", "1a", &"de-".repeat(20)] {
+            assert_eq!(locale(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! InvitationService: decode, ask, encode.
+
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::fields::Fields;
+use super::page_token::Binding;
+use super::{Api, encode, status};
+use crate::app::{InvitationFilter, InvitationPlace, RequestAccess};
+use crate::domain::{
+    Caller, Command, InvitationCode, InvitationId, InvitationState, Invite, Offer, Operation, OrganizationId, Refusal,
+    Subject,
+};
+use crate::pb::invitation_service_server::InvitationService;
+use crate::pb::{self, Invitation};
+
+#[tonic::async_trait]
+impl InvitationService for Api {
+    async fn create_invitation(
+        &self,
+        request: Request<pb::CreateInvitationRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let input = message.invitation.clone().unwrap_or_default();
+        let mut fields = Fields::default();
+        let organization = fields.organization("parent", &message.parent);
+        let email = fields.email("invitation.email", &input.email);
+        let locale = fields.locale("invitation.locale", &input.locale);
+        let request = fields.request(&message.request_id, "CreateInvitation", &message);
+        let command = fields.finish(|| {
+            let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
+            let request = request?.filter(|_| !message.validate_only);
+            let operation = Operation::CreateInvitation(invite);
+            Some(Command { organization: organization?, caller: Some(caller.clone()), request, operation })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        if message.validate_only {
+            let preview = self.app.preview(command).await.map_err(status::from_error)?;
+            return Ok(Response::new(Invitation { name: String::new(), ..encode::invitation(preview) }));
+        }
+        self.change_invitation(&caller, command).await
+    }
+
+    async fn get_invitation(&self, request: Request<pb::GetInvitationRequest>) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let mut fields = Fields::default();
+        let place = fields.invitation("name", &request.get_ref().name);
+        let place = fields.finish(|| place).map_err(status::from_refusal)?;
+        self.show(&caller, &place).await
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<pb::ListInvitationsRequest>,
+    ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("parent", &message.parent);
+        let size = fields.page_size(message.page_size);
+        let states = states(&mut fields, &message.states);
+        let email = fields.optional(!message.email.is_empty(), |fields| fields.email("email", &message.email));
+        let (organization, size, states, email) =
+            fields.finish(|| Some((organization?, size?, states?, email?))).map_err(status::from_refusal)?;
+        let names = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
+        let key = email.as_ref().map_or("", |email| email.key());
+        let binding = Binding::new("ListInvitations", &[organization.as_str(), &names, key]);
+        let before = binding.read(&message.page_token, InvitationId::parse).map_err(status::from_refusal)?;
+        let filter = InvitationFilter { states, email, before, size };
+        let page = self.app.invitations(&caller, &organization, filter).await.map_err(status::from_error)?;
+        Ok(Response::new(pb::ListInvitationsResponse {
+            invitations: page.items.into_iter().map(encode::invitation).collect(),
+            next_page_token: binding.write(page.next),
+        }))
+    }
+
+    async fn list_account_invitations(
+        &self,
+        request: Request<pb::ListAccountInvitationsRequest>,
+    ) -> Result<Response<pb::ListAccountInvitationsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let account = fields.account("parent", &message.parent, &caller);
+        let size = fields.page_size(message.page_size);
+        let (account, size) = fields.finish(|| account.zip(size)).map_err(status::from_refusal)?;
+        let binding = Binding::new("ListAccountInvitations", &[account.as_str()]);
+        let place = |cursor: &str| {
+            let (id, organization) = cursor.split_once('/')?;
+            Some((OrganizationId::parse(organization)?, InvitationId::parse(id)?))
+        };
+        let before = binding.read(&message.page_token, place).map_err(status::from_refusal)?;
+        let page = self.app.account_invitations(&caller, &account, before, size).await.map_err(status::from_error)?;
+        Ok(Response::new(pb::ListAccountInvitationsResponse {
+            invitations: page.items.into_iter().map(encode::invitation).collect(),
+            next_page_token: binding.write(page.next.map(|(organization, id)| format!("{id}/{organization}"))),
+        }))
+    }
+
+    async fn request_access(&self, request: Request<pb::RequestAccessRequest>) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        if message.code.is_empty() {
+            fields.refuse("code", "must be the code of the invitation email");
+        } else if message.code.len() > 64 {
+            fields.refuse("code", "must be at most 64 characters");
+        }
+        let request = fields.request(&message.request_id, "RequestAccess", &message);
+        let request = fields.finish(|| request).map_err(status::from_refusal)?;
+        let code = InvitationCode::parse(&message.code).ok_or(Refusal::CodeMistyped).map_err(status::from_refusal)?;
+        let access = RequestAccess { caller: caller.clone(), code, request };
+        let place = self.app.request_access(access).await.map_err(status::from_error)?;
+        self.show(&caller, &place).await
+    }
+
+    async fn offer_membership(
+        &self,
+        request: Request<pb::OfferMembershipRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("parent", &message.parent);
+        let username = fields.username("username", &message.username);
+        let email = fields.email("email", &message.email);
+        let role = fields.role("role", message.role);
+        let request = fields.request(&message.request_id, "OfferMembership", &message);
+        let command = fields.finish(|| {
+            let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
+            let operation = Operation::OfferMembership(offer);
+            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let organization = command.organization.clone();
+        let subject = self.app.offer(command).await.map_err(status::from_error)?;
+        self.show_subject(&caller, organization, &subject).await
+    }
+
+    async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let transition = Transition::new("RejectAccess", &message, &message.name, &message.etag, &message.request_id);
+        let command = transition.decode(&caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
+        self.change_invitation(&caller, command).await
+    }
+
+    async fn revoke_invitation(
+        &self,
+        request: Request<pb::RevokeInvitationRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let transition =
+            Transition::new("RevokeInvitation", &message, &message.name, &message.etag, &message.request_id);
+        let command =
+            transition.decode(&caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
+        self.change_invitation(&caller, command).await
+    }
+
+    async fn resend_invitation(
+        &self,
+        request: Request<pb::ResendInvitationRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let rotate_code = message.rotate_code;
+        let transition =
+            Transition::new("ResendInvitation", &message, &message.name, &message.etag, &message.request_id);
+        let command = transition.decode(&caller, |invitation, etag| Operation::ResendInvitation {
+            invitation,
+            etag,
+            rotate_code,
+        })?;
+        self.change_invitation(&caller, command).await
+    }
+
+    async fn accept_invitation(
+        &self,
+        request: Request<pb::AcceptInvitationRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let transition =
+            Transition::new("AcceptInvitation", &message, &message.name, &message.etag, &message.request_id);
+        let command =
+            transition.decode(&caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
+        self.change_invitation(&caller, command).await
+    }
+
+    async fn decline_invitation(
+        &self,
+        request: Request<pb::DeclineInvitationRequest>,
+    ) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let transition =
+            Transition::new("DeclineInvitation", &message, &message.name, &message.etag, &message.request_id);
+        let command =
+            transition.decode(&caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
+        self.change_invitation(&caller, command).await
+    }
+}
+
+impl Api {
+    /// Carries out a change and answers with the invitation as it is then.
+    async fn change_invitation(&self, caller: &Caller, command: Command) -> Result<Response<Invitation>, Status> {
+        let organization = command.organization.clone();
+        let subject = self.app.change(command).await.map_err(status::from_error)?;
+        self.show_subject(caller, organization, &subject).await
+    }
+
+    async fn show_subject(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        subject: &Subject,
+    ) -> Result<Response<Invitation>, Status> {
+        match subject {
+            Subject::Invitation(id) => self.show(caller, &(organization, *id)).await,
+            Subject::Organization | Subject::Member(_) => Err(status::internal().into()),
+        }
+    }
+
+    async fn show(&self, caller: &Caller, place: &InvitationPlace) -> Result<Response<Invitation>, Status> {
+        let view = self.app.invitation(caller, place).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::invitation(view)))
+    }
+}
+
+/// The states of a filter, each at most once, in one order, so that a page token fits however they are listed.
+fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
+    let known = |state: &i32| InvitationState::parse(pb::invitation::State::try_from(*state).ok()?.as_str_name());
+    let mut states = given.iter().map(known).collect::<Option<Vec<_>>>().unwrap_or_default();
+    states.sort_unstable();
+    states.dedup();
+    if states.len() != given.len() {
+        fields.refuse("states", "must hold known states, each at most once");
+        return None;
+    }
+    Some(states)
+}
+
+/// The requests of the transitions, which are of one shape.
+struct Transition<'a, M> {
+    method: &'static str,
+    message: &'a M,
+    name: &'a str,
+    etag: &'a str,
+    request_id: &'a str,
+}
+
+impl<'a, M: prost::Message> Transition<'a, M> {
+    fn new(method: &'static str, message: &'a M, name: &'a str, etag: &'a str, request_id: &'a str) -> Self {
+        Self { method, message, name, etag, request_id }
+    }
+
+    fn decode(
+        self,
+        caller: &Caller,
+        operation: impl FnOnce(InvitationId, Option<String>) -> Operation,
+    ) -> Result<Command, Status> {
+        let mut fields = Fields::default();
+        let place = fields.invitation("name", self.name);
+        let etag = fields.etag("etag", self.etag);
+        let request = fields.request(self.request_id, self.method, self.message);
+        let command = fields.finish(|| {
+            let (organization, invitation) = place?;
+            let operation = operation(invitation, etag?);
+            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+        });
+        command.map_err(status::from_refusal)
+    }
+}

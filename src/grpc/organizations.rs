@@ -1,0 +1,183 @@
+//! OrganizationService: decode, ask, encode.
+
+use tonic::{Request, Response, Status};
+
+use super::fields::Fields;
+use super::page_token::Binding;
+use super::{Api, encode, settings, status};
+use crate::domain::{Command, Found, Operation, Username};
+use crate::pb::organization_service_server::OrganizationService;
+use crate::pb::{self, Member, Organization};
+
+#[tonic::async_trait]
+impl OrganizationService for Api {
+    async fn create_organization(
+        &self,
+        request: Request<pb::CreateOrganizationRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let input = message.organization.clone().unwrap_or_default();
+        let mut fields = Fields::default();
+        let organization = fields.organization_id("organization_id", &message.organization_id);
+        let display_name = fields.display_name("organization.display_name", &input.display_name);
+        let notification_email = fields.email("organization.notification_email", &input.notification_email);
+        let locale = fields.locale("organization.locale", &input.locale);
+        let policy = settings::policy(&mut fields, input.policy.as_ref());
+        let seat_limit = settings::seat_limit(&mut fields, &input);
+        let owner =
+            fields.optional(!message.owner.is_empty(), |fields| fields.account("owner", &message.owner, &caller));
+        let request = fields.request(&message.request_id, "CreateOrganization", &message);
+        let command = fields.finish(|| {
+            let found = Found {
+                display_name: display_name?,
+                notification_email: notification_email?,
+                locale: locale?.unwrap_or_else(settings::default_locale),
+                policy: policy?,
+                seat_limit: seat_limit?,
+                owner: owner?,
+            };
+            let operation = Operation::CreateOrganization(Box::new(found));
+            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let organization = command.organization.clone();
+        self.app.change(command).await.map_err(status::from_error)?;
+        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
+    async fn get_organization(
+        &self,
+        request: Request<pb::GetOrganizationRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let caller = self.caller(&request).await?;
+        let mut fields = Fields::default();
+        let organization = fields.organization("name", &request.get_ref().name);
+        let organization = fields.finish(|| organization).map_err(status::from_refusal)?;
+        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
+    async fn update_organization(
+        &self,
+        request: Request<pb::UpdateOrganizationRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let input = message.organization.clone().unwrap_or_default();
+        let mut fields = Fields::default();
+        let organization = fields.organization("organization.name", &input.name);
+        let edit = settings::edit(&mut fields, &input, message.update_mask.as_ref());
+        let request = fields.request(&message.request_id, "UpdateOrganization", &message);
+        let command = fields.finish(|| {
+            let operation = Operation::UpdateOrganization(Box::new(edit?));
+            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let organization = command.organization.clone();
+        self.app.change(command).await.map_err(status::from_error)?;
+        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
+    async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Result<Response<Member>, Status> {
+        let caller = self.caller(&request).await?;
+        let mut fields = Fields::default();
+        let member = fields.member("name", &request.get_ref().name, &caller);
+        let (organization, username) = fields.finish(|| member).map_err(status::from_refusal)?;
+        let view = self.app.member(&caller, &organization, &username).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::member(view)))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<pb::ListMembersRequest>,
+    ) -> Result<Response<pb::ListMembersResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("parent", &message.parent);
+        let size = fields.page_size(message.page_size);
+        let (organization, size) = fields.finish(|| organization.zip(size)).map_err(status::from_refusal)?;
+        let binding = Binding::new("ListMembers", &[organization.as_str()]);
+        let after = binding.read(&message.page_token, Username::parse).map_err(status::from_refusal)?;
+        let page = self.app.members(&caller, &organization, after, size).await.map_err(status::from_error)?;
+        Ok(Response::new(pb::ListMembersResponse {
+            members: page.items.into_iter().map(encode::member).collect(),
+            next_page_token: binding.write(page.next),
+        }))
+    }
+
+    async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Result<Response<Member>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let input = message.member.clone().unwrap_or_default();
+        let mut fields = Fields::default();
+        let member = fields.member("member.name", &input.name, &caller);
+        let role = fields.role("member.role", input.role);
+        let etag = fields.etag("member.etag", &input.etag);
+        let paths = message.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
+        if paths.iter().any(|path| path != "role" && path != "*") {
+            fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
+        }
+        let request = fields.request(&message.request_id, "UpdateMember", &message);
+        let command = fields.finish(|| {
+            let (organization, member) = member?;
+            let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
+            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let organization = command.organization.clone();
+        let subject = self.app.change(command).await.map_err(status::from_error)?;
+        let crate::domain::Subject::Member(username) = subject else { return Err(status::internal().into()) };
+        let view = self.app.member(&caller, &organization, &username).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::member(view)))
+    }
+
+    async fn delete_member(&self, request: Request<pb::DeleteMemberRequest>) -> Result<Response<()>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let member = fields.member("name", &message.name, &caller);
+        let etag = fields.etag("etag", &message.etag);
+        let request = fields.request(&message.request_id, "DeleteMember", &message);
+        let command = fields.finish(|| {
+            let (organization, member) = member?;
+            let operation = Operation::DeleteMember { member, etag: etag? };
+            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+        });
+        self.app.change(command.map_err(status::from_refusal)?).await.map_err(status::from_error)?;
+        Ok(Response::new(()))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("parent", &message.parent);
+        let size = fields.page_size(message.page_size);
+        let invitation = fields
+            .optional(!message.invitation.is_empty(), |fields| fields.invitation("invitation", &message.invitation));
+        if let (Some(organization), Some(Some((other, _)))) = (&organization, &invitation)
+            && organization != other
+        {
+            fields.refuse("invitation", "must be an invitation of the organization in parent");
+        }
+        let (organization, size, invitation) = fields
+            .finish(|| Some((organization?, size?, invitation?.map(|(_, id)| id))))
+            .map_err(status::from_refusal)?;
+        let binding = Binding::new("ListEvents", &[organization.as_str(), &message.invitation]);
+        let position = |cursor: &str| cursor.parse::<i64>().ok().filter(|position| *position > 0);
+        let after = binding.read(&message.page_token, position).map_err(status::from_refusal)?.unwrap_or(0);
+        let page =
+            self.app.events(&caller, &organization, invitation, after, size).await.map_err(status::from_error)?;
+        Ok(Response::new(pb::ListEventsResponse {
+            events: page.items.into_iter().map(|event| encode::event(&organization, event)).collect(),
+            next_page_token: binding.write(page.next),
+        }))
+    }
+}

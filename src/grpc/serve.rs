@@ -1,0 +1,96 @@
+//! Runs the gRPC server from a bound listener to its last connection: readiness, reflection, and the order of a shutdown.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::server::Builder as Reflection;
+
+use super::MAX_REQUEST;
+use super::accept::Connections;
+use super::call::Calls;
+use super::deadline::Deadlines;
+use super::health::Health;
+use crate::pb;
+
+/// How often to ask whether the application is ready.
+const READINESS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What may be set about the server.
+#[derive(Clone, Debug)]
+pub struct ServeSettings {
+    /// Connections at one time; one more is closed at once, so that its client can try another replica.
+    pub max_connections: usize,
+    /// Calls at one time on one connection.
+    pub max_concurrent_streams: u32,
+    /// Streams at one time that ask for no token (Watch of health, reflection); one more is RESOURCE_EXHAUSTED.
+    pub max_open_streams: usize,
+    /// When a connection is told to go (GOAWAY), ±10 %; its open calls end in peace.
+    pub max_connection_age: Duration,
+    /// The deadline of a call that names none.
+    pub default_deadline: Duration,
+    /// The longest deadline that a call can have.
+    pub max_deadline: Duration,
+    /// How long a new connection may take to send the HTTP/2 preface.
+    pub first_byte_timeout: Duration,
+    /// How long calls are still taken after NOT_SERVING, until every client and load balancer has noticed.
+    pub endpoint_delay: Duration,
+    /// How long open calls may take to end after that; then they are cut off.
+    pub drain_timeout: Duration,
+    /// Whether the reflection service is there.
+    pub reflection: bool,
+}
+
+/// Serves until `stop`, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
+/// for open calls, at most `drain_timeout`. Fails only at the start, on a descriptor set that cannot be read.
+///
+/// `ready` says whether calls can be carried out; health follows it.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    settings: ServeSettings,
+    ready: impl AsyncFn() -> bool,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let draining = CancellationToken::new();
+    let health = Health::new(draining.clone());
+    let mut routes = routes
+        .add_service(HealthServer::new(health.clone()).max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip));
+    if settings.reflection {
+        routes = with_reflection(routes).map_err(io::Error::other)?;
+    }
+    let deadlines = Deadlines { default: settings.default_deadline, max: settings.max_deadline };
+    let calls = Calls::new(routes, deadlines, settings.max_open_streams);
+    let connections = Arc::new(Connections::new(calls, &settings, draining.clone()));
+
+    let life = async {
+        tokio::select! {
+            never = health.follow(READINESS_INTERVAL, ready) => match never {},
+            () = stop.cancelled() => {}
+        }
+        health.set(false);
+        sleep(settings.endpoint_delay).await;
+        draining.cancel();
+    };
+    tokio::join!(life, connections.accept(listener));
+    connections.drain(settings.drain_timeout).await;
+    Ok(())
+}
+
+/// Both versions: newer tools ask for v1, older ones only for v1alpha.
+fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let builder = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = builder().build_v1()?.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip);
+    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip);
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}

@@ -1,0 +1,155 @@
+//! Decodes what an organization sets: field by field, for creating one and for changing one.
+
+#![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
+
+use time::Duration;
+
+use super::fields::Fields;
+use crate::domain::{AddressMatch, Edit, PolicyEdit, Role, a_label};
+use crate::pb;
+
+/// What can be set, by the paths of `update_mask`.
+const PATHS: [&str; 14] = [
+    "display_name",
+    "notification_email",
+    "locale",
+    "seat_limit",
+    "policy",
+    "policy.allowed_email_domains",
+    "policy.blocked_email_domains",
+    "policy.allowed_providers",
+    "policy.address_match",
+    "policy.invitation_lifetime",
+    "policy.offer_lifetime",
+    "policy.approval_role",
+    "policy.reminders_disabled",
+    "policy.expiry_notifications_disabled",
+];
+/// The most entries of a list in a policy.
+const MAX_LIST: usize = 100;
+
+/// What an update changes. An empty mask is what is set in the message, `*` is everything.
+pub fn edit(
+    fields: &mut Fields,
+    organization: &pb::Organization,
+    mask: Option<&prost_types::FieldMask>,
+) -> Option<Edit> {
+    let given = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
+    if let Some(unknown) = given.iter().find(|path| *path != "*" && !PATHS.contains(&path.as_str())) {
+        // the path is the caller's text: it is shown only as far as it can be a path
+        let shown = unknown.chars().filter(char::is_ascii_graphic).take(64).collect::<String>();
+        fields.refuse("update_mask", format!("must name fields that can be set, {shown} is none"));
+        return None;
+    }
+    let all = given.iter().any(|path| path == "*");
+    let is_set = |path: &str| match path {
+        "display_name" => !organization.display_name.is_empty(),
+        "notification_email" => !organization.notification_email.is_empty(),
+        "locale" => !organization.locale.is_empty(),
+        "seat_limit" => organization.seat_limit.is_some(),
+        "policy" => organization.policy.is_some(),
+        _ => false,
+    };
+    let named =
+        |path: &str| if given.is_empty() { is_set(path) } else { all || given.iter().any(|given| given == path) };
+    let field = |path: &str| format!("organization.{path}");
+
+    let display_name = fields.optional(named("display_name"), |fields| {
+        fields.display_name(&field("display_name"), &organization.display_name)
+    });
+    let notification_email = fields.optional(named("notification_email"), |fields| {
+        fields.email(&field("notification_email"), &organization.notification_email)
+    });
+    let locale = fields.optional(named("locale"), |fields| {
+        Some(fields.locale(&field("locale"), &organization.locale)?.unwrap_or_else(default_locale))
+    });
+    let seat_limit = fields.optional(named("seat_limit"), |fields| seat_limit(fields, organization));
+    let etag = fields.etag(&field("etag"), &organization.etag);
+    let policy = organization.policy.clone().unwrap_or_default();
+    let policy = policy_edit(fields, &policy, |path| named("policy") || named(&format!("policy.{path}")));
+    Some(Edit {
+        display_name: display_name?,
+        notification_email: notification_email?,
+        locale: locale?,
+        policy: policy?,
+        seat_limit: seat_limit?,
+        etag: etag?,
+    })
+}
+
+pub fn default_locale() -> String {
+    "en".to_owned()
+}
+
+/// `None` within: no limit.
+pub fn seat_limit(fields: &mut Fields, organization: &pb::Organization) -> Option<Option<i32>> {
+    if organization.seat_limit.is_some_and(|limit| limit < 0) {
+        fields.refuse("organization.seat_limit", "must be 0 or more, or unset for no limit");
+        return None;
+    }
+    Some(organization.seat_limit)
+}
+
+/// The policy as a whole; what is not set has its default.
+pub fn policy(fields: &mut Fields, policy: Option<&pb::Policy>) -> Option<PolicyEdit> {
+    match policy {
+        None => Some(PolicyEdit::default()),
+        Some(policy) => policy_edit(fields, policy, |_| true),
+    }
+}
+
+fn policy_edit(fields: &mut Fields, policy: &pb::Policy, named: impl Fn(&str) -> bool) -> Option<PolicyEdit> {
+    let default_lifetime = crate::domain::DEFAULT_LIFETIME;
+    let allowed = domains(fields, "allowed_email_domains", &policy.allowed_email_domains);
+    let blocked = domains(fields, "blocked_email_domains", &policy.blocked_email_domains);
+    let providers = providers(fields, &policy.allowed_providers);
+    let address_match = match pb::policy::AddressMatch::try_from(policy.address_match) {
+        Ok(pb::policy::AddressMatch::Require) => Some(AddressMatch::Require),
+        Ok(pb::policy::AddressMatch::Warn | pb::policy::AddressMatch::Unspecified) => Some(AddressMatch::Warn),
+        Err(_) => {
+            fields.refuse("organization.policy.address_match", "must be WARN or REQUIRE");
+            None
+        }
+    };
+    let mut lifetime = |path: &str, given: Option<&prost_types::Duration>| -> Option<Duration> {
+        let lifetime = fields.lifetime(&format!("organization.policy.{path}"), given)?;
+        Some(lifetime.unwrap_or(default_lifetime))
+    };
+    let invitation_lifetime = lifetime("invitation_lifetime", policy.invitation_lifetime.as_ref());
+    let offer_lifetime = lifetime("offer_lifetime", policy.offer_lifetime.as_ref());
+    let approval_role: Option<Option<Role>> = match policy.approval_role {
+        0 => Some(None),
+        role => fields.role("organization.policy.approval_role", role).map(Some),
+    };
+    Some(PolicyEdit {
+        allowed_email_domains: Some(allowed?).filter(|_| named("allowed_email_domains")),
+        blocked_email_domains: Some(blocked?).filter(|_| named("blocked_email_domains")),
+        allowed_providers: Some(providers?).filter(|_| named("allowed_providers")),
+        address_match: Some(address_match?).filter(|_| named("address_match")),
+        invitation_lifetime: Some(invitation_lifetime?).filter(|_| named("invitation_lifetime")),
+        offer_lifetime: Some(offer_lifetime?).filter(|_| named("offer_lifetime")),
+        approval_role: Some(approval_role?).filter(|_| named("approval_role")),
+        reminders: Some(!policy.reminders_disabled).filter(|_| named("reminders_disabled")),
+        expiry_notifications: Some(!policy.expiry_notifications_disabled)
+            .filter(|_| named("expiry_notifications_disabled")),
+    })
+}
+
+fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<String>> {
+    let domains = given.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>();
+    let domains = domains.filter(|domains| domains.len() <= MAX_LIST);
+    if domains.is_none() {
+        let rule = "must hold at most 100 domains such as example.com, each with a dot, without @ and wildcards";
+        fields.refuse(&format!("organization.policy.{path}"), rule);
+    }
+    domains
+}
+
+fn providers(fields: &mut Fields, given: &[String]) -> Option<Vec<String>> {
+    let good = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+    if given.len() > MAX_LIST || !given.iter().all(good) {
+        fields.refuse("organization.policy.allowed_providers", "must hold at most 100 names such as github or entra");
+        return None;
+    }
+    Some(given.to_vec())
+}

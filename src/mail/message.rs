@@ -1,0 +1,204 @@
+//! From an email of the outbox to the letter that goes out, or to the reason why none does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
+
+use lettre::Address;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message, MultiPart, MultiPartKind, SinglePart};
+use minijinja::{Value, context};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::settings::BaseUrl;
+use super::smtp::Letter;
+use super::templates::{Templates, Words};
+use crate::domain::{
+    Answer, CodeKeys, EmailAddress, EmailKind, InvitationCode, InvitationId, Role, Timestamp, Username,
+};
+use crate::store::outbox::{Facts, Held, InvitationFacts, SignIn};
+
+/// The same in every language.
+const TIME: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+
+/// What emails are written with.
+#[derive(Debug)]
+pub struct Writer {
+    pub templates: Templates,
+    pub from: Mailbox,
+    pub base: BaseUrl,
+    pub code_keys: CodeKeys,
+}
+
+/// What is to be done with an email.
+#[derive(Debug)]
+pub enum Draft {
+    Send(Letter),
+    /// Nobody wants it any more.
+    Drop(Answer),
+    /// It cannot be written, now or later.
+    Fail(Answer),
+}
+
+/// Whether the email shows where the account signs in.
+pub fn shows_sign_in(kind: EmailKind) -> bool {
+    matches!(kind, EmailKind::AccessRequested | EmailKind::AccessRequestReminder)
+}
+
+impl Writer {
+    /// Decides by the facts of this moment, and writes.
+    pub fn draft(&self, held: &Held, facts: &Facts, sign_in: Option<&SignIn>) -> Draft {
+        if !is_wanted(held, facts) {
+            return Draft::Drop(Answer::MovedOn);
+        }
+        let code = match self.code(held, facts.invitation.as_ref()) {
+            Ok(code) => code,
+            Err(answer) => return Draft::Fail(answer),
+        };
+        // lettre panics on some header values; one email must not take the others with it
+        let letter = catch_unwind(AssertUnwindSafe(|| self.letter(held, facts, sign_in, code)));
+        letter.ok().flatten().map_or(Draft::Fail(Answer::Unbuildable), Draft::Send)
+    }
+
+    /// The code that the email carries, the same on every attempt.
+    fn code(&self, held: &Held, invitation: Option<&InvitationFacts>) -> Result<Option<InvitationCode>, Answer> {
+        let (true, Some(id), Some(invitation)) = (held.kind.carries_code(), held.invitation, invitation) else {
+            return Ok(None);
+        };
+        let key = invitation.code_key_id.as_deref().and_then(|id| self.code_keys.get(id)).ok_or(Answer::KeyRetired)?;
+        Ok(Some(InvitationCode::derive(key, id, held.generation)))
+    }
+
+    fn letter(
+        &self,
+        held: &Held,
+        facts: &Facts,
+        sign_in: Option<&SignIn>,
+        code: Option<InvitationCode>,
+    ) -> Option<Letter> {
+        let values = self.values(held, facts, sign_in, code);
+        let words = self.templates.write(held.kind, &facts.locale, &values);
+        // the kind of the fault and where it is; its Debug would show the values
+        let log = |error: &minijinja::Error| {
+            tracing::error!(email.kind = held.kind.as_str(), error = %error, "an email template failed");
+        };
+        let words = words.inspect_err(log).ok()?;
+        self.assemble(held, facts.now, words)
+    }
+
+    /// What the templates may name. What the email does not have is undefined there.
+    fn values(&self, held: &Held, facts: &Facts, sign_in: Option<&SignIn>, code: Option<InvitationCode>) -> Value {
+        let base = self.base.as_str();
+        let page = format!("{base}/organizations/{}", held.organization);
+        let invitation = facts.invitation.as_ref();
+        let username = invitation.and_then(|i| i.username.as_ref()).map(Username::as_str);
+        let account_email = invitation.and_then(|i| i.account_email.as_ref());
+        let code = code.map(|code| code.reveal());
+        context! {
+            audience => audience(held.kind),
+            recipient => held.recipient.wire(),
+            organization => plain(facts.organization.as_str()),
+            slug => held.organization.as_str(),
+            base => link(base.to_owned()),
+            organization_link => link(page.clone()),
+            invitations_link => link(format!("{page}/invitations")),
+            events_link => link(format!("{page}/events")),
+            member_link => optional(username.map(|username| link(format!("{page}/members/{username}")))),
+            invitation_link => optional(held.invitation.map(|InvitationId(id)| link(format!("{page}/invitations/{id}")))),
+            code_link => optional(code.as_ref().map(|code| link(format!("{base}/invitations#code={code}")))),
+            code => optional(code),
+            invited_email => optional(invitation.map(|i| i.email.typed().to_owned())),
+            username => optional(username),
+            account_email => optional(account_email.map(EmailAddress::typed)),
+            addresses_differ => invitation.zip(account_email).is_some_and(|(i, email)| i.email.key() != email.key()),
+            role => optional(invitation.and_then(|i| i.role).map(Role::as_str)),
+            expire_time => optional(invitation.and_then(|i| i.expire_time).and_then(|end| end.format(TIME).ok())),
+            provider => optional(sign_in.map(|s| provider_name(&s.provider))),
+            tenant => optional(sign_in.and_then(|s| s.tenant.as_deref()).map(plain)),
+        }
+    }
+
+    fn assemble(&self, held: &Held, now: Timestamp, words: Words) -> Option<Letter> {
+        let recipient = held.recipient.wire().parse::<Address>().ok()?;
+        let id = held.id.simple();
+        let part = |content_type, body: String| {
+            // never 7bit, which would let a bare CR through
+            let body = Body::new_with_encoding(body, ContentTransferEncoding::QuotedPrintable).ok()?;
+            Some(SinglePart::builder().header(content_type).body(body))
+        };
+        let parts = MultiPart::builder()
+            .kind(MultiPartKind::Alternative)
+            // quoted-printable writes no "=_", so neither part can hold it
+            .boundary(format!("=_{id}"))
+            .singlepart(part(ContentType::TEXT_PLAIN, words.text)?)
+            .singlepart(part(ContentType::TEXT_HTML, words.html)?);
+        let message = Message::builder()
+            .message_id(Some(format!("<{}@{}>", held.id, self.from.email.domain())))
+            .date(SystemTime::from(now))
+            .from(self.from.clone())
+            .to(Mailbox::new(None, recipient.clone()))
+            .subject(plain(&words.subject))
+            // RFC 3834: no out-of-office replies to this
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .multipart(parts)
+            .ok()?
+            .formatted();
+        // neither 8BITMIME nor SMTPUTF8 is ever needed
+        message.is_ascii().then(|| Letter { sender: self.from.email.clone(), recipient, message })
+    }
+}
+
+/// Whether the invitation is still in a state that wants this email, with this code.
+fn is_wanted(held: &Held, facts: &Facts) -> bool {
+    match (&held.invitation, &facts.invitation) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(_), Some(invitation)) => {
+            let same_code = !held.kind.carries_code() || held.generation == invitation.generation;
+            held.kind.is_wanted_in(invitation.state) && same_code
+        }
+    }
+}
+
+/// Why the recipient gets it; the end of each email says so.
+fn audience(kind: EmailKind) -> &'static str {
+    match kind {
+        EmailKind::AccountInvitation | EmailKind::InvitationReminder => "invited",
+        EmailKind::OrganizationInvitation
+        | EmailKind::OfferReminder
+        | EmailKind::AccessGranted
+        | EmailKind::AccessRejected => "account",
+        EmailKind::AccessRequested
+        | EmailKind::AccessRequestReminder
+        | EmailKind::MemberJoined
+        | EmailKind::InvitationDeclined
+        | EmailKind::InvitationExpired => "organization",
+        EmailKind::OrganizationChanged => "owners",
+    }
+}
+
+fn provider_name(provider: &str) -> String {
+    match provider {
+        "github" => "GitHub".to_owned(),
+        "entra" => "Microsoft Entra".to_owned(),
+        other => plain(other),
+    }
+}
+
+/// On one line: names were checked when they came in, and a header or a line of text depends on it once more here.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
+}
+
+/// Stands in HTML as it is: the base is checked by [`BaseUrl`], and ids and codes need no escaping.
+fn link(url: String) -> Value {
+    Value::from_safe_string(url)
+}
+
+/// Missing is undefined, which a template cannot print by mistake.
+fn optional<T: Into<Value>>(value: Option<T>) -> Value {
+    value.map_or(Value::UNDEFINED, Into::into)
+}
+
+#[cfg(test)]
+mod tests;

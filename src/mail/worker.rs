@@ -1,0 +1,81 @@
+//! The workers of a replica, from start to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::Mailer;
+use super::round::{BATCH, Worker};
+
+/// Before the next try, where the mail server or the database is not there.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long the last emails may take when the service stops. A lease that is cut off ends by itself.
+const FINISH_WITHIN: Duration = Duration::from_secs(15);
+
+/// Sends emails until `stop`, then finishes what is on its way, for at most 15 s.
+///
+/// `wake` may be notified after a commit that wrote emails; without it they are seen within the poll interval. The pool
+/// should have a connection for each worker.
+pub async fn run(pool: PgPool, mailer: Arc<Mailer>, wake: Arc<Notify>, stop: CancellationToken) {
+    let mut workers = JoinSet::new();
+    let start = |workers: &mut JoinSet<()>| {
+        let worker = Worker::new(pool.clone(), Arc::clone(&mailer));
+        workers.spawn(work(worker, mailer.poll_interval, Arc::clone(&wake), stop.clone()));
+    };
+    for _ in 0..mailer.workers {
+        start(&mut workers);
+    }
+    while let Some(ended) = workers.join_next().await {
+        if stop.is_cancelled() {
+            break;
+        }
+        if ended.is_err() {
+            error!("a mail worker panicked; another one takes its place");
+            pause(PAUSE, &stop).await;
+            start(&mut workers);
+        }
+    }
+    let finish = async { while workers.join_next().await.is_some() {} };
+    if timeout(FINISH_WITHIN, finish).await.is_err() {
+        warn!("stopped while emails were being sent; they will be sent again");
+    }
+}
+
+async fn work(mut worker: Worker, poll_interval: Duration, wake: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match worker.deliver_due(&stop).await {
+            Ok(round) if round.unreachable => pause(PAUSE, &stop).await,
+            Ok(round) if round.claimed > 0 => {
+                if round.claimed == BATCH {
+                    // there is more than this worker's share
+                    wake.notify_one();
+                }
+            }
+            Ok(_) => {
+                worker.hang_up().await;
+                tokio::select! {
+                    () = wake.notified() => {}
+                    () = pause(poll_interval, &stop) => {}
+                }
+            }
+            Err(error) => {
+                warn!(%error, "the outbox could not be read or written");
+                pause(PAUSE, &stop).await;
+            }
+        }
+    }
+    worker.hang_up().await;
+}
+
+async fn pause(duration: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(duration) => {}
+        () = stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,134 @@
+//! The service from its settings to its last connection: what `serve`, `dev` and the tests start alike.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, Limits, Sweeper};
+use crate::config::Settings;
+use crate::domain::Deployment;
+use crate::grpc::Api;
+use crate::grpc::serve::{ServeSettings, serve};
+use crate::mail::{self, Mailer};
+use crate::store::pool::{self, Purpose};
+use crate::store::{self, migrations};
+
+/// Connections for the transactions of two writers and of accounts.
+const WRITE_CONNECTIONS: u32 = 6;
+/// Streams that ask for no token (Watch of health, reflection).
+const MAX_OPEN_STREAMS: usize = 200;
+/// How long a new connection may take to send the HTTP/2 preface.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long what was accepted may take to be finished at the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why the service does not start; the text is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("setting database_url (INVITATIONS_DATABASE_URL): is not a Postgres URL")]
+    DatabaseUrl,
+    #[error("the database cannot be reached: {0}")]
+    Database(store::Error),
+    #[error("the database lacks {0} migrations: run `invitations migrate`")]
+    Schema(usize),
+    #[error(transparent)]
+    Settings(crate::config::Error),
+    #[error("setting listen (INVITATIONS_LISTEN): {0}")]
+    Listen(io::Error),
+}
+
+/// A service that answers calls.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    serving: tokio::task::JoinHandle<io::Result<()>>,
+    tasks: TaskTracker,
+    pools: Vec<PgPool>,
+}
+
+impl Server {
+    /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
+    pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
+        let url = settings.database.database_url.expose_secret();
+        let open = |purpose, size| pool::open(url, purpose, size).map_err(|_| StartError::DatabaseUrl);
+        let reads = open(Purpose::Read, settings.database_connections)?;
+        let writes = open(Purpose::Write, WRITE_CONNECTIONS)?;
+        let workers = u32::try_from(settings.mail.mail_workers).unwrap_or(u32::MAX);
+        let mails = open(Purpose::Mail, workers)?;
+        let missing = migrations::missing(&reads).await.map_err(StartError::Database)?;
+        if missing > 0 {
+            return Err(StartError::Schema(missing));
+        }
+
+        let verifier = settings.verifier().map_err(StartError::Settings)?;
+        let deployment = Deployment {
+            code_keys: settings.tenancy.code_keys.clone(),
+            reserved_names: settings.tenancy.reserved_names.clone(),
+            accounts_create_organizations: settings.tenancy.accounts_create_organizations,
+            resend_interval: settings.throttles.resend_interval_seconds.try_into().unwrap_or(time::Duration::MINUTE),
+            open_invitations_limit: settings.throttles.open_invitations_limit,
+            services: verifier.services().cloned().collect(),
+        };
+        let limits = Limits {
+            wrong_codes: settings.throttles.wrong_codes_limit,
+            wrong_accounts: settings.throttles.wrong_accounts_limit,
+        };
+        let mailer = settings.mail_settings().and_then(|mail| Mailer::new(mail, settings.tenancy.code_keys.clone()));
+        let mailer = Arc::new(mailer.map_err(|invalid| StartError::Settings(invalid.into()))?);
+        let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+
+        let tasks = TaskTracker::new();
+        let committed = Arc::new(Notify::new());
+        let app = App::start(reads.clone(), writes.clone(), deployment, limits, tasks.clone(), &committed);
+        tasks.spawn(mail::run(mails.clone(), mailer, committed, stop.clone()));
+        let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
+        tasks.spawn(sweeper.run(stop.clone()));
+        let routes = Api::new(app.clone(), Arc::new(verifier)).routes();
+        let is_ready = async move || app.is_ready().await;
+        let serving = tokio::spawn(serve(listener, routes, serve_settings(settings), is_ready, stop.clone()));
+        Ok(Self { address, serving, tasks, pools: vec![reads, writes, mails] })
+    }
+
+    /// Where it listens; with port 0 in the settings, the port that was free.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends when the service was told to stop, its calls have ended and what they asked for is done.
+    pub async fn finished(self) -> io::Result<()> {
+        let served = self.serving.await.map_err(io::Error::other)?;
+        self.tasks.close();
+        if tokio::time::timeout(FINISH_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped before everything was finished");
+        }
+        for pool in self.pools {
+            pool.close().await;
+        }
+        served
+    }
+}
+
+fn serve_settings(settings: &Settings) -> ServeSettings {
+    let calls = &settings.calls;
+    ServeSettings {
+        max_connections: calls.max_connections,
+        max_concurrent_streams: calls.max_concurrent_streams,
+        max_open_streams: MAX_OPEN_STREAMS,
+        max_connection_age: calls.connection_age_seconds,
+        default_deadline: calls.default_deadline_seconds,
+        max_deadline: calls.max_deadline_seconds,
+        first_byte_timeout: FIRST_BYTE_TIMEOUT,
+        endpoint_delay: calls.endpoint_delay_seconds,
+        drain_timeout: calls.drain_timeout_seconds,
+        reflection: calls.reflection,
+    }
+}

@@ -1,0 +1,8 @@
+//! Everything that can be observed, tried over gRPC against the real service on a real Postgres.
+
+#![cfg(feature = "dev")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod config;
+mod flow;
+mod support;

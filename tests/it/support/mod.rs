@@ -1,0 +1,227 @@
+//! The same application as `serve` starts, for real: a private Postgres, an SMTP server, tokens of the dev issuer.
+
+mod people;
+mod postgres;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use invitations::config::Settings;
+use invitations::dev::issuer;
+use invitations::dev::mailbox::{Mailbox, Received, Script};
+use invitations::server::Server;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+pub use people::{Person, reason, words};
+pub use postgres::Database;
+
+/// Nothing that a test waits for takes longer, unless it never comes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running service with everything around it, all of it its own.
+pub struct Service {
+    pub database: Database,
+    pub mailbox: Mailbox,
+    pub channel: Channel,
+    pub address: SocketAddr,
+    dir: PathBuf,
+    stop: CancellationToken,
+    server: Option<Server>,
+}
+
+impl Service {
+    /// As `dev` has it: no limits but the one on wrong codes.
+    pub async fn start() -> Self {
+        Self::start_with(&[], Script::accept_all()).await
+    }
+
+    /// With other settings, by their keys, or with a mail server that misbehaves.
+    pub async fn start_with(settings: &[(&str, &str)], script: Script) -> Self {
+        let database = Database::create().await;
+        let dir = scratch(&database.name);
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mailbox = Mailbox::start(loopback, &dir.join("mailbox"), script).await.unwrap();
+        let stop = CancellationToken::new();
+        let server = start_server(&database, &dir, mailbox.addr(), settings, &stop).await;
+        let address = server.address();
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Self { database, mailbox, channel, address, dir, stop, server: Some(server) }
+    }
+
+    /// One more replica on the same database and mail server; it ends with the service.
+    pub async fn replica(&self, settings: &[(&str, &str)]) -> Channel {
+        let server = start_server(&self.database, &self.dir, self.mailbox.addr(), settings, &self.stop).await;
+        Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap()
+    }
+
+    /// A connection of the test's own, to look at rows and to age them.
+    pub fn pool(&self) -> &PgPool {
+        &self.database.pool
+    }
+
+    /// Somebody who signs in by GitHub with a verified address, without an account yet.
+    pub fn stranger(&self, subject: &str, email: &str) -> Person {
+        let token = issuer::user_token(&self.dir, subject, Some(email), true, issuer::Provider::Github).unwrap();
+        Person::new(&self.channel, token)
+    }
+
+    /// The same by Entra.
+    pub fn entra_stranger(&self, subject: &str, email: &str) -> Person {
+        let token = issuer::user_token(&self.dir, subject, Some(email), true, issuer::Provider::Entra).unwrap();
+        Person::new(&self.channel, token)
+    }
+
+    /// Somebody whose address the issuer does not vouch for.
+    pub fn unverified(&self, subject: &str, email: &str) -> Person {
+        let token = issuer::user_token(&self.dir, subject, Some(email), false, issuer::Provider::Github).unwrap();
+        Person::new(&self.channel, token)
+    }
+
+    /// Somebody with an account of that name and the address `{username}@example.com`.
+    pub async fn account(&self, username: &str) -> Person {
+        let person = self.stranger(username, &format!("{username}@example.com"));
+        person.create_account(username).await.unwrap();
+        person
+    }
+
+    /// A service with these scopes.
+    pub fn service(&self, name: &str, scopes: &[&str]) -> Person {
+        let scopes = scopes.iter().map(|scope| invitations::domain::Scope::parse(scope).unwrap()).collect::<Vec<_>>();
+        Person::new(&self.channel, issuer::service_token(&self.dir, name, &scopes).unwrap())
+    }
+
+    /// An account that has founded an organization, whose notification address is `notify@{id}.example`.
+    pub async fn owner(&self, username: &str, organization: &str) -> Person {
+        let owner = self.account(username).await;
+        owner.create_organization(organization).await.unwrap();
+        owner
+    }
+
+    /// A member of an organization with a role, brought in by its owner in the usual way.
+    pub async fn member(&self, owner: &Person, organization: &str, username: &str, role: &str) -> Person {
+        let person = self.account(username).await;
+        let email = format!("{username}@example.com");
+        let offer = owner.offer(organization, username, &email, role).await.unwrap();
+        person.accept(&offer.name).await.unwrap();
+        person
+    }
+
+    /// The `nth` email (from 1) to an address; waits until it is there.
+    pub async fn email_to(&self, address: &str, nth: usize) -> Arc<Received> {
+        let waiting = async {
+            let mut count = 0;
+            loop {
+                let received = self.mailbox.wait_for(count).await;
+                count = received.len() + 1;
+                if let Some(email) = received.iter().filter(|email| email.recipients == [address]).nth(nth - 1) {
+                    return email.clone();
+                }
+            }
+        };
+        let late = format!("email {nth} to {address} did not come");
+        tokio::time::timeout(PATIENCE, waiting).await.expect(&late)
+    }
+
+    /// The code of the `nth` email to an address.
+    pub async fn code_to(&self, address: &str, nth: usize) -> String {
+        let text = words(&*self.email_to(address, nth).await);
+        let groups = |line: &&str| line.split('-').map(str::len).eq([4; 7]);
+        text.lines().map(str::trim).find(groups).expect("the email holds a code").to_owned()
+    }
+
+    /// Moves the end of an invitation into the past: tests age rows, they never sleep.
+    pub async fn let_expire(&self, invitation: &str) {
+        let id = invitation.rsplit('/').next().unwrap();
+        let aged =
+            sqlx::query("UPDATE invitations SET expire_time = now() - interval '1 second' WHERE invitation = $1::uuid")
+                .bind(id)
+                .execute(self.pool())
+                .await
+                .unwrap();
+        assert_eq!(aged.rows_affected(), 1);
+    }
+
+    /// Recounts what the head rows count, and the positions of the events.
+    pub async fn recount(&self) {
+        let wrong: Vec<String> = sqlx::query_scalar(
+            "SELECT h.organization FROM organization_heads h WHERE \
+               h.seats_taken <> (SELECT count(*) FROM members m WHERE m.organization = h.organization AND m.role <> 'NONE') \
+                 + (SELECT count(*) FROM invitations i WHERE i.organization = h.organization \
+                     AND i.state IN ('OFFERED', 'PENDING_APPROVAL') AND i.role <> 'NONE') \
+               OR h.owners <> (SELECT count(*) FROM members m WHERE m.organization = h.organization AND m.role = 'OWNER') \
+               OR h.open_invitations <> (SELECT count(*) FROM invitations i WHERE i.organization = h.organization \
+                     AND i.state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')) \
+               OR h.event_position <> (SELECT count(*) FROM events e WHERE e.organization = h.organization) \
+               OR h.event_position <> (SELECT max(position) FROM events e WHERE e.organization = h.organization)",
+        )
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        assert!(wrong.is_empty(), "what the head rows of {wrong:?} count is not there");
+    }
+
+    /// Tells the service to stop and waits until it has.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(server) = self.server.take() {
+            server.finished().await.unwrap();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn start_server(
+    database: &Database,
+    dir: &Path,
+    smtp: SocketAddr,
+    settings: &[(&str, &str)],
+    stop: &CancellationToken,
+) -> Server {
+    let keys = dir.join("code-keys");
+    std::fs::write(&keys, format!("test {}\n", base64_of(&[7; 32]))).unwrap();
+    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let fixed = [
+        ("listen", "127.0.0.1:0".to_owned()),
+        ("database_url", database.url.clone()),
+        ("public_base_url", "https://hub.example".to_owned()),
+        ("code_keys_file", keys.display().to_string()),
+        ("issuers", serde_json::to_string(&issuer::entries(dir).unwrap()).unwrap()),
+        ("accounts_create_organizations", "true".to_owned()),
+        ("smtp_host", smtp.ip().to_string()),
+        ("smtp_port", smtp.port().to_string()),
+        ("smtp_tls", "none".to_owned()),
+        ("mail_from", "IPMHub <invitations@hub.example>".to_owned()),
+        ("resend_interval_seconds", "0".to_owned()),
+        ("open_invitations_limit", "0".to_owned()),
+        ("wrong_accounts_limit", "0".to_owned()),
+        ("sweep_interval_seconds", "3600".to_owned()),
+        ("endpoint_delay_seconds", "0".to_owned()),
+        ("drain_timeout_seconds", "2".to_owned()),
+    ];
+    let others = fixed.into_iter().filter(|(key, _)| settings.iter().all(|(other, _)| other != key));
+    let all = others.chain(settings.iter().map(|(key, value)| (*key, (*value).to_owned()))).collect::<Vec<_>>();
+    let settings = Settings::with_defaults(&all, &[]).unwrap();
+    Server::start(&settings, stop).await.unwrap()
+}
+
+/// A folder for one service, emptied first.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("services").join(name);
+    std::fs::remove_dir_all(&dir).ok();
+    std::fs::create_dir_all(dir.join("mailbox")).unwrap();
+    dir
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

@@ -1,0 +1,77 @@
+//! One private Postgres for the whole test binary, one database for each test.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
+
+use invitations::dev::postgres::{self, Durability};
+use invitations::store::migrations;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+
+const TEMPLATE: &str = "migrated";
+
+/// A migrated database of its own.
+pub struct Database {
+    pub name: String,
+    pub url: String,
+    pub pool: PgPool,
+}
+
+impl Database {
+    pub async fn create() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let server = server();
+        execute(server, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+        let url = in_database(server, &name);
+        let pool = PgPoolOptions::new().max_connections(8).connect_lazy(&url).unwrap();
+        Self { name, url, pool }
+    }
+}
+
+/// The server's URL. It ends with this process: it watches a pipe that the process holds.
+fn server() -> &'static str {
+    static SERVER: OnceLock<String> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let (sender, started) = mpsc::channel();
+        // a thread of its own: each test has another runtime, and the server outlives them all
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-it");
+                std::fs::create_dir_all(&dir).unwrap();
+                let server = postgres::start(&dir, Durability::FsyncOff).await.unwrap();
+                prepare(server.url()).await;
+                sender.send(server.url().to_owned()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        started.recv().expect("the private Postgres starts")
+    })
+}
+
+/// Removes what an earlier run left and makes the template.
+async fn prepare(url: &str) {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
+    let leftovers = format!("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname = '{TEMPLATE}'");
+    let leftovers: Vec<String> = sqlx::query_scalar(AssertSqlSafe(leftovers)).fetch_all(&pool).await.unwrap();
+    for name in leftovers {
+        execute(url, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+    execute(url, &format!("CREATE DATABASE {TEMPLATE}")).await;
+    migrations::run(&in_database(url, TEMPLATE)).await.unwrap();
+    pool.close().await;
+}
+
+async fn execute(url: &str, statement: &str) {
+    use sqlx::{Connection, Executor};
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+fn in_database(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
