@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Strict JSON schemas for kubeconform, one self-contained file for each kind and version of Kubernetes.
+
+    k8s-schemas.py SWAGGER.json OUT
+    kubeconform -strict -schema-location 'OUT/{{.ResourceKind}}{{.KindSuffix}}.json'
+
+SWAGGER.json is api/openapi-spec/swagger.json of the k8s.io/kubernetes module. kubeconform's own schemas would have to
+be fetched from the internet at each run; these come with a Go module, whose checksum is known.
+"""
+
+import json
+import os
+import sys
+
+PREFIX = "#/definitions/"
+# Written by the API server's own parsers: the swagger calls them plain texts, YAML may give numbers.
+SPECIAL = {
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
+}
+
+
+def strict(schema):
+    """The same schema, which refuses unknown fields; null stands for an optional field left out, as for the API server."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {
+        key: {name: strict(value) for name, value in value.items()} if key == "properties" else strict(value)
+        for key, value in schema.items()
+        if not key.startswith("x-kubernetes")
+    }
+    if "properties" in schema:
+        result.setdefault("additionalProperties", False)
+        for name, value in result["properties"].items():
+            if name not in schema.get("required", []) and isinstance(value.get("type"), str):
+                value["type"] = [value["type"], "null"]
+    return result
+
+
+def references(schema, definitions, found):
+    """Adds the names of all definitions that the schema needs to `found`."""
+    if isinstance(schema, list):
+        for item in schema:
+            references(item, definitions, found)
+    elif isinstance(schema, dict):
+        target = schema.get("$ref")
+        if isinstance(target, str) and (name := target.removeprefix(PREFIX)) not in found:
+            found.add(name)
+            references(definitions[name], definitions, found)
+        for value in schema.values():
+            references(value, definitions, found)
+
+
+def main():
+    swagger, out = sys.argv[1:]
+    with open(swagger, encoding="utf-8") as file:
+        definitions = json.load(file)["definitions"]
+    os.makedirs(out, exist_ok=True)
+    written = 0
+    for schema in definitions.values():
+        kinds = schema.get("x-kubernetes-group-version-kind", [])
+        # more than one kind: DeleteOptions and WatchEvent, which are in every group and in no manifest
+        if len(kinds) != 1 or "kind" not in schema.get("properties", {}):
+            continue
+        group, version, kind = (kinds[0][key] for key in ("group", "version", "kind"))
+        needed = set()
+        references(schema, definitions, needed)
+        document = strict(schema)
+        document["properties"]["apiVersion"] = {"const": f"{group}/{version}" if group else version}
+        document["properties"]["kind"] = {"const": kind}
+        document["required"] = sorted({"apiVersion", "kind", *schema.get("required", [])})
+        document["definitions"] = {name: SPECIAL.get(name) or strict(definitions[name]) for name in sorted(needed)}
+        parts = [kind.lower(), group.split(".")[0], version] if group else [kind.lower(), version]
+        with open(os.path.join(out, "-".join(parts) + ".json"), "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        written += 1
+    print(f"{written} schemas in {out}")
+
+
+main()

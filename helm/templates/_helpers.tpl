@@ -1,0 +1,74 @@
+{{/* What the Deployment and the migration Job have in common. */}}
+
+{{- define "invitations.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "invitations.labels" -}}
+{{ include "invitations.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The settings as a map of environment variables: a text as it is, anything else as JSON. */}}
+{{- define "invitations.settings" -}}
+{{- $env := dict }}
+{{- range $name, $value := .Values.settings }}
+{{- $_ := set $env (printf "INVITATIONS_%s" (upper $name)) (kindIs "string" $value | ternary $value (toRawJson $value)) }}
+{{- end }}
+{{- toYaml $env }}
+{{- end }}
+
+{{/* Environment variables that are Secrets or point at mounted ones. */}}
+{{- define "invitations.secretEnv" -}}
+{{- range $name, $from := .Values.secrets }}
+- name: INVITATIONS_{{ upper $name }}
+  valueFrom:
+    secretKeyRef: {name: {{ $from.secretName | quote }}, key: {{ $from.key | quote }}}
+{{- end }}
+{{- range $name, $_ := .Values.files }}
+- name: INVITATIONS_{{ upper $name }}
+  value: /etc/invitations/{{ $name }}
+{{- end }}
+{{- end }}
+
+{{/* Pod level: no identity in the cluster, no root. enableServiceLinks would inject INVITATIONS_… variables of its own. */}}
+{{- define "invitations.pod" -}}
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  # so that the mounted files can be read by this user and nobody else
+  fsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: files
+    projected:
+      defaultMode: 0440
+      sources:
+        {{- range $name, $from := .Values.files }}
+        - secret:
+            name: {{ $from.secretName | quote }}
+            items: [{key: {{ $from.key | quote }}, path: {{ $name }}}]
+        {{- else }} []
+        {{- end }}
+{{- end }}
+
+{{/* Container level. */}}
+{{- define "invitations.container" -}}
+image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+resources: {{- toYaml .Values.resources | nindent 2 }}
+volumeMounts:
+  - {name: files, mountPath: /etc/invitations, readOnly: true}
+{{- end }}
