@@ -3,14 +3,18 @@
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool};
 
-/// The migrations of this binary.
-static MIGRATOR: Migrator = sqlx::migrate!();
+/// The migrations of this binary. Those of a later release are none of its business: after a rollback its job must run.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 /// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.
 pub async fn run(url: &str) -> Result<usize, MigrateError> {
     let mut connection = PgConnection::connect(url).await?;
     let before = applied(&mut connection).await.unwrap_or_default();
-    MIGRATOR.run_direct(None, &mut connection, false).await?;
+    migrator().run_direct(None, &mut connection, false).await?;
     let after = applied(&mut connection).await.unwrap_or_default();
     connection.close().await?;
     Ok(after.saturating_sub(before))
@@ -20,7 +24,7 @@ pub async fn run(url: &str) -> Result<usize, MigrateError> {
 /// before.
 pub async fn missing(pool: &PgPool) -> super::Result<usize> {
     let mut connection = pool.acquire().await?;
-    let known = MIGRATOR.iter().count();
+    let known = migrator().iter().count();
     match applied(&mut connection).await {
         Ok(applied) => Ok(known.saturating_sub(applied)),
         // no such table: nothing has run yet
@@ -32,5 +36,5 @@ pub async fn missing(pool: &PgPool) -> super::Result<usize> {
 async fn applied(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
     let versions: Vec<i64> =
         sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
-    Ok(MIGRATOR.iter().filter(|migration| versions.contains(&migration.version)).count())
+    Ok(migrator().iter().filter(|migration| versions.contains(&migration.version)).count())
 }

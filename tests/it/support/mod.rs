@@ -186,12 +186,17 @@ async fn start_server(
     settings: &[(&str, &str)],
     stop: &CancellationToken,
 ) -> Server {
+    Server::start(&settings_for(&database.url, dir, smtp, settings), stop).await.unwrap()
+}
+
+/// The settings of a service of these tests; those given win.
+pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: &[(&str, &str)]) -> Settings {
     let keys = dir.join("code-keys");
     std::fs::write(&keys, format!("test {}\n", base64_of(&[7; 32]))).unwrap();
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let fixed = [
         ("listen", "127.0.0.1:0".to_owned()),
-        ("database_url", database.url.clone()),
+        ("database_url", database_url.to_owned()),
         ("public_base_url", "https://hub.example".to_owned()),
         ("code_keys_file", keys.display().to_string()),
         ("issuers", serde_json::to_string(&issuer::entries(dir).unwrap()).unwrap()),
@@ -209,12 +214,11 @@ async fn start_server(
     ];
     let others = fixed.into_iter().filter(|(key, _)| settings.iter().all(|(other, _)| other != key));
     let all = others.chain(settings.iter().map(|(key, value)| (*key, (*value).to_owned()))).collect::<Vec<_>>();
-    let settings = Settings::with_defaults(&all, &[]).unwrap();
-    Server::start(&settings, stop).await.unwrap()
+    Settings::with_defaults(&all, &[]).unwrap()
 }
 
 /// A folder for one service, emptied first.
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("services").join(name);
     std::fs::remove_dir_all(&dir).ok();
     std::fs::create_dir_all(dir.join("mailbox")).unwrap();

@@ -20,10 +20,19 @@ pub struct Database {
 
 impl Database {
     pub async fn create() -> Self {
+        Self::create_from(TEMPLATE).await
+    }
+
+    /// Without a single table.
+    pub async fn create_empty() -> Self {
+        Self::create_from("template0").await
+    }
+
+    async fn create_from(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let server = server();
-        execute(server, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+        execute(server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         let url = in_database(server, &name);
         let pool = PgPoolOptions::new().max_connections(8).connect_lazy(&url).unwrap();
         Self { name, url, pool }
