@@ -106,6 +106,7 @@ impl Connections {
         self.tasks.close();
         if timeout(limit, self.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "connections cut off: their calls did not end in time");
+            self.cut.cancel();
             self.tasks.wait().await;
         }
     }
