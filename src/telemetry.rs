@@ -1,6 +1,7 @@
 //! The log: lines on standard error, none of which may hold a secret, a token, a code or an address.
 
 use std::io::{self, IsTerminal};
+use std::panic;
 
 use clap::ValueEnum;
 use tracing::{Level, Metadata};
@@ -35,6 +36,11 @@ pub fn init(format: LogFormat, level: &str) {
     };
     let filter = filter(level).unwrap_or_default();
     let _already = registry().with(filter).with(filter_fn(may_log)).with(lines).try_init();
+    // the default hook prints the panic's message, which may quote a value
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked: this is a fault of the service");
+    }));
 }
 
 /// Reads the setting `log_level`.

@@ -19,6 +19,7 @@ mod telemetry;
 
 use std::sync::Arc;
 
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 
 use crate::app::App;
@@ -42,10 +43,13 @@ impl Api {
         Self { app, verifier }
     }
 
-    /// The services, ready to be served.
+    /// The services, ready to be served. The limit holds for what a compressed request becomes, too.
     pub fn routes(&self) -> Routes {
-        Routes::new(InvitationServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST))
-            .add_service(OrganizationServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST))
-            .add_service(AccountServiceServer::new(self.clone()).max_decoding_message_size(MAX_REQUEST))
+        let invitations = InvitationServiceServer::new(self.clone());
+        let organizations = OrganizationServiceServer::new(self.clone());
+        let accounts = AccountServiceServer::new(self.clone());
+        Routes::new(invitations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
+            .add_service(organizations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
+            .add_service(accounts.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
     }
 }

@@ -7,3 +7,4 @@ mod config;
 mod flow;
 mod start;
 mod support;
+mod transport;

@@ -1,0 +1,142 @@
+//! What surrounds every handler: deadlines, limits, panics, unreadable requests.
+
+use super::*;
+
+const SHORT: Duration = Duration::from_millis(150);
+
+#[tokio::test]
+async fn a_call_without_a_deadline_gets_the_default_one() {
+    let server = Server::start(ServeSettings { default_deadline: SHORT, ..settings() }).await;
+    let connection = Connection::open(&server).await;
+    let began = Instant::now();
+    let answer = connection.get("waits").await;
+    assert!(began.elapsed() >= SHORT);
+    assert_eq!(answer.status.code(), Code::DeadlineExceeded);
+    assert_eq!(answer.reason(), ErrorReason::DeadlinePassed.as_str_name());
+}
+
+#[tokio::test]
+async fn the_callers_deadline_is_kept() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let answer = connection.call(GET, &[("grpc-timeout", "150m")], &get("waits")).await;
+    assert_eq!(answer.status.code(), Code::DeadlineExceeded);
+    assert_eq!(answer.reason(), ErrorReason::DeadlinePassed.as_str_name());
+}
+
+#[tokio::test]
+async fn the_callers_deadline_is_bounded() {
+    let server = Server::start(ServeSettings { max_deadline: SHORT, ..settings() }).await;
+    let connection = Connection::open(&server).await;
+    let answer = connection.call(GET, &[("grpc-timeout", "1H")], &get("waits")).await;
+    assert_eq!(answer.status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_call_within_its_deadline_is_answered() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let release = async {
+        sleep(SHORT * 2).await;
+        server.stub.released.notify_one();
+    };
+    let headers = [("grpc-timeout", "10S")];
+    let message = get("waits");
+    let (answer, ()) = tokio::join!(connection.call(GET, &headers, &message), release);
+    assert_eq!(answer.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn an_unreadable_deadline_is_refused() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let answer = connection.call(GET, &[("grpc-timeout", "soon")], &get("anna")).await;
+    assert_eq!(answer.status.code(), Code::InvalidArgument);
+    assert_eq!(answer.reason(), ErrorReason::FieldInvalid.as_str_name());
+    assert_eq!(answer.bad_fields(), ["grpc-timeout"]);
+}
+
+#[tokio::test]
+async fn an_unknown_service_or_method_is_named() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    for method in ["/ipmhub.invitations.v1.AccountService/StealAccount", "/no.such.Service/Get", "/"] {
+        let answer = connection.call(method, &[], &[]).await;
+        assert_eq!(answer.status.code(), Code::Unimplemented);
+        assert_eq!(answer.reason(), ErrorReason::MethodUnknown.as_str_name());
+        assert_eq!(answer.metadata("method").as_deref(), Some(method));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_request_is_the_callers_fault() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let too_large = get(&"a".repeat(65 * 1024));
+    for message in [&b"\xff\xff\xff"[..], &[10, 1, 0xff], &too_large] {
+        let answer = connection.call(GET, &[], message).await;
+        assert_eq!(answer.status.code(), Code::InvalidArgument, "{answer:?}");
+        assert_eq!(answer.reason(), ErrorReason::FieldInvalid.as_str_name());
+    }
+    let control = connection.get(&"a".repeat(60 * 1024)).await;
+    assert_eq!(control.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_compressed_request_is_bounded_by_what_it_grows_to() {
+    let server = Server::start(settings()).await;
+    let mut client = AccountServiceClient::new(server.channel().await).send_compressed(Gzip);
+    let bomb = client.get_account(GetAccountRequest { name: "a".repeat(4 * 1024 * 1024) }).await.unwrap_err();
+    assert_eq!(bomb.code(), Code::InvalidArgument);
+    let name = "a".repeat(60 * 1024);
+    let small = client.get_account(GetAccountRequest { name: name.clone() }).await.unwrap();
+    assert_eq!(small.into_inner().name, name);
+}
+
+#[tokio::test]
+async fn an_unknown_compression_is_told_so() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let answer = connection.call(GET, &[("grpc-encoding", "zstd")], &get("anna")).await;
+    assert_eq!(answer.status.code(), Code::Unimplemented);
+    assert!(answer.status.message().contains("zstd"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_call_and_no_other() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let panic = async {
+        server.stub.entered.notified().await;
+        let answer = connection.get("panics").await;
+        server.stub.released.notify_one();
+        answer
+    };
+    let (other, panicked) = tokio::join!(connection.get("waits"), panic);
+    assert_eq!(panicked.status.code(), Code::Internal);
+    assert_eq!(panicked.reason(), ErrorReason::InternalError.as_str_name());
+    assert_eq!(panicked.metadata("request_id"), Some(panicked.call_id));
+    assert!(!panicked.status.message().contains("as asked for"));
+    assert_eq!(other.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn open_streams_are_bounded_and_a_closed_one_makes_room() {
+    let server = Server::start(ServeSettings { max_open_streams: 1, ..settings() }).await;
+    let first = server.watch("").await;
+    let mut client = HealthClient::new(server.channel().await);
+    let refused = client.watch(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let details = refused.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, ErrorReason::Overloaded.as_str_name());
+    assert!(details.retry_info().is_some());
+
+    client.check(HealthCheckRequest::default()).await.unwrap();
+    drop(first);
+    let freed = async {
+        while client.watch(HealthCheckRequest::default()).await.is_err() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, freed).await.unwrap();
+}
