@@ -193,9 +193,12 @@ fn may_see(tenant: &Tenant, context: &Context<'_>, caller: &Caller, operation: &
         caller.username().is_some() && invitation.is_some_and(|i| i.username.as_ref() == caller.username())
     };
     match operation {
-        Operation::RequestAccess { invitation, .. }
-        | Operation::AcceptInvitation { invitation, .. }
-        | Operation::DeclineInvitation { invitation, .. } => bound(invitation),
+        Operation::AcceptInvitation { invitation, .. } | Operation::DeclineInvitation { invitation, .. } => {
+            bound(invitation)
+        }
+        Operation::RequestAccess { invitation, code_hash } => {
+            bound(invitation) || request_access::is_open_to_all(tenant, context, *invitation, code_hash)
+        }
         // one who removed themselves is a stranger now and may still ask whether it worked
         Operation::DeleteMember { member, .. } if caller.username() == Some(member) => true,
         _ => standing(tenant, context, caller).is_some(),
@@ -209,25 +212,27 @@ fn operate(
     operation: &Operation,
 ) -> Result<Subject, Refusal> {
     let actor = caller.actor();
-    let person = || caller.username().ok_or(Refusal::PersonRequired);
     match operation {
         Operation::CreateInvitation(invite) => {
             stand(tenant, context, caller, operation)?.check(Action::Invite)?;
             invite::create(tenant, context, &actor, invite).map(Subject::Invitation)
         }
         Operation::RequestAccess { invitation, code_hash } => {
-            request_access::request_access(tenant, context, person()?, *invitation, code_hash).map(Subject::Invitation)
+            let person = person(tenant, context, caller, operation)?;
+            request_access::request_access(tenant, context, person, *invitation, code_hash).map(Subject::Invitation)
         }
         Operation::OfferMembership(offer) => {
             stand(tenant, context, caller, operation)?.check(Action::Grant(offer.role))?;
             offer::offer(tenant, context, &actor, offer).map(Subject::Invitation)
         }
         Operation::AcceptInvitation { invitation, etag } => {
-            answer::accept(tenant, context, person()?, *invitation, etag.as_deref())?;
+            let person = person(tenant, context, caller, operation)?;
+            answer::accept(tenant, context, person, *invitation, etag.as_deref())?;
             Ok(Subject::Invitation(*invitation))
         }
         Operation::DeclineInvitation { invitation, etag } => {
-            answer::decline(tenant, context, person()?, *invitation, etag.as_deref())?;
+            let person = person(tenant, context, caller, operation)?;
+            answer::decline(tenant, context, person, *invitation, etag.as_deref())?;
             Ok(Subject::Invitation(*invitation))
         }
         Operation::RejectAccess { invitation, etag } => {
@@ -280,7 +285,7 @@ fn decide_create(
     let Some(caller) = &command.caller else {
         return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin));
     };
-    settings::founder(caller, found, context)?;
+    settings::founder(context, caller, &command.organization, found)?;
     if command.organization.is_reserved(&context.deployment.reserved_names) {
         return Err(Refusal::field("organization_id", "is reserved, choose another one"));
     }
@@ -301,6 +306,20 @@ fn standing(tenant: &Tenant, context: &Context<'_>, caller: &Caller) -> Option<S
 /// The same, or the refusal of a stranger.
 fn stand(tenant: &Tenant, context: &Context<'_>, caller: &Caller, operation: &Operation) -> Result<Standing, Refusal> {
     standing(tenant, context, caller).ok_or_else(|| Refusal::not_found(tenant.id(), &operation.subject()))
+}
+
+/// The account that asks or answers. No service does it for anybody, and one that does not reach the organization must
+/// not learn from the refusal that it exists.
+fn person<'a>(
+    tenant: &Tenant,
+    context: &Context<'_>,
+    caller: &'a Caller,
+    operation: &Operation,
+) -> Result<&'a Username, Refusal> {
+    match caller.username() {
+        Some(username) => Ok(username),
+        None => stand(tenant, context, caller, operation).and(Err(Refusal::PersonRequired)),
+    }
 }
 
 /// What the same request did before.

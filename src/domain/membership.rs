@@ -104,15 +104,15 @@ fn present(tenant: &Tenant, username: &Username) -> Result<Member, Refusal> {
 }
 
 /// What holds for an offer holds for a higher role too; where an offer would need a second person, remove and offer
-/// anew.
+/// anew. A deleted account that has not left yet gets nothing: as the last OWNER it could never leave.
 fn check_rise(tenant: &Tenant, context: &Context<'_>, member: &Member, role: Role) -> Result<(), Refusal> {
     let policy = &tenant.organization.policy;
     if policy.needs_approval(role) {
         return Err(Refusal::ApprovalRequired(role));
     }
-    if let Some(account) = context.accounts.get(&member.username)
-        && let Some(email) = member.email.as_ref().or(account.emails.first())
-    {
+    let account = context.accounts.get(&member.username);
+    let account = account.ok_or_else(|| Refusal::MemberNotFound(member.name(tenant.id())))?;
+    if let Some(email) = member.email.as_ref().or(account.emails.first()) {
         policy.admits_account(account, email)?;
     }
     tenant.check_seats(role.seats() - member.role.seats())

@@ -27,6 +27,8 @@ mod rights;
 mod role;
 mod settings;
 mod tenant;
+#[cfg(test)]
+mod tests;
 
 pub use account::Account;
 pub use address::{ADDRESS_RULE, EmailAddress, a_label};

@@ -65,6 +65,12 @@ pub fn tell(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation)
     }
 }
 
+/// Whether whoever holds the code may use it.
+pub fn is_open_to_all(tenant: &Tenant, context: &Context<'_>, id: InvitationId, code_hash: &[u8; 32]) -> bool {
+    let invitation = tenant.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash));
+    invitation.is_some_and(|i| i.state_at(context.now) == InvitationState::Invited)
+}
+
 /// A code counts only while it is the invitation's present one and its key is configured.
 fn is_live_code(invitation: &Invitation, context: &Context<'_>, hash: &[u8; 32]) -> bool {
     let configured = |id: &str| context.deployment.code_keys.get(id).is_some();

@@ -64,7 +64,12 @@ impl PolicyEdit {
 }
 
 /// Who becomes the first OWNER; asked before anything is looked up.
-pub fn founder(caller: &Caller, found: &Found, context: &Context<'_>) -> Result<Username, Refusal> {
+pub fn founder(
+    context: &Context<'_>,
+    caller: &Caller,
+    id: &OrganizationId,
+    found: &Found,
+) -> Result<Username, Refusal> {
     match (caller, &found.owner) {
         (Caller::Account(_), Some(_)) => {
             Err(Refusal::field("owner", "must not be set: the calling account becomes the owner"))
@@ -74,6 +79,7 @@ pub fn founder(caller: &Caller, found: &Found, context: &Context<'_>) -> Result<
         }
         (Caller::Account(username), None) if context.deployment.accounts_create_organizations => Ok(username.clone()),
         (Caller::Account(_), None) => Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+        (Caller::Service(service), _) if !service.reaches(id) => Err(Refusal::OrganizationNotFound(id.name())),
         (Caller::Service(service), _) if !service.has(Scope::OrganizationsAdmin) => {
             Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin))
         }
@@ -85,12 +91,7 @@ pub fn founder(caller: &Caller, found: &Found, context: &Context<'_>) -> Result<
 /// Founds an organization with its first OWNER.
 pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found: &Found) -> Result<Tenant, Refusal> {
     let now = context.now;
-    let owner = founder(caller, found, context)?;
-    if let Caller::Service(service) = caller
-        && !service.reaches(id)
-    {
-        return Err(Refusal::OrganizationNotFound(id.name()));
-    }
+    let owner = founder(context, caller, id, found)?;
     if !context.accounts.contains_key(&owner) {
         return Err(Refusal::AccountNotFound(owner.name()));
     }
