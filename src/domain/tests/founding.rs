@@ -1,0 +1,146 @@
+//! CreateOrganization: who may, and what the organization begins with.
+
+use uuid::Uuid;
+
+use super::invariants::check_rows;
+use super::world::{World, acme, email, service, user};
+use crate::domain::{
+    Command, DisplayName, EventKind, Found, Operation, OrganizationId, PolicyEdit, Refusal, Request, Role, Scope,
+    Subject,
+};
+
+/// No organization yet; `anna` has an account, `robot` may found every one, `local` only acme.
+fn world() -> World {
+    let mut world = World::empty();
+    world.tenant = None;
+    world.account("anna", "github", &["anna@one.example"]);
+    let mut robot = service("robot", &[Scope::OrganizationsAdmin]);
+    robot.organizations = None;
+    let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::OrganizationsAdmin).collect::<Vec<_>>();
+    world.deployment.services = vec![robot, service("local", &[Scope::OrganizationsAdmin]), service("bare", &others)];
+    world
+}
+
+fn found(owner: Option<&str>) -> Found {
+    Found {
+        display_name: DisplayName::parse("Acme").unwrap(),
+        notification_email: email("desk@acme.example"),
+        locale: "en".to_owned(),
+        policy: PolicyEdit::default(),
+        seat_limit: None,
+        owner: owner.map(user),
+    }
+}
+
+fn command(world: &World, caller: &str, slug: &str, found: Found) -> Command {
+    Command {
+        organization: OrganizationId::parse(slug).unwrap(),
+        caller: Some(world.caller(caller)),
+        request: Some(Request { id: Uuid::from_u128(1), digest: [1; 32] }),
+        operation: Operation::CreateOrganization(Box::new(found)),
+    }
+}
+
+fn create(world: &mut World, caller: &str, slug: &str, found: Found) -> Result<Subject, Refusal> {
+    let command = command(world, caller, slug, found);
+    world.carry_out(&command)
+}
+
+#[test]
+fn the_founder_is_its_owner_and_takes_a_seat() {
+    for (caller, owner) in [("anna", None), ("robot", Some("anna")), ("local", Some("anna"))] {
+        let mut world = world();
+        assert_eq!(create(&mut world, caller, "acme", found(owner)), Ok(Subject::Organization), "{caller}");
+        let tenant = world.tenant();
+        check_rows(tenant).unwrap();
+        let members = tenant.members.values().map(|member| (member.username.clone(), member.role));
+        assert_eq!(members.collect::<Vec<_>>(), [(user("anna"), Role::Owner)]);
+        assert_eq!(tenant.head.seats_taken, 1);
+        let events = tenant.events.iter().map(|event| (event.position, event.kind)).collect::<Vec<_>>();
+        assert_eq!(events, [(1, EventKind::OrganizationCreated)]);
+        assert!(tenant.emails.is_empty());
+    }
+}
+
+#[test]
+fn whoever_may_not_found_it_is_told_why_and_nothing_is_there() {
+    let seats = |seat_limit, owner| Found { seat_limit: Some(seat_limit), ..found(owner) };
+    let admin = Refusal::ScopeRequired(Scope::OrganizationsAdmin);
+    let unknown = Refusal::AccountNotFound("accounts/nobody".to_owned());
+    let outside = Refusal::OrganizationNotFound("organizations/other".to_owned());
+    let cases = [
+        ("anna", "acme", seats(5, None), admin.clone()),
+        ("bare", "acme", found(Some("anna")), admin),
+        ("robot", "acme", found(Some("nobody")), unknown),
+        ("robot", "acme", seats(0, Some("anna")), Refusal::SeatsExhausted { limit: 0 }),
+        ("local", "other", found(Some("anna")), outside),
+    ];
+    for (caller, slug, found, refusal) in cases {
+        let mut world = world();
+        assert_eq!(create(&mut world, caller, slug, found), Err(refusal), "{caller}");
+        assert!(world.tenant.is_none());
+    }
+    // who owns it is the caller's account, or named by a service; some names are nobody's
+    let fields = [
+        ("anna", "acme", Some("anna"), "owner"),
+        ("robot", "acme", None, "owner"),
+        ("anna", "support", None, "organization_id"),
+        ("robot", "example", Some("anna"), "organization_id"),
+    ];
+    for (caller, slug, owner, field) in fields {
+        let mut world = world();
+        world.deployment.reserved_names = vec!["example".to_owned()];
+        let answer = create(&mut world, caller, slug, found(owner));
+        let Err(Refusal::InvalidFields(invalid)) = answer else { panic!("{caller}: {answer:?}") };
+        assert_eq!(invalid.iter().map(|invalid| invalid.field.as_str()).collect::<Vec<_>>(), [field]);
+        assert!(world.tenant.is_none());
+    }
+}
+
+#[test]
+fn accounts_found_only_where_the_deployment_lets_them() {
+    let mut world = world();
+    world.deployment.accounts_create_organizations = false;
+    let answer = create(&mut world, "anna", "acme", found(None));
+    assert_eq!(answer, Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)));
+    assert_eq!(create(&mut world, "robot", "acme", found(Some("anna"))), Ok(Subject::Organization));
+}
+
+#[test]
+fn a_slug_is_taken_once() {
+    let mut world = world();
+    create(&mut world, "anna", "acme", found(None)).unwrap();
+    let mut again = command(&world, "robot", "acme", found(Some("anna")));
+    assert_eq!(world.carry_out(&again), Err(Refusal::OrganizationExists("organizations/acme".to_owned())));
+
+    again.caller = Some(world.caller("anna"));
+    assert_eq!(world.carry_out(&again), Ok(Subject::Organization), "the same request of the same caller");
+    again.request = Some(Request { id: Uuid::from_u128(1), digest: [2; 32] });
+    assert_eq!(world.carry_out(&again), Err(Refusal::RequestIdReused));
+    assert_eq!(world.tenant().events.len(), 1);
+}
+
+#[test]
+fn a_service_cannot_tell_a_slug_that_it_does_not_reach_from_a_free_one() {
+    let mut world = world();
+    create(&mut world, "anna", "acme", found(None)).unwrap();
+    world.deployment.services[1].organizations = Some(Vec::new());
+    let taken = create(&mut world, "local", "acme", found(Some("anna")));
+    world.tenant = None;
+    let free = create(&mut world, "local", "acme", found(Some("anna")));
+    assert_eq!(taken, Err(Refusal::OrganizationNotFound("organizations/acme".to_owned())));
+    assert_eq!(taken, free);
+}
+
+#[test]
+fn of_what_is_not_there_everybody_hears_the_same() {
+    let mut world = world();
+    let remove = Operation::DeleteMember { member: user("anna"), etag: None };
+    let accept = Operation::AcceptInvitation { invitation: super::world::id(0), etag: None };
+    for caller in ["anna", "robot", "bare"] {
+        let name = format!("organizations/{}/members/anna", acme());
+        assert_eq!(world.decide(caller, remove.clone()), Err(Refusal::MemberNotFound(name)));
+        let name = super::world::id(0).name(&acme());
+        assert_eq!(world.decide(caller, accept.clone()), Err(Refusal::InvitationNotFound(name)));
+    }
+}

@@ -1,0 +1,314 @@
+//! What each transition does in the model: the rows of the contract's table, one function each.
+
+use super::model::{
+    Member, Model, Name, Outcome, ROBOT, Row, invitation_name, is_offer, is_open, member_name, not_found, same, seats,
+};
+use super::steps::{Call, Step, Tag};
+use super::world::{RESEND_HOURS, id};
+use crate::domain::{AddressMatch, EmailKind as E, EventKind as K, InvitationState as S, Refusal, Role, Subject};
+
+impl Model {
+    pub fn apply(&mut self, step: &Step) -> Outcome {
+        self.told.clear();
+        self.events.clear();
+        match step {
+            Step::Pass(hours) => self.now += hours,
+            Step::Keys(keys) => self.keys = keys,
+            Step::Bury(name) => drop(self.accounts.remove(name)),
+            Step::Attest(name, emails) => {
+                if let Some(person) = self.accounts.get_mut(name) {
+                    person.emails = emails.to_vec();
+                }
+            }
+            Step::Sweep => self.close_overdue(),
+            Step::Leave(name) => {
+                self.close_overdue();
+                return self.leave(name);
+            }
+            Step::Call(caller, call) => {
+                self.close_overdue();
+                return self.call(caller, call);
+            }
+        }
+        Ok(Subject::Organization)
+    }
+
+    fn call(&mut self, caller: Name, call: &Call) -> Outcome {
+        match *call {
+            Call::Create(address) => self.create(caller, address),
+            Call::Request { row, generation, key } => self.request(caller, row, generation, key),
+            Call::Offer { account, address, role } => self.offer(caller, account, address, role),
+            Call::Accept(row, tag) => self.accept(caller, row, tag),
+            Call::Decline(row, tag) => self.decline(caller, row, tag),
+            Call::Reject(row, tag) => self.reject(caller, row, tag),
+            Call::Revoke(row, tag) => self.revoke(caller, row, tag),
+            Call::Resend { row, tag, rotate } => self.resend(caller, row, tag, rotate),
+            Call::UpdateMember(name, role, tag) => self.update_member(caller, name, role, tag),
+            Call::DeleteMember(name, tag) => self.delete_member(caller, name, tag),
+            Call::Edit(setting, tag) => self.edit(caller, setting, tag),
+        }
+    }
+
+    fn close_overdue(&mut self) {
+        for row in 0..self.rows.len() {
+            let Some(end) = self.rows[row].ends.filter(|end| is_open(self.rows[row].state) && *end <= self.now) else {
+                continue;
+            };
+            self.rows[row].state = S::Expired;
+            self.rows[row].updated = end;
+            self.happened(K::Expired, None, Some(row), self.rows[row].account);
+            if self.policy.expiry_notifications {
+                self.tell(E::InvitationExpired, row, self.notified, self.now);
+            }
+        }
+    }
+
+    /// A step of an invitation: one event, one revision.
+    pub fn step(&mut self, row: usize, state: S, kind: K, by: Name) {
+        let now = self.now;
+        let entry = &mut self.rows[row];
+        entry.state = state;
+        entry.updated = now;
+        entry.revision += 1;
+        let account = entry.account;
+        self.happened(kind, Some(by), Some(row), account);
+    }
+
+    fn new_row(&mut self, email: Name) -> usize {
+        let (updated, asked) = (self.now, self.now);
+        let none = None::<Name>;
+        self.rows.push(Row {
+            state: S::Invited,
+            email,
+            account: none,
+            account_email: none,
+            role: None,
+            inviter: none,
+            offerer: none,
+            generation: 0,
+            key: "",
+            updated,
+            ends: None,
+            asked,
+            revision: 0,
+        });
+        self.rows.len() - 1
+    }
+
+    fn create(&mut self, caller: Name, address: Name) -> Outcome {
+        self.inviter(caller, &Subject::Organization)?;
+        self.admits_domain(address)?;
+        if let Some(open) = self.open_of_address(address) {
+            return Err(Refusal::OpenInvitationExists(invitation_name(open)));
+        }
+        let has_address = |member: &Member| member.email.is_some_and(|held| same(held, address));
+        if let Some((name, _)) = self.members.iter().find(|(_, member)| has_address(member)) {
+            return Err(Refusal::AlreadyMember(member_name(name)));
+        }
+        self.quota()?;
+        let row = self.new_row(address);
+        self.rows[row].inviter = Some(caller);
+        self.rows[row].generation = 1;
+        self.rows[row].key = self.keys[0];
+        self.rows[row].ends = Some(self.now + self.policy.invitation_lifetime.whole_hours());
+        self.step(row, S::Invited, K::Invited, caller);
+        self.ask(E::AccountInvitation, E::InvitationReminder, row, address);
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    fn request(&mut self, caller: Name, row: usize, generation: i32, key: Name) -> Outcome {
+        if caller == ROBOT {
+            return Err(Refusal::PersonRequired);
+        }
+        let emails = self.accounts.get(caller).ok_or(Refusal::AccountRequired)?.emails.clone();
+        let found = self.rows.get(row).cloned().ok_or(Refusal::CodeNotFound)?;
+        if (found.generation, found.key) != (generation, key) || !self.keys.contains(&key) {
+            return Err(Refusal::CodeNotFound);
+        }
+        if found.account == Some(caller) {
+            let is_fine = matches!(found.state, S::AccessRequested | S::PendingApproval | S::Offered | S::Accepted);
+            return if is_fine { Ok(Subject::Invitation(id(row))) } else { Err(self.wrong_state(row)) };
+        }
+        if found.state != S::Invited {
+            return Err(Refusal::CodeNotFound);
+        }
+        if self.members.contains_key(caller) {
+            return Err(Refusal::AlreadyMember(member_name(caller)));
+        }
+        if let Some(open) = self.open_of_account(caller) {
+            return Err(Refusal::OpenInvitationExists(invitation_name(open)));
+        }
+        let first = *emails.first().ok_or(Refusal::EmailNotVerified)?;
+        // the invited address as the account writes it
+        let held = emails.into_iter().find(|held| same(held, found.email));
+        let bound = match (held, self.policy.address_match) {
+            (Some(held), _) => held,
+            (None, AddressMatch::Warn) => first,
+            (None, AddressMatch::Require) => return Err(Refusal::AddressMismatch),
+        };
+        let entry = &mut self.rows[row];
+        (entry.account, entry.account_email) = (Some(caller), Some(bound));
+        (entry.ends, entry.asked) = (None, self.now);
+        self.step(row, S::AccessRequested, K::AccessRequested, caller);
+        self.tell_request(row);
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    fn offer(&mut self, caller: Name, account: Name, address: Name, role: Role) -> Outcome {
+        self.granter(caller, &Subject::Organization, role)?;
+        if !self.holds(account, address) {
+            return Err(Refusal::AccountEmailNotFound);
+        }
+        self.admits(account, address)?;
+        if self.members.contains_key(account) {
+            return Err(Refusal::AlreadyMember(member_name(account)));
+        }
+        let own = self.open_of_account(account);
+        if let Some(open) = own.filter(|open| is_offer(self.rows[*open].state)) {
+            let offered = &self.rows[open];
+            let is_same = offered.role == Some(role) && same(offered.account_email.unwrap(), address);
+            let name = invitation_name(open);
+            return if is_same { Ok(Subject::Invitation(id(open))) } else { Err(Refusal::AlreadyOffered(name)) };
+        }
+        self.seat(seats(role))?;
+        let row = match (own, self.open_of_address(address)) {
+            (Some(requested), _) => requested,
+            (None, Some(invited)) if self.rows[invited].state == S::Invited => invited,
+            (None, Some(other)) => return Err(Refusal::EmailBoundToOther(invitation_name(other))),
+            (None, None) => {
+                self.quota()?;
+                self.new_row(address)
+            }
+        };
+        let ends = self.now + self.policy.offer_lifetime.whole_hours();
+        let entry = &mut self.rows[row];
+        (entry.account, entry.account_email) = (Some(account), Some(address));
+        (entry.role, entry.offerer) = (Some(role), Some(caller));
+        (entry.ends, entry.asked) = (Some(ends), self.now);
+        if self.needs_approval(role) {
+            self.step(row, S::PendingApproval, K::Offered, caller);
+        } else {
+            self.step(row, S::Offered, K::Offered, caller);
+            self.ask(E::OrganizationInvitation, E::OfferReminder, row, address);
+        }
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    /// The invitation that the caller may answer.
+    fn own(&self, caller: Name, row: usize) -> Result<Row, Refusal> {
+        if caller == ROBOT {
+            return Err(Refusal::PersonRequired);
+        }
+        if !self.accounts.contains_key(caller) {
+            return Err(Refusal::AccountRequired);
+        }
+        match self.rows.get(row) {
+            Some(found) if found.account == Some(caller) => Ok(found.clone()),
+            _ if self.members.contains_key(caller) => Err(Refusal::InviteeRequired),
+            _ => Err(not_found(&Subject::Invitation(id(row)))),
+        }
+    }
+
+    fn accept(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
+        let found = self.own(caller, row)?;
+        if found.state == S::Accepted {
+            return Ok(Subject::Invitation(id(row)));
+        }
+        tag.check()?;
+        if found.state != S::Offered {
+            return Err(self.wrong_state(row));
+        }
+        let (role, address, offerer) = (found.role.unwrap(), found.account_email.unwrap(), found.offerer.unwrap());
+        if !self.may_still_grant(offerer, role) {
+            return Err(Refusal::OfferNotCovered(role));
+        }
+        self.admits(caller, address)?;
+        let (email, inviter, joined, updated) = (Some(address), Some(offerer), self.now, self.now);
+        self.members.insert(caller, Member { role, email, inviter, joined, updated, revision: 1 });
+        self.step(row, S::Accepted, K::Accepted, caller);
+        self.tell(E::AccessGranted, row, address, self.now);
+        self.tell(E::MemberJoined, row, self.notified, self.now);
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    fn decline(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
+        let found = self.own(caller, row)?;
+        if !is_open(found.state) {
+            return Err(self.wrong_state(row));
+        }
+        tag.check()?;
+        self.step(row, S::Declined, K::Declined, caller);
+        self.tell(E::InvitationDeclined, row, self.notified, self.now);
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    fn reject(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
+        let subject = Subject::Invitation(id(row));
+        self.inviter(caller, &subject)?;
+        let found = self.rows.get(row).cloned().ok_or_else(|| not_found(&subject))?;
+        if found.state != S::AccessRequested {
+            return Err(self.wrong_state(row));
+        }
+        tag.check()?;
+        self.step(row, S::Rejected, K::Rejected, caller);
+        self.tell(E::AccessRejected, row, found.account_email.unwrap(), self.now);
+        Ok(subject)
+    }
+
+    /// For an administrator; an offer only for those who could make it.
+    fn handled(&self, caller: Name, row: usize) -> Result<Row, Refusal> {
+        let subject = Subject::Invitation(id(row));
+        self.inviter(caller, &subject)?;
+        let found = self.rows.get(row).cloned().ok_or_else(|| not_found(&subject))?;
+        if is_offer(found.state) {
+            self.granter(caller, &subject, found.role.unwrap())?;
+        }
+        Ok(found)
+    }
+
+    fn revoke(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
+        if !is_open(self.handled(caller, row)?.state) {
+            return Err(self.wrong_state(row));
+        }
+        tag.check()?;
+        self.step(row, S::Revoked, K::Revoked, caller);
+        Ok(Subject::Invitation(id(row)))
+    }
+
+    fn resend(&mut self, caller: Name, row: usize, tag: Tag, rotate: bool) -> Outcome {
+        let found = self.handled(caller, row)?;
+        let from = if rotate { &[S::Invited][..] } else { &[S::Invited, S::AccessRequested, S::Offered] };
+        if !from.contains(&found.state) {
+            return Err(self.wrong_state(row));
+        }
+        tag.check()?;
+        let wait = found.asked + RESEND_HOURS - self.now;
+        if wait > 0 {
+            return Err(Refusal::ResentTooSoon { wait: time::Duration::hours(wait) });
+        }
+        self.rows[row].asked = self.now;
+        match found.state {
+            S::Invited => {
+                // the code of a key that is gone counts for nothing, so another one is sent
+                let is_dead = rotate || !self.keys.contains(&found.key);
+                if is_dead {
+                    self.rows[row].generation += 1;
+                    self.rows[row].key = self.keys[0];
+                }
+                self.rows[row].ends = Some(self.now + self.policy.invitation_lifetime.whole_hours());
+                self.step(row, found.state, if is_dead { K::CodeRotated } else { K::Resent }, caller);
+                self.ask(E::AccountInvitation, E::InvitationReminder, row, found.email);
+            }
+            S::Offered => {
+                self.rows[row].ends = Some(self.now + self.policy.offer_lifetime.whole_hours());
+                self.step(row, found.state, K::Resent, caller);
+                self.ask(E::OrganizationInvitation, E::OfferReminder, row, found.account_email.unwrap());
+            }
+            _ => {
+                self.step(row, found.state, K::Resent, caller);
+                self.tell_request(row);
+            }
+        }
+        Ok(Subject::Invitation(id(row)))
+    }
+}
