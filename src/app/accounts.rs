@@ -160,7 +160,7 @@ impl App {
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
         let leave = |organization: &String| leave(OrganizationId::stored(organization.clone()), username);
         let commands = owned.iter().map(leave).collect::<Vec<_>>();
-        let mut batch = Batch::load(&mut transaction, &commands, Lock::Yes).await?;
+        let mut batch = Batch::load(&mut transaction, &commands, &self.deployment, Lock::Yes).await?;
         for command in &commands {
             if let Err(refusal) = batch.decide(command, &self.deployment) {
                 return Ok(Err(refusal));

@@ -30,12 +30,19 @@ pub(super) struct Batch {
 impl Batch {
     /// Locks the organizations, in sorted order, and then loads what the commands touch: all of it stays true until the
     /// commit.
-    pub async fn load(connection: &mut PgConnection, commands: &[Command], lock: Lock) -> store::Result<Self> {
+    pub async fn load(
+        connection: &mut PgConnection,
+        commands: &[Command],
+        deployment: &Deployment,
+        lock: Lock,
+    ) -> store::Result<Self> {
         let ids = commands.iter().map(|command| command.organization.clone()).collect::<BTreeSet<_>>();
         let ids = ids.into_iter().collect::<Vec<_>>();
         let mut before = tenants::load(connection, &ids, lock).await?;
 
         let mut wanted = Wanted::default();
+        let full = before.values().filter(|tenant| is_full(tenant, deployment));
+        wanted.overdue_of.extend(full.map(|tenant| tenant.id().as_str().to_owned()));
         for command in commands {
             want(&mut wanted, command);
         }
@@ -150,10 +157,18 @@ fn founder(command: &Command) -> Option<String> {
     found.owner.as_ref().or(caller).map(|username| username.as_str().to_owned())
 }
 
-/// The account that becomes a member, or bound.
+/// Whether it stands at a limit, where what is overdue must no longer count.
+fn is_full(tenant: &Tenant, deployment: &Deployment) -> bool {
+    let at = |limit: Option<i32>, count: i32| limit.is_some_and(|limit| count >= limit);
+    at(tenant.head.seat_limit, tenant.head.seats_taken)
+        || at(deployment.open_invitations_limit, tenant.head.open_invitations)
+}
+
+/// The account that becomes a member, or bound, or gets another role.
 fn joins(command: &Command) -> Option<String> {
     match &command.operation {
         Operation::CreateOrganization(_) => founder(command),
+        Operation::UpdateMember { member, .. } => Some(member.as_str().to_owned()),
         Operation::OfferMembership(offer) => Some(offer.username.as_str().to_owned()),
         Operation::AcceptInvitation { .. } | Operation::RequestAccess { .. } => {
             command.caller.as_ref().and_then(Caller::username).map(|username| username.as_str().to_owned())

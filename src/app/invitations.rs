@@ -4,7 +4,7 @@ use super::limits::Guess;
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
     Account, Action, Actor, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
-    InvitationState, Operation, OrganizationId, Refusal, Request, Scope, Subject, Timestamp, Username,
+    InvitationState, Operation, OrganizationId, Refusal, Request, Scope, Standing, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, Delivery, FIRST_PAGE};
 use crate::store::{self, accounts};
@@ -51,34 +51,46 @@ pub struct RequestAccess {
 
 impl App {
     /// One invitation, for inviters and for the account that it is bound to.
-    pub async fn invitation(&self, caller: &Caller, (organization, id): &InvitationPlace) -> Result<InvitationView> {
-        let subject = Subject::Invitation(*id);
-        let not_found = || Error::from(Refusal::not_found(organization, &subject));
+    pub async fn invitation(&self, caller: &Caller, place: &InvitationPlace) -> Result<InvitationView> {
+        self.read_invitation(caller, place, false).await
+    }
+
+    /// The answer to a change: whoever made it is told how it went, also a service that may write and not read, and one
+    /// who repeats a request and has lost the right since. They see what the bound account would, or less.
+    pub async fn changed_invitation(&self, caller: &Caller, place: &InvitationPlace) -> Result<InvitationView> {
+        self.read_invitation(caller, place, true).await
+    }
+
+    async fn read_invitation(
+        &self,
+        caller: &Caller,
+        (organization, id): &InvitationPlace,
+        by_who_changed_it: bool,
+    ) -> Result<InvitationView> {
+        let not_found = || Refusal::not_found(organization, &Subject::Invitation(*id));
         let mut connection = self.reads.acquire().await?;
         let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
         let access = access.ok_or_else(not_found)?;
-        let standing = crate::domain::Standing::of(caller, organization, access.role);
-        let sees_all =
-            standing.map_or_else(|| Err(not_found()), |standing| Ok(standing.check(Action::SeeInvitations)?));
+        let standing = Standing::of(caller, organization, access.role);
+        let sees_all = standing.map_or_else(|| Err(not_found()), |standing| standing.check(Action::SeeInvitations));
         let invitation = invitations::get(&mut connection, organization, *id).await?;
-        let is_bound =
-            |invitation: &Invitation| caller.username().is_some() && invitation.username.as_ref() == caller.username();
-        match (sees_all, invitation) {
-            (Ok(()), None) => Err(not_found()),
+        let username = caller.username();
+        let is_bound = |invitation: &Invitation| username.is_some() && invitation.username.as_ref() == username;
+        let (audience, invitation) = match (sees_all, invitation) {
+            (Ok(()), None) => return Err(not_found().into()),
             (Ok(()), Some(invitation)) => {
                 let mut deliveries = invitations::deliveries(&mut connection, organization, &[id.0]).await?;
-                let audience = Audience::Inviter(deliveries.remove(id).unwrap_or_default());
-                Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))
+                (Audience::Inviter(deliveries.remove(id).unwrap_or_default()), invitation)
             }
             (Err(_), Some(invitation)) if is_bound(&invitation) => {
-                let username = caller.username().map(|username| username.as_str().to_owned());
+                let username = username.map(|username| username.as_str().to_owned());
                 let accounts = accounts::load(&mut connection, &Vec::from_iter(username)).await?;
-                let account = caller.username().and_then(|username| accounts.get(username));
-                let audience = invitee(account, &invitation);
-                Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))
+                (invitee(accounts.values().next(), &invitation), invitation)
             }
-            (Err(refusal), _) => Err(refusal),
-        }
+            (Err(_), Some(invitation)) if by_who_changed_it => (Audience::Invitee { sees_email: false }, invitation),
+            (Err(refusal), _) => return Err(refusal.into()),
+        };
+        Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))
     }
 
     /// A page of an organization's invitations, newest first.

@@ -88,7 +88,8 @@ impl App {
     /// Decides a command on what is there now, and writes nothing.
     async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<Subject, Refusal>)> {
         let mut connection = self.reads.acquire().await?;
-        let mut batch = batch::Batch::load(&mut connection, std::slice::from_ref(command), Lock::No).await?;
+        let mut batch =
+            batch::Batch::load(&mut connection, std::slice::from_ref(command), &self.deployment, Lock::No).await?;
         let outcome = batch.decide(command, &self.deployment);
         Ok((batch, outcome))
     }

@@ -44,16 +44,35 @@ impl App {
         organization: &OrganizationId,
         username: &Username,
     ) -> Result<MemberView> {
-        let subject = Subject::Member(username.clone());
-        let (_, standing) = self.standing(caller, organization, &subject).await?;
-        let oneself = caller.username() == Some(username);
-        if !oneself {
+        let (_, standing) = self.standing(caller, organization, &Subject::Member(username.clone())).await?;
+        if caller.username() != Some(username) {
             standing.check(Action::SeeMembers)?;
         }
+        self.read_member(caller, organization, username, &standing).await
+    }
+
+    /// The answer to a change, also for a service that may write and not read.
+    pub async fn changed_member(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        username: &Username,
+    ) -> Result<MemberView> {
+        let (_, standing) = self.standing(caller, organization, &Subject::Member(username.clone())).await?;
+        self.read_member(caller, organization, username, &standing).await
+    }
+
+    async fn read_member(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+        username: &Username,
+        standing: &Standing,
+    ) -> Result<MemberView> {
         let mut connection = self.reads.acquire().await?;
         let member = organizations::get_member(&mut connection, organization, username).await?;
         let member = member.ok_or_else(|| Refusal::MemberNotFound(member_name(organization, username)))?;
-        Ok(show(organization, member, caller, &standing))
+        Ok(show(organization, member, caller, standing))
     }
 
     /// A page of an organization's members, by username. A member with the role NONE sees only themselves.

@@ -68,7 +68,10 @@ impl App {
             sweep::unfinished_deletions(&mut connection, ROUND).await?
         };
         for username in accounts {
-            self.leave_all(&username).await?;
+            // one that cannot leave must not keep the others
+            if let Err(error) = self.leave_all(&username).await {
+                tracing::warn!(?error, "a deleted account could not leave its organizations yet");
+            }
         }
         Ok(())
     }

@@ -196,7 +196,7 @@ async fn transact(
     let mut connection = pool.acquire().await?;
     let result = async {
         let mut transaction = connection.begin().await?;
-        let mut batch = Batch::load(&mut transaction, &commands, Lock::Yes).await?;
+        let mut batch = Batch::load(&mut transaction, &commands, &deployment, Lock::Yes).await?;
         let outcomes = commands.iter().map(|command| batch.decide(command, &deployment)).collect();
         batch.write(&mut transaction).await?;
         transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;

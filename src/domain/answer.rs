@@ -19,11 +19,11 @@ pub fn accept(
     if invitation.state == InvitationState::Accepted {
         return Ok(());
     }
-    check_etag(etag, invitation.revision)?;
     let offered = invitation.state_at(now) == InvitationState::Offered;
     let (true, Some(role), Some(email)) = (offered, invitation.role, invitation.account_email.clone()) else {
         return Err(invitation.refuse(tenant.id(), now));
     };
+    check_etag(etag, invitation.revision)?;
     for granter in invitation.offerer.iter().chain(&invitation.approver) {
         if !still_grants(tenant, context, granter, role) {
             return Err(Refusal::OfferNotCovered(role));

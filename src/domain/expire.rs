@@ -12,11 +12,9 @@ pub fn close_overdue(tenant: &mut Tenant, context: &Context<'_>) {
     let ids = tenant.invitations.keys().copied().filter(overdue).collect::<Vec<_>>();
     for id in ids {
         let Some(mut invitation) = tenant.invitations.get(&id).cloned() else { continue };
-        let revision = invitation.revision;
         invitation.update_time = invitation.expire_time.unwrap_or(context.now);
         let change = super::Change::new("state", invitation.state.as_str(), InvitationState::Expired.as_str());
         invitation.state = InvitationState::Expired;
-        invitation.revision = revision;
         tenant.withdraw(Withdrawal::All(id));
         tenant.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
         if tenant.organization.policy.expiry_notifications {

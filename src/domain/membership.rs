@@ -112,6 +112,7 @@ fn check_rise(tenant: &Tenant, context: &Context<'_>, member: &Member, role: Rol
     }
     let account = context.accounts.get(&member.username);
     let account = account.ok_or_else(|| Refusal::MemberNotFound(member.name(tenant.id())))?;
+    policy.admits_provider(account)?;
     if let Some(email) = member.email.as_ref().or(account.emails.first()) {
         policy.admits_account(account, email)?;
     }

@@ -84,12 +84,18 @@ impl Policy {
     /// Whether that account, under that address, may become or stay a member. Where domains are restricted, the
     /// account must still hold the address: people keep their account when they leave a company.
     pub fn admits_account(&self, account: &Account, email: &EmailAddress) -> Result<(), Refusal> {
-        if !self.allowed_providers.is_empty() && !self.allowed_providers.contains(&account.provider) {
-            return Err(Refusal::ProviderNotAllowed(account.provider.clone()));
-        }
+        self.admits_provider(account)?;
         self.admits_address(email)?;
         if !self.allowed_email_domains.is_empty() && !account.holds(email) {
             return Err(Refusal::AddressMismatch);
+        }
+        Ok(())
+    }
+
+    /// Whether people may come from where that account signs in.
+    pub fn admits_provider(&self, account: &Account) -> Result<(), Refusal> {
+        if !self.allowed_providers.is_empty() && !self.allowed_providers.contains(&account.provider) {
+            return Err(Refusal::ProviderNotAllowed(account.provider.clone()));
         }
         Ok(())
     }

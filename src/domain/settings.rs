@@ -130,14 +130,14 @@ pub fn update(
     edit: &Edit,
 ) -> Result<(), Refusal> {
     let touches_protection = edit.notification_email.is_some() || edit.policy != PolicyEdit::default();
-    let needed = [
-        (edit.display_name.is_some() || edit.locale.is_some(), Action::EditProfile),
-        (touches_protection, Action::EditProtection),
-        (edit.seat_limit.is_some(), Action::EditSeatLimit),
-    ];
-    for (_, action) in needed.iter().filter(|(touched, _)| *touched) {
-        standing.check(*action)?;
+    if touches_protection {
+        standing.check(Action::EditProtection)?;
     }
+    // a mask of everything names the limit too; whoever leaves it as it is needs no right to it
+    if edit.seat_limit.is_some_and(|limit| limit != tenant.head.seat_limit) {
+        standing.check(Action::EditSeatLimit)?;
+    }
+    standing.check(Action::EditProfile)?;
     let old = tenant.organization.clone();
     check_etag(edit.etag.as_deref(), old.revision)?;
 

@@ -47,7 +47,8 @@ impl InvitationService for Api {
         let mut fields = Fields::default();
         let place = fields.invitation("name", &request.get_ref().name);
         let place = fields.finish(|| place).map_err(status::from_refusal)?;
-        self.show(&caller, &place).await
+        let view = self.app.invitation(&caller, &place).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::invitation(view)))
     }
 
     async fn list_invitations(
@@ -112,7 +113,7 @@ impl InvitationService for Api {
         let code = InvitationCode::parse(&message.code).ok_or(Refusal::CodeMistyped).map_err(status::from_refusal)?;
         let access = RequestAccess { caller: caller.clone(), code, request };
         let place = self.app.request_access(access).await.map_err(status::from_error)?;
-        self.show(&caller, &place).await
+        self.show_changed(&caller, &place).await
     }
 
     async fn offer_membership(
@@ -218,13 +219,13 @@ impl Api {
         subject: &Subject,
     ) -> Result<Response<Invitation>, Status> {
         match subject {
-            Subject::Invitation(id) => self.show(caller, &(organization, *id)).await,
+            Subject::Invitation(id) => self.show_changed(caller, &(organization, *id)).await,
             Subject::Organization | Subject::Member(_) => Err(status::internal().into()),
         }
     }
 
-    async fn show(&self, caller: &Caller, place: &InvitationPlace) -> Result<Response<Invitation>, Status> {
-        let view = self.app.invitation(caller, place).await.map_err(status::from_error)?;
+    async fn show_changed(&self, caller: &Caller, place: &InvitationPlace) -> Result<Response<Invitation>, Status> {
+        let view = self.app.changed_invitation(caller, place).await.map_err(status::from_error)?;
         Ok(Response::new(encode::invitation(view)))
     }
 }

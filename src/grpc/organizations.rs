@@ -131,7 +131,7 @@ impl OrganizationService for Api {
         let organization = command.organization.clone();
         let subject = self.app.change(command).await.map_err(status::from_error)?;
         let crate::domain::Subject::Member(username) = subject else { return Err(status::internal().into()) };
-        let view = self.app.member(&caller, &organization, &username).await.map_err(status::from_error)?;
+        let view = self.app.changed_member(&caller, &organization, &username).await.map_err(status::from_error)?;
         Ok(Response::new(encode::member(view)))
     }
 

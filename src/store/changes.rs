@@ -53,7 +53,11 @@ pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Re
     members::update(connection, &members.changed).await?;
 
     let invitations = Rows::diff(changed, |tenant| &tenant.invitations);
-    invitations::update(connection, &invitations.changed).await?;
+    // what ends goes first: an account may move from an invitation that is over to another one in one batch, and a
+    // unique index counts each row of a statement as it is written
+    let (open, ended): (Vec<_>, Vec<_>) = invitations.changed.iter().partition(|(.., after)| after.state.is_open());
+    invitations::update(connection, &ended).await?;
+    invitations::update(connection, &open).await?;
     invitations::insert(connection, &invitations.added).await?;
 
     let with_id = |tenant: &'_ Tenant| tenant.organization.id.clone();

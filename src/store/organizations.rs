@@ -38,7 +38,7 @@ pub async fn access(
     row.map(|row| access((row.now, row.display_name, row.role))).transpose()
 }
 
-/// An organization with what is counted.
+/// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there.
 pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
     let organization = sqlx::query_as!(
         OrganizationRow,
@@ -51,8 +51,11 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     .await?;
     let head = sqlx::query_as!(
         HeadRow,
-        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations \
-           FROM organization_heads WHERE organization = $1",
+        r#"SELECT h.organization, h.event_position, h.seat_limit, h.owners, h.open_invitations,
+                  h.seats_taken - (SELECT count(*)::int FROM invitations i
+                     WHERE i.organization = $1 AND i.state IN ('PENDING_APPROVAL', 'OFFERED') AND i.role <> 'NONE'
+                       AND i.expire_time <= now()) AS "seats_taken!"
+             FROM organization_heads h WHERE h.organization = $1"#,
         id.as_str(),
     )
     .fetch_optional(connection)

@@ -30,6 +30,8 @@ pub struct Wanted {
     pub members: Vec<(String, String)>,
     /// Organizations whose owners are wanted.
     pub owners_of: Vec<String>,
+    /// Organizations at one of their limits: overdue invitations, which still count until they are closed.
+    pub overdue_of: Vec<String>,
 }
 
 /// The database's clock, to be read after the locks are held.
@@ -91,7 +93,10 @@ async fn read_heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec
     .await?)
 }
 
-/// The invitations that are wanted by id, or that are open for an address or an account.
+/// How many overdue invitations of an organization are closed at once.
+const OVERDUE: i64 = 256;
+
+/// The invitations that are wanted by id, that are open for an address or an account, or that are overdue.
 pub async fn invitations(connection: &mut PgConnection, wanted: &Wanted) -> Result<Vec<(OrganizationId, Invitation)>> {
     let (id_owners, ids): (Vec<_>, Vec<_>) = wanted.invitations.iter().cloned().unzip();
     let (address_owners, addresses): (Vec<_>, Vec<_>) = wanted.addresses.iter().cloned().unzip();
@@ -107,7 +112,13 @@ pub async fn invitations(connection: &mut PgConnection, wanted: &Wanted) -> Resu
              UNION
              SELECT n.organization, n.invitation FROM unnest($5::text[], $6::text[]) AS w(o, u)
                JOIN invitations n ON n.organization = w.o AND n.username = w.u
-                AND n.state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED'))
+                AND n.state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')
+             UNION
+             SELECT n.organization, n.invitation FROM unnest($7::text[]) AS w(o), LATERAL (
+               SELECT i.organization, i.invitation FROM invitations i
+                WHERE i.organization = w.o AND i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')
+                  AND i.expire_time <= now()
+                ORDER BY i.expire_time LIMIT $8) n)
            SELECT n.organization, n.invitation, n.state::text AS "state!", n.email, n.email_key, n.username,
                   n.account_email, n.account_email_key, n.role::text, n.inviter, n.offerer, n.approver, n.locale,
                   n.code_hash, n.code_key_id, n.generation, n.create_time, n.update_time, n.expire_time, n.send_time,
@@ -119,6 +130,8 @@ pub async fn invitations(connection: &mut PgConnection, wanted: &Wanted) -> Resu
         &addresses,
         &account_owners,
         &accounts,
+        &wanted.overdue_of,
+        OVERDUE,
     )
     .fetch_all(connection)
     .await?;

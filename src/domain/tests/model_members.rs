@@ -81,6 +81,8 @@ impl Model {
         let role = self.role(caller, &Subject::Organization)?;
         let lowest = match setting {
             Setting::DisplayName(_) => Some(Role::Manager),
+            // a mask of everything names the limit too
+            Setting::Seats(limit) if limit == self.seat_limit => Some(Role::Manager),
             Setting::Seats(_) => None,
             _ => Some(Role::Owner),
         };

@@ -214,10 +214,10 @@ impl Model {
         if found.state == S::Accepted {
             return Ok(Subject::Invitation(id(row)));
         }
-        tag.check()?;
         if found.state != S::Offered {
             return Err(self.wrong_state(row));
         }
+        tag.check()?;
         let (role, address, offerer) = (found.role.unwrap(), found.account_email.unwrap(), found.offerer.unwrap());
         if !self.may_still_grant(offerer, role) {
             return Err(Refusal::OfferNotCovered(role));

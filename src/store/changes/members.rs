@@ -27,10 +27,10 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO members (organization, username, role, email, email_key, inviter, create_time, update_time) \
-         SELECT o, u, r::role, e, k, i, t, t \
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) \
-             AS n(o, u, r, e, k, i, t)",
+        "INSERT INTO members (organization, username, role, email, email_key, inviter, create_time, update_time, revision) \
+         SELECT o, u, r::role, e, k, i, c, t, v \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], \
+                       $8::timestamptz[], $9::int[]) AS n(o, u, r, e, k, i, c, t, v)",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, m)| username(&m.username)),
         &column(rows, |(_, m)| role_name(m.role)),
@@ -38,6 +38,8 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, m)| m.email.as_ref().map(key)) as &[Option<String>],
         &column(rows, |(_, m)| m.inviter.as_ref().map(Actor::to_string)) as &[Option<String>],
         &column(rows, |(_, m)| m.create_time),
+        &column(rows, |(_, m)| m.update_time),
+        &column(rows, |(_, m)| m.revision),
     )
     .execute(connection)
     .await?;

@@ -12,10 +12,10 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Tenant]) -> R
     }
     sqlx::query!(
         "INSERT INTO organizations (organization, display_name, notification_email, notification_email_key, locale, policy, \
-                                    create_time, update_time) \
-         SELECT o, d, e, k, l, p, t, t \
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[]) \
-             AS n(o, d, e, k, l, p, t)",
+                                    create_time, update_time, revision) \
+         SELECT o, d, e, k, l, p, c, t, v \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], \
+                       $8::timestamptz[], $9::int[]) AS n(o, d, e, k, l, p, c, t, v)",
         &column(rows, |t| text(t.id())),
         &column(rows, |t| t.organization.display_name.as_str().to_owned()),
         &column(rows, |t| typed(&t.organization.notification_email)),
@@ -23,6 +23,8 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Tenant]) -> R
         &column(rows, |t| t.organization.locale.clone()),
         &column(rows, |t| policy::encode(&t.organization.policy)),
         &column(rows, |t| t.organization.create_time),
+        &column(rows, |t| t.organization.update_time),
+        &column(rows, |t| t.organization.revision),
     )
     .execute(connection)
     .await?;
