@@ -63,6 +63,9 @@ impl Server {
         let writes = open(Purpose::Write, WRITE_CONNECTIONS)?;
         let workers = u32::try_from(settings.mail.mail_workers).unwrap_or(u32::MAX);
         let mails = open(Purpose::Mail, workers)?;
+        for pool in [&reads, &writes, &mails] {
+            pool::warm(pool).await.map_err(StartError::Database)?;
+        }
         let missing = migrations::missing(&reads).await.map_err(StartError::Database)?;
         if missing > 0 {
             return Err(StartError::Schema(missing));

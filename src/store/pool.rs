@@ -28,6 +28,9 @@ pub fn is_url(text: &str) -> bool {
     is_postgres && text.parse::<PgConnectOptions>().is_ok()
 }
 
+/// How often, a second each, a connection is waited for at the start.
+const WARM_TRIES: usize = 10;
+
 /// A pool that connects when it is first used.
 ///
 /// - Waiting for a connection ends after 1 s: past that the service is overloaded and says so.
@@ -70,6 +73,18 @@ pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Erro
         }),
     };
     Ok(pool.connect_lazy_with(options))
+}
+
+/// Opens the first connection, so that the first call need not wait for it. At the start patience is right: a machine
+/// that starts many things at once is slow for a moment.
+pub async fn warm(pool: &PgPool) -> super::Result<()> {
+    for _ in 1..WARM_TRIES {
+        match pool.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            acquired => return Ok(acquired.map(drop)?),
+        }
+    }
+    Ok(pool.acquire().await.map(drop)?)
 }
 
 /// Whether Postgres answers and accepts writes.
