@@ -1,15 +1,16 @@
 //! `dev --demo`: the seven steps, walked over gRPC by the program itself, the code read from the email as a person would.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tonic::Request;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
 
-use super::issuer::{self, Provider};
 use super::mailbox::{Mailbox, Received};
-use super::{DEMO_ORGANIZATION, Error, State};
+use super::{DEMO_ORGANIZATION, Error, NOTIFICATION_EMAIL, Newcomer, State, bearer, say};
 use crate::pb::account_service_client::AccountServiceClient;
 use crate::pb::invitation_service_client::InvitationServiceClient;
 use crate::pb::organization_service_client::OrganizationServiceClient;
@@ -26,24 +27,19 @@ struct Person {
 impl Person {
     fn asks<T>(&self, message: T) -> Result<Request<T>, Error> {
         let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.token).parse().map_err(|_| Error::new("a token is not ASCII"))?;
-        request.metadata_mut().insert("authorization", bearer);
+        request.metadata_mut().insert("authorization", bearer(&self.token)?);
         Ok(request)
     }
 }
 
-/// Walks the steps for a new person each time; fails unless the person has access at the end.
-pub(super) async fn run(state: &State, address: &str, mailbox: &Mailbox) -> Result<(), Error> {
-    let channel = Channel::from_shared(format!("http://{address}")).map_err(Error::from_display)?;
-    let channel = channel.connect().await.map_err(Error::from_display)?;
+/// Walks the steps with the newcomer; fails unless they have access at the end.
+pub(super) async fn run(state: &State, channel: &Channel, mailbox: &Mailbox, anna: Newcomer) -> Result<(), Error> {
     let mut invitations = InvitationServiceClient::new(channel.clone());
     let mut accounts = AccountServiceClient::new(channel.clone());
-    let mut organizations = OrganizationServiceClient::new(channel);
-    let suffix = format!("{:06x}", rand::random_range(0..0x0100_0000_u32));
-    let (username, email) = (format!("anna-{suffix}"), format!("anna.{suffix}@example.com"));
-    let owner = Person { token: state.owner_token()? };
-    let anna = Person { token: issuer::user_token(&state.dir, &username, Some(&email), true, Provider::Github)? };
-    let mut inbox = Inbox { mailbox, read: mailbox.received().len() };
+    let mut organizations = OrganizationServiceClient::new(channel.clone());
+    let mut inbox = Inbox { mailbox, arrived: mailbox.received().len(), unread: VecDeque::new() };
+    let Newcomer { username, email, token } = anna;
+    let (owner, anna) = (Person { token: state.owner_token()? }, Person { token });
 
     title(1, "an administrator invites a person by email, with a unique code");
     let input = Invitation { email: email.clone(), ..Invitation::default() };
@@ -55,8 +51,8 @@ pub(super) async fn run(state: &State, address: &str, mailbox: &Mailbox) -> Resu
     };
     let invitation = invitations.create_invitation(owner.asks(message)?).await?.into_inner();
     show(&invitation);
-    let code = inbox.next_to(&email).await?.and_then(|email| find_code(&email));
-    let code = code.ok_or_else(|| Error::new("the invitation email holds no code"))?;
+    let code =
+        find_code(&*inbox.next_to(&email).await?).ok_or_else(|| Error::new("the invitation email holds no code"))?;
 
     title(2, "the person creates an IPMHub account and picks a username");
     call("CreateAccount", &json!({ "account_id": username }));
@@ -70,8 +66,8 @@ pub(super) async fn run(state: &State, address: &str, mailbox: &Mailbox) -> Resu
     show(&invitations.request_access(anna.asks(message)?).await?.into_inner());
 
     title(4, "the organization is told the account's email address and username");
-    let told = inbox.next_to(super::NOTIFICATION_EMAIL).await?.map(|email| readable(&email));
-    if !told.is_some_and(|text| text.contains(&username) && text.contains(&email)) {
+    let told = readable(&*inbox.next_to(NOTIFICATION_EMAIL).await?);
+    if !(told.contains(&username) && told.contains(&email)) {
         return Err(Error::new("the access request's email does not name the account"));
     }
 
@@ -99,6 +95,7 @@ pub(super) async fn run(state: &State, address: &str, mailbox: &Mailbox) -> Resu
     let member = organizations.get_member(owner.asks(pb::GetMemberRequest { name })?).await?.into_inner();
     say(&format!("{} is {}", member.name, member.role().as_str_name()));
     inbox.next_to(&email).await?;
+    inbox.next_to(NOTIFICATION_EMAIL).await?;
     if member.role() != pb::Role::Contributor {
         return Err(Error::new("the person has another role than the one that was offered"));
     }
@@ -106,33 +103,37 @@ pub(super) async fn run(state: &State, address: &str, mailbox: &Mailbox) -> Resu
     Ok(())
 }
 
-/// The mailbox from where it was last read.
+/// The mailbox, read one email at a time.
 struct Inbox<'a> {
     mailbox: &'a Mailbox,
-    read: usize,
+    /// How many the mailbox held when it was last looked into.
+    arrived: usize,
+    /// Those of them that nobody waited for yet: two emails of one step may come in any order.
+    unread: VecDeque<Arc<Received>>,
 }
 
 impl Inbox<'_> {
     /// Waits for the next email to an address, and shows it.
-    async fn next_to(&mut self, address: &str) -> Result<Option<std::sync::Arc<Received>>, Error> {
+    async fn next_to(&mut self, address: &str) -> Result<Arc<Received>, Error> {
         let waiting = async {
             loop {
-                let received = self.mailbox.wait_for(self.read + 1).await;
-                let new = received.into_iter().skip(self.read).inspect(|_| self.read += 1);
-                let mut to_them = new.filter(|email| email.recipients.iter().any(|to| to == address));
-                if let Some(email) = to_them.next() {
+                let to_them = |email: &Arc<Received>| email.recipients.iter().any(|to| to == address);
+                if let Some(email) = self.unread.iter().position(to_them).and_then(|nth| self.unread.remove(nth)) {
                     return email;
                 }
+                let all = self.mailbox.wait_for(self.arrived + 1).await;
+                let new = all.into_iter().skip(self.arrived);
+                self.unread.extend(new.inspect(|_| self.arrived += 1));
             }
         };
-        let late = || Error::new("an email did not arrive within 30 s");
+        let late = || Error::new(format!("an email did not arrive within {} s", PATIENCE.as_secs()));
         let email = tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| late())?;
         say(&format!("email to {address}:"));
         say(&readable(&email).lines().fold(String::new(), |mut quoted, line| {
             writeln!(quoted, "    | {line}").ok();
             quoted
         }));
-        Ok(Some(email))
+        Ok(email)
     }
 }
 
@@ -179,15 +180,4 @@ fn call(method: &str, request: &serde_json::Value) {
 
 fn show(invitation: &Invitation) {
     say(&format!("{} is {}", invitation.name, invitation.state().as_str_name()));
-}
-
-#[expect(clippy::print_stdout, reason = "what the command is for")]
-fn say(line: &str) {
-    println!("{line}");
-}
-
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        Self::new(format!("{:?}: {}", status.code(), status.message()))
-    }
 }

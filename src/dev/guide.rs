@@ -1,73 +1,69 @@
 //! What `dev` prints: the seven steps as calls to paste.
 
-use super::{DEMO_ORGANIZATION, Error, State};
-use crate::dev::issuer::{self, Provider};
+use std::net::SocketAddr;
+
+use super::{DEMO_ORGANIZATION, Error, NOTIFICATION_EMAIL, Newcomer, OWNER, State};
 
 const SERVICE: &str = "ipmhub.invitations.v1";
 
-/// The calls, with tokens that are good for twelve hours.
-pub(super) fn text(state: &State, address: &str) -> Result<String, Error> {
+/// The calls, with tokens; all of it is input for a shell.
+pub(super) fn text(state: &State, address: SocketAddr, anna: &Newcomer) -> Result<String, Error> {
+    let Newcomer { username, email, token } = anna;
     let owner = state.owner_token()?;
-    let anna = issuer::user_token(&state.dir, "anna", Some("anna@example.com"), true, Provider::Github)?;
-    let mailbox = state.mailbox().display().to_string();
-    let call = |token: &str, service: &str, method: &str, body: &str| {
+    let dir = state.dir.display().to_string().replace('\'', r"'\''");
+    let call = |caller: &str, method: &str, body: &str| {
         format!(
-            "grpcurl -plaintext -rpc-header \"authorization: Bearer ${token}\" -d '{body}' {address} {SERVICE}.{service}/{method}"
+            r#"grpcurl -plaintext -rpc-header "authorization: Bearer ${caller}" -d {body} {address} {SERVICE}.{method}"#
         )
     };
-    let newest = format!("$(ls {mailbox}/*.eml | tail -n 1)");
-    let code = r#"'{"code":"'$CODE'"}'"#;
-    let name = r#"'{"name":"'$NAME'"}'"#;
-    let with = |call: String, body: &str| call.replace("'{}'", body);
+    let invite = format!(r#"'{{"parent":"{DEMO_ORGANIZATION}","invitation":{{"email":"{email}"}}}}'"#);
+    let offer = format!(
+        r#"'{{"parent":"{DEMO_ORGANIZATION}","username":"{username}","email":"{email}","role":"CONTRIBUTOR"}}'"#
+    );
+    let steps = [
+        call("OWNER", "InvitationService/CreateInvitation", &invite),
+        call("ANNA", "AccountService/CreateAccount", &format!(r#"'{{"account_id":"{username}"}}'"#)),
+        call("ANNA", "InvitationService/RequestAccess", r#"'{"code":"'$CODE'"}'"#),
+        call("OWNER", "InvitationService/OfferMembership", &offer),
+        call("ANNA", "InvitationService/ListAccountInvitations", r#"'{"parent":"accounts/me"}'"#),
+        call("ANNA", "InvitationService/AcceptInvitation", r#"'{"name":"'$NAME'"}'"#),
+        call(
+            "OWNER",
+            "OrganizationService/GetMember",
+            &format!(r#"'{{"name":"{DEMO_ORGANIZATION}/members/{username}"}}'"#),
+        ),
+    ];
+    let [invite, create, request, offer, list, accept, member] = steps;
+    // no quotes and no brackets in comments: some shells read them where lines are pasted
     Ok(format!(
         r#"
-Every email is a file in {mailbox}
-The owner of {DEMO_ORGANIZATION} and a person to be invited:
+# Every email that the service sends is a file in {mailbox} and goes nowhere else.
+# {OWNER} owns {DEMO_ORGANIZATION}. These are the seven steps of {username}, ready to paste into a shell, one by one or all at once.
+# The tokens are good for 12 hours. All there is to call: grpcurl -plaintext {address} list
 
 OWNER={owner}
-ANNA={anna}
+ANNA={token}
+MAILBOX='{dir}/mailbox'
+email() {{ until sed '/text\/html/,$d' "$(grep -ls "$1" "$MAILBOX"/*.eml | tail -n 1)" 2>/dev/null; do sleep 1; done; }}
 
-# 1. the administrator invites a person by email
+# 1. An administrator invites a person by email.
+{invite}
+# 2. The person creates an account.
 {create}
-# 2. the person creates an account
-{account}
-# 3. the person requests access with the code of the email
-CODE=$(grep -ohE '([0-9A-Z]{{4}}-){{6}}[0-9A-Z]{{4}}' {mailbox}/*.eml | tail -n 1)
+# 3. The person requests access with the code of the email.
+CODE=$(email "^X-Envelope-To: {email}" | grep -oEm1 '([0-9A-Z]{{4}}-){{6}}[0-9A-Z]{{4}}')
 {request}
-# 4. the organization is told who asks
-cat "{newest}"
-# 5. the administrator invites that account, with a role
+# 4. The organization is told who asks, at {NOTIFICATION_EMAIL}.
+email "^Subject: {username} requests access"
+# 5. An administrator invites that account, with a role.
 {offer}
-# 6. the person gets the organization invitation
-cat "{newest}"
-# 7. the person accepts, and has access
-NAME=$({list} | grep -oE '{DEMO_ORGANIZATION}/invitations/[0-9a-f-]+' | head -n 1)
+# 6. The person gets the organization invitation by email.
+email "^Hello {username},"
+# 7. The person accepts, and has access.
+NAME=$({list} | grep -oEm1 '{DEMO_ORGANIZATION}/invitations/[0-9a-f-]+')
 {accept}
 {member}
 "#,
-        create = call(
-            "OWNER",
-            "InvitationService",
-            "CreateInvitation",
-            &format!(r#"{{"parent":"{DEMO_ORGANIZATION}","invitation":{{"email":"anna@example.com"}}}}"#)
-        ),
-        account = call("ANNA", "AccountService", "CreateAccount", r#"{"account_id":"anna"}"#),
-        request = with(call("ANNA", "InvitationService", "RequestAccess", "{}"), code),
-        offer = call(
-            "OWNER",
-            "InvitationService",
-            "OfferMembership",
-            &format!(
-                r#"{{"parent":"{DEMO_ORGANIZATION}","username":"anna","email":"anna@example.com","role":"CONTRIBUTOR"}}"#
-            )
-        ),
-        list = call("ANNA", "InvitationService", "ListAccountInvitations", r#"{"parent":"accounts/me"}"#),
-        accept = with(call("ANNA", "InvitationService", "AcceptInvitation", "{}"), name),
-        member = call(
-            "OWNER",
-            "OrganizationService",
-            "GetMember",
-            &format!(r#"{{"name":"{DEMO_ORGANIZATION}/members/anna"}}"#)
-        ),
+        mailbox = state.mailbox().display(),
     ))
 }

@@ -9,12 +9,19 @@ pub mod postgres;
 mod state;
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
 use crate::config::Settings;
 use crate::pb::account_service_client::AccountServiceClient;
@@ -22,14 +29,21 @@ use crate::pb::organization_service_client::OrganizationServiceClient;
 use crate::pb::{self, CreateAccountRequest, CreateOrganizationRequest};
 use crate::server::Server;
 use crate::store::migrations;
+use issuer::Provider;
 use mailbox::{Mailbox, Script};
-use postgres::Durability;
+use postgres::{Durability, Postgres};
 pub use state::State;
 
 /// The demo organization, its notification address and its owner.
 const DEMO_ORGANIZATION: &str = "organizations/acme";
 const NOTIFICATION_EMAIL: &str = "it@acme.example";
 const OWNER: &str = "olga";
+
+/// How long the start of the database may still take after an interrupt. A download is not waited for.
+const END_OF_START: Duration = Duration::from_secs(5);
+
+/// Each takes a second where the database is slow, so no pause is needed between them.
+const FIRST_CALL_ATTEMPTS: u32 = 10;
 
 /// What `dev` is asked for.
 #[derive(Clone, Debug)]
@@ -73,6 +87,12 @@ impl From<io::Error> for Error {
     }
 }
 
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::new(format!("{:?}: {}", status.code(), status.message()))
+    }
+}
+
 /// Runs until `stop`, or with `demo` until the person has access. `settings` makes the settings of the service from
 /// defaults that the environment may override.
 pub async fn run(
@@ -80,62 +100,114 @@ pub async fn run(
     settings: impl FnOnce(&[(&str, String)]) -> Result<Settings, crate::config::Error>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    if !options.listen.ip().is_loopback() && !options.expose {
+    let listen = options.listen;
+    if !listen.ip().is_loopback() && !options.expose {
         return Err(Error::new(
             "--listen is beyond this machine, where anybody could use the dev issuer: add --expose to do it",
         ));
     }
-    let state = State::open(&options.dir, options.fresh)?;
-    let postgres = postgres::start(&state.dir, Durability::Durable).await.map_err(Error::from_display)?;
+    let state = State::open(&options.dir)?;
+    // looked at first: the database takes longer
+    if let Err(error) = TcpListener::bind(listen) {
+        return Err(Error::new(format!("cannot listen on {listen}, choose another --listen: {error}")));
+    }
+    let mut starting = pin!(start_postgres(&state, options.fresh));
+    let postgres = tokio::select! {
+        started = &mut starting => started?,
+        () = stop.cancelled() => {
+            // what is half started would go on without us
+            if let Ok(Ok(postgres)) = timeout(END_OF_START, starting).await {
+                postgres.stop().await;
+            }
+            return interrupted(&options);
+        }
+    };
     say(&format!("database {}", postgres.url()));
-    migrations::run(postgres.url()).await.map_err(Error::from_display)?;
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mailbox =
-        Mailbox::start(loopback, &state.mailbox(), Script::accept_all()).await.map_err(Error::from_display)?;
+    let outcome = serve(&options, &state, postgres.url(), settings, &stop).await;
+    postgres.stop().await;
+    outcome
+}
 
-    let defaults = state.settings(postgres.url(), options.listen, mailbox.addr())?;
+async fn start_postgres(state: &State, fresh: bool) -> Result<Postgres, Error> {
+    if fresh {
+        postgres::remove(&state.dir).await.map_err(Error::from_display)?;
+        state.clear()?;
+    }
+    postgres::start(&state.dir, Durability::Durable).await.map_err(Error::from_display)
+}
+
+/// The service on that database, from its first call to its last.
+async fn serve(
+    options: &Options,
+    state: &State,
+    database_url: &str,
+    settings: impl FnOnce(&[(&str, String)]) -> Result<Settings, crate::config::Error>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    migrations::run(database_url).await.map_err(Error::from_display)?;
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mailbox = Mailbox::start(loopback, &state.mailbox(), Script::accept_all()).await?;
+
+    let defaults = state.settings(database_url, options.listen, mailbox.addr())?;
     let settings = settings(&defaults).map_err(Error::from_display)?;
     let service_stop = stop.child_token();
     let server = Server::start(&settings, &service_stop).await.map_err(Error::from_display)?;
-    let address = server.address().to_string();
+    let address = server.address();
     let outcome = tokio::select! {
-        () = stop.cancelled() => Ok(()),
-        outcome = use_it(&options, &state, &address, &mailbox) => match outcome {
+        () = stop.cancelled() => interrupted(options),
+        outcome = use_it(options, state, address, &mailbox) => match outcome {
             Ok(()) if !options.demo => { stop.cancelled().await; Ok(()) }
             outcome => outcome,
         },
     };
     service_stop.cancel();
-    server.finished().await.map_err(Error::from_display)?;
-    postgres.stop().await;
+    server.finished().await?;
     outcome
 }
 
-async fn use_it(options: &Options, state: &State, address: &str, mailbox: &Mailbox) -> Result<(), Error> {
-    found_demo_organization(state, address).await?;
+/// Being stopped is how `dev` ends, but no demo that was shown to its end.
+fn interrupted(options: &Options) -> Result<(), Error> {
+    if options.demo { Err(Error::new("stopped before the person had access")) } else { Ok(()) }
+}
+
+async fn use_it(options: &Options, state: &State, address: SocketAddr, mailbox: &Mailbox) -> Result<(), Error> {
+    let endpoint = Channel::from_shared(format!("http://{address}")).map_err(Error::from_display)?;
+    let channel = endpoint.connect().await.map_err(Error::from_display)?;
+    serving(&channel).await?;
+    found_demo_organization(state, &channel).await?;
+    let newcomer = Newcomer::new(state)?;
     if options.demo {
         say(&format!("ready {address}"));
-        return demo::run(state, address, mailbox).await;
+        return demo::run(state, &channel, mailbox, newcomer).await;
     }
-    say(&guide::text(state, address)?);
+    say(&guide::text(state, address, &newcomer)?);
     say(&format!("ready {address}"));
     Ok(())
 }
 
+/// Waits until health says SERVING.
+async fn serving(channel: &Channel) -> Result<(), Error> {
+    let overall = HealthCheckRequest::default();
+    let mut statuses = HealthClient::new(channel.clone()).watch(overall).await?.into_inner();
+    while let Some(answer) = statuses.message().await? {
+        if answer.status() == ServingStatus::Serving {
+            return Ok(());
+        }
+    }
+    Err(Error::new("the service ended before it was ready"))
+}
+
 /// The demo organization with its owner, unless an earlier run founded it.
-async fn found_demo_organization(state: &State, address: &str) -> Result<(), Error> {
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).map_err(Error::from_display)?;
-    let channel = endpoint.connect().await.map_err(Error::from_display)?;
-    let bearer = format!("Bearer {}", state.owner_token()?);
-    let bearer = bearer.parse::<tonic::metadata::MetadataValue<_>>().map_err(Error::from_display)?;
+async fn found_demo_organization(state: &State, channel: &Channel) -> Result<(), Error> {
+    let bearer = bearer(&state.owner_token()?)?;
     let authenticated = move |mut request: Request<()>| {
         request.metadata_mut().insert("authorization", bearer.clone());
         Ok(request)
     };
-    let mut accounts = AccountServiceClient::with_interceptor(channel.clone(), authenticated.clone());
+    let accounts = AccountServiceClient::with_interceptor(channel.clone(), authenticated.clone());
     let account = CreateAccountRequest { account_id: OWNER.to_owned(), ..CreateAccountRequest::default() };
-    unless_there(accounts.create_account(account).await)?;
-    let mut organizations = OrganizationServiceClient::with_interceptor(channel, authenticated);
+    unless_there(async || accounts.clone().create_account(account.clone()).await).await?;
+    let organizations = OrganizationServiceClient::with_interceptor(channel.clone(), authenticated);
     let organization = CreateOrganizationRequest {
         organization_id: DEMO_ORGANIZATION.trim_start_matches("organizations/").to_owned(),
         organization: Some(pb::Organization {
@@ -145,17 +217,45 @@ async fn found_demo_organization(state: &State, address: &str) -> Result<(), Err
         }),
         ..CreateOrganizationRequest::default()
     };
-    unless_there(organizations.create_organization(organization).await)
+    unless_there(async || organizations.clone().create_organization(organization.clone()).await).await
 }
 
-fn unless_there<T>(outcome: Result<T, tonic::Status>) -> Result<(), Error> {
-    match outcome {
-        Err(status) if status.code() != Code::AlreadyExists => Err(status.into()),
-        _ => Ok(()),
+/// The first calls of all: on a busy machine, connecting to the database takes longer than the service waits for it.
+async fn unless_there<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<(), Error> {
+    let mut left = FIRST_CALL_ATTEMPTS;
+    loop {
+        left -= 1;
+        match call().await.map_err(|status| (status.code(), status)) {
+            Ok(_) | Err((Code::AlreadyExists, _)) => return Ok(()),
+            Err((Code::Unavailable | Code::DeadlineExceeded, _)) if left > 0 => {}
+            Err((_, status)) => return Err(status.into()),
+        }
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what the command is for")]
-fn say(line: &str) {
-    println!("{line}");
+/// The value of `authorization` for a token.
+fn bearer(token: &str) -> Result<MetadataValue<Ascii>, Error> {
+    format!("Bearer {token}").parse().map_err(Error::from_display)
+}
+
+/// Somebody who is nowhere yet: another one at each start, so that the seven steps work again on the data of before.
+struct Newcomer {
+    username: String,
+    email: String,
+    token: String,
+}
+
+impl Newcomer {
+    fn new(state: &State) -> Result<Self, Error> {
+        let suffix = format!("{:06x}", rand::random_range(0..0x0100_0000_u32));
+        let (username, email) = (format!("anna-{suffix}"), format!("anna.{suffix}@example.com"));
+        let token = issuer::user_token(&state.dir, &username, Some(&email), true, Provider::Github)?;
+        Ok(Self { username, email, token })
+    }
+}
+
+/// One write to standard output, also where that is a pipe. Nobody has to read it: that is no reason to end.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -123,6 +123,11 @@ pub async fn start(dir: &Path, durability: Durability) -> Result<Postgres, Start
     Ok(Postgres { url, bin_dir, server, _folder: folder })
 }
 
+/// Removes the data of earlier starts in `dir`, once the server of one that was killed has ended.
+pub async fn remove(dir: &Path) -> Result<(), StartError> {
+    Folder::open(dir)?.remove_data().await
+}
+
 impl Postgres {
     /// Where the database is, with user and password.
     pub fn url(&self) -> &str {

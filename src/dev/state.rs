@@ -1,7 +1,8 @@
 //! The directory that holds everything of `dev`.
 
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,9 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::issuer::{self, Provider};
 use super::{Error, OWNER};
 
-/// What of the directory `--fresh` removes: what `dev` made, and nothing else that may lie there.
-const MADE_BY_US: [&str; 6] = ["postgres", "postgres.password", "postgres.log", "mailbox", "issuer", "issuer.jwks"];
+const MAILBOX: &str = "mailbox";
 const CODE_KEYS: &str = "code-keys";
+/// What `--fresh` removes beside the database: what `dev` made, and nothing else that may lie there.
+const MADE_BY_US: [&str; 4] = [MAILBOX, CODE_KEYS, "issuer", "issuer.jwks"];
+/// The permission bit of folders that all users share, such as `/tmp`.
+const STICKY: u32 = 0o1000;
 
 /// The directory, locked for as long as this lives: two services on one state would lose track of it.
 #[derive(Debug)]
@@ -25,39 +29,38 @@ pub struct State {
 
 impl State {
     /// Makes the directory if it is missing; only its owner may look inside.
-    pub fn open(dir: &Path, fresh: bool) -> Result<Self, Error> {
-        let failed = |what: &str| Error::new(format!("{what} in {}: choose another --dir", dir.display()));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|_| failed("cannot make the state directory"))?;
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(|_| failed("cannot protect the state"))?;
-        let dir = dir.canonicalize().map_err(Error::from_display)?;
-        let lock = File::create(dir.join("dev.lock")).map_err(|_| failed("cannot write"))?;
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let failed = |what: &str, why: &dyn Display| {
+            Error::new(format!("{what} {}, choose another --dir: {why}", dir.display()))
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| failed("cannot make", &error))?;
+        let permissions = fs::metadata(dir)?.permissions();
+        if permissions.mode() & STICKY != 0 {
+            return Err(failed("cannot take", &"all users of this machine share it"));
+        }
+        let closed = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+        closed.map_err(|error| failed("cannot protect", &error))?;
+        let dir = dir.canonicalize()?;
+        let lock = File::create(dir.join("dev.lock")).map_err(|error| failed("cannot write to", &error))?;
         if lock.try_lock().is_err() {
             return Err(Error::new(format!(
                 "another `invitations dev` runs on {}: stop it or choose another --dir",
                 dir.display()
             )));
         }
-        let state = Self { dir, _lock: lock };
-        if fresh {
-            state.clear()?;
-        }
-        fs::create_dir_all(state.mailbox()).map_err(Error::from_display)?;
-        Ok(state)
+        Ok(Self { dir, _lock: lock })
     }
 
     /// Each email that was caught is a file in here.
     pub fn mailbox(&self) -> PathBuf {
-        self.dir.join("mailbox")
+        self.dir.join(MAILBOX)
     }
 
     /// A token of the demo organization's owner.
     pub fn owner_token(&self) -> Result<String, Error> {
         let email = format!("{OWNER}@acme.example");
-        issuer::user_token(&self.dir, OWNER, Some(&email), true, Provider::Github).map_err(Error::from_display)
+        issuer::user_token(&self.dir, OWNER, Some(&email), true, Provider::Github).map_err(Error::from)
     }
 
     /// The settings of the service here, by their keys; the environment may override them.
@@ -67,7 +70,7 @@ impl State {
         listen: SocketAddr,
         smtp: SocketAddr,
     ) -> Result<Vec<(&'static str, String)>, Error> {
-        let issuers = issuer::entries(&self.dir).map_err(Error::from_display)?;
+        let issuers = issuer::entries(&self.dir)?;
         let issuers = serde_json::to_string(&issuers).map_err(Error::from_display)?;
         Ok(vec![
             ("listen", listen.to_string()),
@@ -97,19 +100,20 @@ impl State {
             let line = format!("dev {}\n", STANDARD.encode(rand::random::<[u8; 32]>()));
             let new = self.dir.join("code-keys.new");
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-            file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(Error::from_display)?;
+            file.and_then(|mut file| file.write_all(line.as_bytes()))?;
             // renamed, so that a start that is cut off leaves no half of a key
-            fs::rename(&new, &path).map_err(Error::from_display)?;
+            fs::rename(&new, &path)?;
         }
         Ok(path)
     }
 
-    fn clear(&self) -> Result<(), Error> {
-        for name in MADE_BY_US.into_iter().chain([CODE_KEYS]) {
+    /// Removes what earlier runs made, but the database.
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        for name in MADE_BY_US {
             let path = self.dir.join(name);
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::from_display(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
             }
         }

@@ -117,6 +117,15 @@ impl Folder {
         Ok((self.create_data(&password, bin_dir, durability).await?, password))
     }
 
+    /// Removes the data, if there is any.
+    pub async fn remove_data(self) -> Result<(), StartError> {
+        if self.data.exists() {
+            drop(claim(&self.data).await?);
+            fs::remove_dir_all(&self.data).map_err(failed("remove", &self.data))?;
+        }
+        Ok(())
+    }
+
     /// Creates the data beside its place and moves it there when it is complete.
     async fn create_data(&self, password: &str, bin_dir: &Path, durability: Durability) -> Result<File, StartError> {
         let new = self.dir.join("postgres.new");
