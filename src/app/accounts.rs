@@ -4,6 +4,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::batch::Batch;
+use super::sweep::go_on;
 use super::{App, Error, Result};
 use crate::domain::{
     Caller, Command, DisplayName, Identity, Operation, OrganizationId, Refusal, Remembered, Request, Scope, Username,
@@ -85,12 +86,14 @@ impl App {
         let work = async move {
             let mut connection = writes.acquire().await?;
             let mut transaction = connection.begin().await?;
+            // in this order: whoever sees the account of the same request sees its id
+            let known = accounts::find(&mut transaction, &hash).await?;
             match replay(&mut transaction, hash, new.request.as_ref(), "CreateAccount").await? {
                 Ok(None) => {}
                 Ok(Some(name)) => return Ok(Username::from_name(&name).ok_or(Refusal::RequestIdReused)),
                 Err(refusal) => return Ok(Err(refusal)),
             }
-            if let Some(known) = accounts::find(&mut transaction, &hash).await? {
+            if let Some(known) = known {
                 return Ok(Err(Refusal::AccountExists(known.username.name())));
             }
             if reserved {
@@ -137,13 +140,21 @@ impl App {
         self.finish(move |app| async move {
             let mut outcome = app.bury(&username, hash, request.as_ref()).await;
             for _ in 1..ATTEMPTS {
-                if !matches!(outcome, Err(store::Error::Conflict | store::Error::Stale(_))) {
+                // whoever came first in a race is found by the next look
+                if !matches!(
+                    outcome,
+                    Err(store::Error::Constraint(_) | store::Error::Conflict | store::Error::Stale(_))
+                ) {
                     break;
                 }
                 outcome = app.bury(&username, hash, request.as_ref()).await;
             }
             outcome??;
-            app.leave_all(&username).await
+            // deleted it is: what is left is the sweep's, should this fail
+            if let Err(error) = app.leave_all(&username).await {
+                tracing::warn!(?error, "a deleted account has not left every organization, the sweep goes on");
+            }
+            Ok(())
         })
         .await
     }
@@ -157,6 +168,14 @@ impl App {
     ) -> store::Result<std::result::Result<(), Refusal>> {
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
+        // in this order: whoever misses the account that the same request has deleted sees its id
+        let is_there = accounts::load(&mut transaction, &[username.as_str().to_owned()]).await?.contains_key(username);
+        match replay(&mut transaction, hash, request, "DeleteAccount").await? {
+            Ok(None) if is_there => {}
+            Ok(None) => return Ok(Err(Refusal::AccountNotFound(username.name()))),
+            Ok(Some(_)) => return Ok(Ok(())),
+            Err(refusal) => return Ok(Err(refusal)),
+        }
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
         let leave = |organization: &String| leave(OrganizationId::stored(organization.clone()), username);
         let commands = owned.iter().map(leave).collect::<Vec<_>>();
@@ -168,7 +187,7 @@ impl App {
         }
         batch.write(&mut transaction).await?;
         if !accounts::bury(&mut transaction, username).await? {
-            return Ok(Err(Refusal::AccountNotFound(username.name())));
+            return Err(store::Error::Stale("an account"));
         }
         // who is made an owner meanwhile holds the account's row, so it shows here
         if !accounts::owned_organizations(&mut transaction, username).await?.is_empty() {
@@ -186,18 +205,9 @@ impl App {
             accounts::organizations_of(&mut connection, username).await?
         };
         for organization in organizations {
-            self.writer.submit(leave(OrganizationId::stored(organization), username)).await?;
+            go_on(self.writer.submit(leave(OrganizationId::stored(organization), username)).await)?;
         }
         Ok(())
-    }
-
-    /// Runs to its end whether or not the caller waits: a transaction is never cancelled in the middle.
-    async fn finish<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.tasks.spawn(work(self.clone())).await.unwrap_or(Err(Error::Fault))
     }
 }
 

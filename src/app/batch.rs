@@ -1,6 +1,6 @@
 //! What happens inside one transaction: lock, load, decide, write.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
@@ -19,8 +19,9 @@ pub(super) struct Batch {
     now: Timestamp,
     /// As loaded.
     before: HashMap<OrganizationId, Tenant>,
-    /// As decided so far; `None`: there is no such organization.
-    after: HashMap<OrganizationId, Option<Tenant>>,
+    /// As decided so far; `None`: there is no such organization. Sorted, so that two transactions that found the same ones
+    /// never wait for each other.
+    after: BTreeMap<OrganizationId, Option<Tenant>>,
     accounts: HashMap<Username, Account>,
     remembered: HashMap<Key, Remembered>,
     /// Request ids of what was decided here.
@@ -164,12 +165,12 @@ fn is_full(tenant: &Tenant, deployment: &Deployment) -> bool {
         || at(deployment.open_invitations_limit, tenant.head.open_invitations)
 }
 
-/// The account that becomes a member, or bound, or gets another role.
+/// The account that becomes a member, or bound, or gets another role: a deletion must see it, or be seen.
 fn joins(command: &Command) -> Option<String> {
     match &command.operation {
         Operation::CreateOrganization(_) => founder(command),
-        Operation::UpdateMember { member, .. } => Some(member.as_str().to_owned()),
         Operation::OfferMembership(offer) => Some(offer.username.as_str().to_owned()),
+        Operation::UpdateMember { member, .. } => Some(member.as_str().to_owned()),
         Operation::AcceptInvitation { .. } | Operation::RequestAccess { .. } => {
             command.caller.as_ref().and_then(Caller::username).map(|username| username.as_str().to_owned())
         }
@@ -177,7 +178,8 @@ fn joins(command: &Command) -> Option<String> {
     }
 }
 
-fn request_key(command: &Command) -> Option<Key> {
+/// What the command's request id is kept under.
+pub(super) fn request_key(command: &Command) -> Option<Key> {
     let request = command.request.as_ref()?;
     Some((command.organization.as_str().to_owned(), command.actor()?.to_string(), request.id))
 }

@@ -136,8 +136,14 @@ impl App {
             (organization.as_str().to_owned(), id)
         });
         let mut connection = self.reads.acquire().await?;
-        let found =
-            invitations::list_of_account(&mut connection, username, (id, &organization), one_more(size)).await?;
+        let found = invitations::list_of_account(
+            &mut connection,
+            username,
+            caller.organizations(),
+            (id, &organization),
+            one_more(size),
+        )
+        .await?;
         let page = Page::cut(found, size, |(organization, invitation)| (organization.clone(), invitation.id));
         let ids = page.items.iter().map(|(organization, _)| organization.as_str().to_owned()).collect::<Vec<_>>();
         let names = invitations::display_names(&mut connection, &ids).await?;
@@ -157,17 +163,20 @@ impl App {
             return Err(Refusal::PersonRequired.into());
         }
         let actor = caller.actor();
-        self.check_guesses(&actor, Guess::Code).await?;
         let code_hash = code.hash();
         let found = {
             let mut connection = self.reads.acquire().await?;
             invitations::find_by_code(&mut connection, &code_hash).await?
         };
-        let outcome = match found {
+        let command = found.map(|(organization, invitation)| {
+            let operation = Operation::RequestAccess { invitation, code_hash };
+            (Command { organization, caller: Some(caller), request, operation }, invitation)
+        });
+        self.check_guesses(&actor, Guess::Code, command.as_ref().map(|(command, _)| command)).await?;
+        let outcome = match command {
             None => Err(Refusal::CodeNotFound.into()),
-            Some((organization, invitation)) => {
-                let operation = Operation::RequestAccess { invitation, code_hash };
-                let command = Command { organization: organization.clone(), caller: Some(caller), request, operation };
+            Some((command, invitation)) => {
+                let organization = command.organization.clone();
                 self.change(command).await.map(|_| (organization, invitation))
             }
         };
@@ -177,7 +186,7 @@ impl App {
     /// Offers a role. Wrong pairs of username and address are counted against the caller.
     pub async fn offer(&self, command: Command) -> Result<Subject> {
         let Some(actor) = command.actor() else { return Err(Error::Fault) };
-        self.check_guesses(&actor, Guess::Account).await?;
+        self.check_guesses(&actor, Guess::Account, Some(&command)).await?;
         let outcome = self.change(command).await;
         self.count_guess(&actor, Guess::Account, outcome).await
     }

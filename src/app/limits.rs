@@ -1,7 +1,8 @@
 //! What a caller may do only so often. The counters are in Postgres, so N replicas hold one limit together.
 
+use super::batch::request_key;
 use super::{App, Result};
-use crate::domain::{Actor, Refusal};
+use crate::domain::{Actor, Command, Refusal};
 use crate::store;
 
 /// How often something may go wrong for one caller.
@@ -24,13 +25,20 @@ pub(super) enum Guess {
 }
 
 impl App {
-    /// Refuses a caller who has guessed too often, right or wrong: else the limit would not slow a search down.
-    pub(super) async fn check_guesses(&self, caller: &Actor, guess: Guess) -> Result<()> {
+    /// Refuses a caller who has guessed too often, right or wrong: else the limit would not slow a search down. A
+    /// repetition of what has succeeded is no guess.
+    pub(super) async fn check_guesses(&self, caller: &Actor, guess: Guess, command: Option<&Command>) -> Result<()> {
         let Some(limit) = self.limit(guess) else { return Ok(()) };
         let mut connection = self.reads.acquire().await?;
         let used = store::limits::used(&mut connection, &subject(caller, guess), WINDOW_SECONDS).await?;
         if used.count < limit {
             return Ok(());
+        }
+        if let Some((command, key)) = command.and_then(|command| Some((command, request_key(command)?))) {
+            let remembered = store::request_ids::load(&mut connection, std::slice::from_ref(&key)).await?;
+            if remembered.get(&key).is_some_and(|remembered| remembered.is_of(command)) {
+                return Ok(());
+            }
         }
         let wait = used.until - used.now;
         Err(match guess {

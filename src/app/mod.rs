@@ -11,7 +11,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
@@ -85,13 +85,29 @@ impl App {
         Ok(access.and_then(|access| access.role).is_some_and(crate::domain::Role::may_invite))
     }
 
-    /// Decides a command on what is there now, and writes nothing.
+    /// Decides a command on what is there at one moment, and writes nothing. Without the snapshot, whoever accepts twice
+    /// at once may be read as offered a role and a member already, and refused.
     async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<Subject, Refusal>)> {
-        let mut connection = self.reads.acquire().await?;
-        let mut batch =
-            batch::Batch::load(&mut connection, std::slice::from_ref(command), &self.deployment, Lock::No).await?;
-        let outcome = batch.decide(command, &self.deployment);
-        Ok((batch, outcome))
+        let command = command.clone();
+        self.finish(|app| async move {
+            let mut connection = app.reads.acquire().await?;
+            let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let mut batch =
+                batch::Batch::load(&mut snapshot, std::slice::from_ref(&command), &app.deployment, Lock::No).await?;
+            snapshot.commit().await?;
+            let outcome = batch.decide(&command, &app.deployment);
+            Ok((batch, outcome))
+        })
+        .await
+    }
+
+    /// Runs to its end whether or not the caller waits: a transaction is never cancelled in the middle.
+    async fn finish<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.tasks.spawn(work(self.clone())).await.unwrap_or(Err(Error::Fault))
     }
 
     /// What the caller is to an organization; strangers get the answer of what does not exist.

@@ -131,7 +131,9 @@ impl App {
         self.account(caller, username).await?;
         let mut connection = self.reads.acquire().await?;
         let after = after.as_ref().map_or("", OrganizationId::as_str);
-        let found = organizations::list_memberships(&mut connection, username, after, one_more(size)).await?;
+        let found =
+            organizations::list_memberships(&mut connection, username, caller.organizations(), after, one_more(size))
+                .await?;
         Ok(Page::cut(found, size, |membership| membership.organization.clone()))
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Result};
-use crate::domain::{Command, Operation, OrganizationId};
+use super::{App, Error, Result};
+use crate::domain::{Command, Operation, OrganizationId, Subject};
 use crate::store::sweep;
 
 /// How many rows one round looks at.
@@ -57,7 +57,8 @@ impl App {
         }
         for (organization, invitations) in by_organization {
             let operation = Operation::Expire(invitations);
-            self.writer.submit(Command { organization, caller: None, request: None, operation }).await?;
+            let command = Command { organization, caller: None, request: None, operation };
+            go_on(self.writer.submit(command).await)?;
         }
         Ok(count)
     }
@@ -88,5 +89,13 @@ impl App {
             sweep::purge_limits(&mut connection, &subject).await?;
         }
         Ok(())
+    }
+}
+
+/// What cannot be carried out in one organization, which was logged, must not keep the others waiting.
+pub(super) fn go_on(outcome: Result<Subject>) -> Result<()> {
+    match outcome {
+        Ok(_) | Err(Error::Fault) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -120,6 +120,14 @@ impl Caller {
             Self::Service(_) => None,
         }
     }
+
+    /// The organizations that exist for it in what is read about an account; `None` is every one.
+    pub fn organizations(&self) -> Option<&[OrganizationId]> {
+        match self {
+            Self::Account(_) => None,
+            Self::Service(service) => service.organizations.as_deref(),
+        }
+    }
 }
 
 /// A caller as it is stored and shown: `accounts/{username}` or `services/{issuer id}/{subject}`.

@@ -154,6 +154,14 @@ pub struct Remembered {
     pub resource: String,
 }
 
+impl Remembered {
+    /// Whether that command is the same request again.
+    pub fn is_of(&self, command: &Command) -> bool {
+        let same_body = command.request.as_ref().is_some_and(|request| self.digest == request.digest);
+        same_body && self.method == command.operation.method()
+    }
+}
+
 /// Decides one command on a loaded organization. `remembered` is what its request id was used for before.
 ///
 /// The order is the contract's: may the caller see the object, request id, right, then the rule of the operation.
@@ -324,13 +332,11 @@ fn person<'a>(
 
 /// What the same request did before.
 fn replay(command: &Command, remembered: Option<&Remembered>) -> Result<Option<Subject>, Refusal> {
-    let (Some(request), Some(remembered)) = (&command.request, remembered) else {
-        return Ok(None);
-    };
-    if remembered.method != command.operation.method() || remembered.digest != request.digest {
-        return Err(Refusal::RequestIdReused);
+    match remembered.filter(|_| command.request.is_some()) {
+        Some(remembered) if remembered.is_of(command) => Ok(Subject::parse(&remembered.resource)),
+        Some(_) => Err(Refusal::RequestIdReused),
+        None => Ok(None),
     }
-    Ok(Subject::parse(&remembered.resource))
 }
 
 impl Command {

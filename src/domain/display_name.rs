@@ -36,9 +36,12 @@ impl DisplayName {
 fn is_refused(c: char) -> bool {
     c.is_control()
         || matches!(c, '<' | '>' | '@' | '\u{ff20}' | '\u{fe6b}')
-        // invisible and bidirectional characters, and those that some programs take for a line break
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        // bidirectional characters, those that some programs take for a line break, and what shows nothing (Unicode's
+        // Default_Ignorable_Code_Point and the empty Braille pattern): a name of it is empty, a link with it is no link
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A dot between a letter or digit and two letters: `example.com`, also with the dots of other scripts.
@@ -85,6 +88,12 @@ mod tests {
             "a\u{200b}b",
             "a\u{2028}b",
             "pay．now",
+            "\u{3164}",
+            "\u{115f}\u{1160}",
+            "\u{2800}",
+            "evil.\u{fe0f}com",
+            "evil.\u{34f}com",
+            "evil.\u{e0100}com",
             &"a".repeat(65),
         ] {
             assert!(DisplayName::parse(bad).is_none(), "{bad:?}");

@@ -70,9 +70,10 @@ impl AccountService for Api {
         let mut fields = Fields::default();
         let account = fields.account("parent", &message.parent, &caller);
         let size = fields.page_size(message.page_size);
-        let (account, size) = fields.finish(|| account.zip(size)).map_err(status::from_refusal)?;
-        let binding = Binding::new("ListAccountMemberships", &[account.as_str()]);
-        let after = binding.read(&message.page_token, OrganizationId::parse).map_err(status::from_refusal)?;
+        let binding = account.as_ref().map(|account| Binding::new("ListAccountMemberships", &[account.as_str()]));
+        let after = fields.page_token(binding.as_ref(), &message.page_token, OrganizationId::parse);
+        let parsed = fields.finish(|| Some((account?, size?, binding?, after?)));
+        let (account, size, binding, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.memberships(&caller, &account, after, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListAccountMembershipsResponse {
             memberships: page.items.iter().map(encode::membership).collect(),

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use time::Duration;
 use uuid::Uuid;
 
+use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DISPLAY_NAME_RULE, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationId, LIFETIMES,
-    OrganizationId, Refusal, Request, Role, Username,
+    ADDRESS_RULE, Caller, DISPLAY_NAME_RULE, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode,
+    InvitationId, LIFETIMES, OrganizationId, Refusal, Request, Role, Username,
 };
 use crate::pb;
 
@@ -19,13 +20,17 @@ const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the 
 #[derive(Debug, Default)]
 pub struct Fields {
     bad: Vec<InvalidField>,
+    /// What the caller is told where this is the only bad field: it has a reason of its own.
+    alone: Option<Refusal>,
 }
 
 impl Fields {
     /// What `parsed` makes of the good fields, or the refusal of all bad ones.
     pub fn finish<T>(self, parsed: impl FnOnce() -> Option<T>) -> Result<T, Refusal> {
-        if !self.bad.is_empty() {
-            return Err(Refusal::InvalidFields(self.bad));
+        match (self.bad.len(), self.alone) {
+            (0, _) => {}
+            (1, Some(refusal)) => return Err(refusal),
+            _ => return Err(Refusal::InvalidFields(self.bad)),
         }
         parsed().ok_or_else(|| Refusal::field("request", "must be complete"))
     }
@@ -33,6 +38,12 @@ impl Fields {
     /// Remembers a bad field; the rule completes "{field} …".
     pub fn refuse(&mut self, field: &str, rule: impl Into<String>) {
         self.bad.push(InvalidField { field: field.to_owned(), description: rule.into() });
+    }
+
+    /// The same for a field whose fault has a reason of its own, which the caller is told where nothing else is bad.
+    fn refuse_as(&mut self, refusal: Refusal, field: &str, rule: &str) {
+        self.refuse(field, rule);
+        self.alone = Some(refusal);
     }
 
     /// Parses a field that may be left out; `given` says whether it is there.
@@ -141,6 +152,38 @@ impl Fields {
         Some(Some(Request { id, digest: digest.into() }))
     }
 
+    /// The code of an invitation, as a person typed it.
+    pub fn code(&mut self, field: &str, typed: &str) -> Option<InvitationCode> {
+        if typed.is_empty() || typed.len() > 64 {
+            self.refuse(field, "must be the code of the invitation email, at most 64 characters");
+            return None;
+        }
+        let code = InvitationCode::parse(typed);
+        if code.is_none() {
+            self.refuse_as(Refusal::CodeMistyped, field, "has a typing error");
+        }
+        code
+    }
+
+    /// Where a page begins; `None` within is the first one. Without a binding, because what it is made of is bad, a
+    /// token is only looked at from outside.
+    pub fn page_token<T>(
+        &mut self,
+        binding: Option<&Binding>,
+        token: &str,
+        cursor: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if token.is_empty() {
+            return Some(None);
+        }
+        let begin = binding.and_then(|binding| binding.read(token, cursor));
+        let is_good = if binding.is_some() { begin.is_some() } else { page_token::decode(token).is_some() };
+        if !is_good {
+            self.refuse_as(Refusal::PageTokenInvalid, "page_token", "does not belong to this list");
+        }
+        begin.map(Some)
+    }
+
     /// 0 is 50, above 200 is 200.
     pub fn page_size(&mut self, size: i32) -> Option<usize> {
         let size = match usize::try_from(size) {
@@ -173,6 +216,18 @@ mod tests {
         let refusal = fields.finish(|| Some((parent?, email?))).unwrap_err();
         let Refusal::InvalidFields(bad) = refusal else { panic!("{refusal:?}") };
         assert_eq!(bad.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>(), ["parent", "invitation.email"]);
+    }
+
+    #[test]
+    fn a_fault_with_a_reason_of_its_own_has_it_only_where_it_stands_alone() {
+        let mut fields = Fields::default();
+        let code = fields.code("code", "0000");
+        assert_eq!(fields.finish(|| code), Err(Refusal::CodeMistyped));
+        let mut fields = Fields::default();
+        let code = fields.code("code", "0000");
+        fields.refuse("request_id", "must be a UUID");
+        let Err(Refusal::InvalidFields(bad)) = fields.finish(|| code) else { panic!("it is refused") };
+        assert_eq!(bad.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>(), ["code", "request_id"]);
     }
 
     #[test]

@@ -8,8 +8,7 @@ use super::page_token::Binding;
 use super::{Api, encode, status};
 use crate::app::{InvitationFilter, InvitationPlace, RequestAccess};
 use crate::domain::{
-    Caller, Command, InvitationCode, InvitationId, InvitationState, Invite, Offer, Operation, OrganizationId, Refusal,
-    Subject,
+    Caller, Command, InvitationId, InvitationState, Invite, Offer, Operation, OrganizationId, Subject,
 };
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
@@ -62,13 +61,18 @@ impl InvitationService for Api {
         let size = fields.page_size(message.page_size);
         let states = states(&mut fields, &message.states);
         let email = fields.optional(!message.email.is_empty(), |fields| fields.email("email", &message.email));
-        let (organization, size, states, email) =
-            fields.finish(|| Some((organization?, size?, states?, email?))).map_err(status::from_refusal)?;
-        let names = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
-        let key = email.as_ref().map_or("", |email| email.key());
-        let binding = Binding::new("ListInvitations", &[organization.as_str(), &names, key]);
-        let before = binding.read(&message.page_token, InvitationId::parse).map_err(status::from_refusal)?;
-        let filter = InvitationFilter { states, email, before, size };
+        let filters = states.as_ref().zip(email.as_ref());
+        let binding = organization.as_ref().zip(filters).map(|(organization, (states, email))| {
+            let states = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
+            let key = email.as_ref().map_or("", |email| email.key());
+            Binding::new("ListInvitations", &[organization.as_str(), &states, key])
+        });
+        let before = fields.page_token(binding.as_ref(), &message.page_token, InvitationId::parse);
+        let parsed = fields.finish(|| {
+            let filter = InvitationFilter { states: states?, email: email?, before: before?, size: size? };
+            Some((organization?, binding?, filter))
+        });
+        let (organization, binding, filter) = parsed.map_err(status::from_refusal)?;
         let page = self.app.invitations(&caller, &organization, filter).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListInvitationsResponse {
             invitations: page.items.into_iter().map(encode::invitation).collect(),
@@ -85,13 +89,13 @@ impl InvitationService for Api {
         let mut fields = Fields::default();
         let account = fields.account("parent", &message.parent, &caller);
         let size = fields.page_size(message.page_size);
-        let (account, size) = fields.finish(|| account.zip(size)).map_err(status::from_refusal)?;
-        let binding = Binding::new("ListAccountInvitations", &[account.as_str()]);
-        let place = |cursor: &str| {
+        let binding = account.as_ref().map(|account| Binding::new("ListAccountInvitations", &[account.as_str()]));
+        let before = fields.page_token(binding.as_ref(), &message.page_token, |cursor| {
             let (id, organization) = cursor.split_once('/')?;
             Some((OrganizationId::parse(organization)?, InvitationId::parse(id)?))
-        };
-        let before = binding.read(&message.page_token, place).map_err(status::from_refusal)?;
+        });
+        let parsed = fields.finish(|| Some((account?, size?, binding?, before?)));
+        let (account, size, binding, before) = parsed.map_err(status::from_refusal)?;
         let page = self.app.account_invitations(&caller, &account, before, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListAccountInvitationsResponse {
             invitations: page.items.into_iter().map(encode::invitation).collect(),
@@ -103,14 +107,9 @@ impl InvitationService for Api {
         let caller = self.caller(&request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
-        if message.code.is_empty() {
-            fields.refuse("code", "must be the code of the invitation email");
-        } else if message.code.len() > 64 {
-            fields.refuse("code", "must be at most 64 characters");
-        }
+        let code = fields.code("code", &message.code);
         let request = fields.request(&message.request_id, "RequestAccess", &message);
-        let request = fields.finish(|| request).map_err(status::from_refusal)?;
-        let code = InvitationCode::parse(&message.code).ok_or(Refusal::CodeMistyped).map_err(status::from_refusal)?;
+        let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
         let access = RequestAccess { caller: caller.clone(), code, request };
         let place = self.app.request_access(access).await.map_err(status::from_error)?;
         self.show_changed(&caller, &place).await

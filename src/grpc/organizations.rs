@@ -99,9 +99,10 @@ impl OrganizationService for Api {
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let size = fields.page_size(message.page_size);
-        let (organization, size) = fields.finish(|| organization.zip(size)).map_err(status::from_refusal)?;
-        let binding = Binding::new("ListMembers", &[organization.as_str()]);
-        let after = binding.read(&message.page_token, Username::parse).map_err(status::from_refusal)?;
+        let binding = organization.as_ref().map(|parent| Binding::new("ListMembers", &[parent.as_str()]));
+        let after = fields.page_token(binding.as_ref(), &message.page_token, Username::parse);
+        let parsed = fields.finish(|| Some((organization?, size?, binding?, after?)));
+        let (organization, size, binding, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.members(&caller, &organization, after, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListMembersResponse {
             members: page.items.into_iter().map(encode::member).collect(),
@@ -167,12 +168,14 @@ impl OrganizationService for Api {
         {
             fields.refuse("invitation", "must be an invitation of the organization in parent");
         }
-        let (organization, size, invitation) = fields
-            .finish(|| Some((organization?, size?, invitation?.map(|(_, id)| id))))
-            .map_err(status::from_refusal)?;
-        let binding = Binding::new("ListEvents", &[organization.as_str(), &message.invitation]);
+        let binding = organization.as_ref().zip(invitation.as_ref());
+        let binding = binding.map(|(parent, _)| Binding::new("ListEvents", &[parent.as_str(), &message.invitation]));
         let position = |cursor: &str| cursor.parse::<i64>().ok().filter(|position| *position > 0);
-        let after = binding.read(&message.page_token, position).map_err(status::from_refusal)?.unwrap_or(0);
+        let after = fields.page_token(binding.as_ref(), &message.page_token, position);
+        let parsed = fields.finish(|| {
+            Some((organization?, size?, binding?, invitation?.map(|(_, id)| id), after?.unwrap_or_default()))
+        });
+        let (organization, size, binding, invitation, after) = parsed.map_err(status::from_refusal)?;
         let page =
             self.app.events(&caller, &organization, invitation, after, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListEventsResponse {

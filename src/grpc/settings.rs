@@ -39,7 +39,6 @@ pub fn edit(
         // the path is the caller's text: it is shown only as far as it can be a path
         let shown = unknown.chars().filter(char::is_ascii_graphic).take(64).collect::<String>();
         fields.refuse("update_mask", format!("must name fields that can be set, {shown} is none"));
-        return None;
     }
     let all = given.iter().any(|path| path == "*");
     let is_set = |path: &str| match path {

@@ -152,8 +152,9 @@ pub async fn bury(connection: &mut PgConnection, username: &Username) -> Result<
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query!("DELETE FROM account_emails WHERE username = $1", name).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(connection).await?;
+    // the identity first: whoever attests addresses holds its row until they are written
+    sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM account_emails WHERE username = $1", name).execute(connection).await?;
     Ok(buried.rows_affected() > 0)
 }
 

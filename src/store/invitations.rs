@@ -142,25 +142,28 @@ pub async fn list_by_email(
     rows.into_iter().map(Invitation::try_from).collect()
 }
 
-/// A page of the invitations that are bound to an account, of all organizations, newest first.
+/// A page of the invitations that are bound to an account, of some organizations or of all, newest first.
 pub async fn list_of_account(
     connection: &mut PgConnection,
     username: &Username,
+    organizations: Option<&[OrganizationId]>,
     before: (Uuid, &str),
     limit: i64,
 ) -> Result<Vec<(OrganizationId, Invitation)>> {
+    let organizations = super::organizations::texts(organizations);
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
                   account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, revision
              FROM invitations
-            WHERE username = $1 AND (invitation, organization) < ($2, $3)
+            WHERE username = $1 AND (invitation, organization) < ($2, $3) AND ($5::text[] IS NULL OR organization = ANY($5))
             ORDER BY invitation DESC, organization DESC LIMIT $4"#,
         username.as_str(),
         before.0,
         before.1,
         limit,
+        organizations.as_deref(),
     )
     .fetch_all(connection)
     .await?;

@@ -109,20 +109,29 @@ pub struct Membership {
     pub create_time: Timestamp,
 }
 
-/// At most `limit` memberships of an account after an organization, by organization.
+/// A filter of organizations as a parameter.
+pub(super) fn texts(ids: Option<&[OrganizationId]>) -> Option<Vec<String>> {
+    ids.map(|ids| ids.iter().map(|id| id.as_str().to_owned()).collect())
+}
+
+/// At most `limit` memberships of an account after an organization, in some organizations or in all, by organization.
 pub async fn list_memberships(
     connection: &mut PgConnection,
     username: &Username,
+    organizations: Option<&[OrganizationId]>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Membership>> {
+    let organizations = texts(organizations);
     let rows = sqlx::query!(
         r#"SELECT m.organization, m.role::text AS "role!", m.create_time, o.display_name
              FROM members m JOIN organizations o ON o.organization = m.organization
-            WHERE m.username = $1 AND m.organization > $2 ORDER BY m.organization LIMIT $3"#,
+            WHERE m.username = $1 AND m.organization > $2 AND ($4::text[] IS NULL OR m.organization = ANY($4))
+            ORDER BY m.organization LIMIT $3"#,
         username.as_str(),
         after,
         limit,
+        organizations.as_deref(),
     )
     .fetch_all(connection)
     .await?;

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, Executor, PgPool};
 /// What a pool is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// Single statements, no transactions.
+    /// Single statements, and looks in one snapshot that nobody can cancel.
     Read,
     /// The writers' and the accounts' transactions.
     Write,
@@ -64,11 +64,12 @@ pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Erro
         Purpose::Read => pool,
         // a cancelled `Pool::begin` leaves a transaction open on a connection that looks idle, and a later acknowledged
         // write on it is never committed (transact-rs/sqlx#4393); ROLLBACK alone would put a warning into the server's
-        // log at each release
+        // log at each release. Nor is a connection of use whose server was demoted: it would stay for 10 minutes
         Purpose::Write | Purpose::Mail => pool.after_release(|connection, _| {
             Box::pin(async move {
-                let in_transaction = "SELECT 1 WHERE now() <> statement_timestamp()";
-                Ok(connection.fetch_optional(in_transaction).await?.is_none())
+                let useless = "SELECT 1 WHERE now() <> statement_timestamp() \
+                               OR current_setting('transaction_read_only')::bool";
+                Ok(connection.fetch_optional(useless).await?.is_none())
             })
         }),
     };

@@ -1,4 +1,4 @@
-//! Rows and what the domain makes of them.
+//! Rows and what the domain makes of them. They hold addresses as plain text, so they have no `Debug`.
 
 use sqlx::types::Uuid;
 
@@ -26,7 +26,6 @@ fn address(typed: Option<String>, key: Option<String>) -> Option<EmailAddress> {
     typed.zip(key).map(|(typed, key)| EmailAddress::stored(typed, key))
 }
 
-#[derive(Debug)]
 pub(super) struct InvitationRow {
     pub organization: String,
     pub invitation: Uuid,
@@ -80,7 +79,6 @@ impl TryFrom<InvitationRow> for Invitation {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct MemberRow {
     pub organization: String,
     pub username: String,
@@ -109,7 +107,6 @@ impl TryFrom<MemberRow> for Member {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct OrganizationRow {
     pub organization: String,
     pub display_name: String,
@@ -139,7 +136,6 @@ impl TryFrom<OrganizationRow> for Organization {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct HeadRow {
     pub organization: String,
     pub event_position: i64,

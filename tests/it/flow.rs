@@ -1,5 +1,14 @@
 //! From "please join us" to "you have access", as the people go through it.
 
+mod accept;
+mod administer;
+mod codes;
+mod decline;
+mod offers;
+mod repeats;
+mod requests;
+mod states;
+
 use invitations::pb::invitation::State;
 use invitations::pb::{self, Role};
 

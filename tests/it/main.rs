@@ -5,7 +5,12 @@
 
 mod config;
 mod dev;
+mod expiry;
 mod flow;
+mod lists;
+mod outbox;
+mod pool;
+mod races;
 mod start;
 mod support;
 mod transport;

@@ -2,6 +2,9 @@
 
 mod people;
 mod postgres;
+mod stages;
+mod tables;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +18,11 @@ use invitations::server::Server;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
-pub use people::{Person, reason, words};
+pub use people::{Person, bad_fields, named, reason, retry_after, words};
 pub use postgres::Database;
 
 /// Nothing that a test waits for takes longer, unless it never comes.
@@ -27,8 +33,8 @@ pub struct Service {
     pub database: Database,
     pub mailbox: Mailbox,
     pub channel: Channel,
-    pub address: SocketAddr,
-    dir: PathBuf,
+    /// Where its keys are.
+    pub dir: PathBuf,
     stop: CancellationToken,
     server: Option<Server>,
 }
@@ -47,15 +53,14 @@ impl Service {
         let mailbox = Mailbox::start(loopback, &dir.join("mailbox"), script).await.unwrap();
         let stop = CancellationToken::new();
         let server = start_server(&database, &dir, mailbox.addr(), settings, &stop).await;
-        let address = server.address();
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { database, mailbox, channel, address, dir, stop, server: Some(server) }
+        let channel = channel_to(&server).await;
+        Self { database, mailbox, channel, dir, stop, server: Some(server) }
     }
 
     /// One more replica on the same database and mail server; it ends with the service.
     pub async fn replica(&self, settings: &[(&str, &str)]) -> Channel {
         let server = start_server(&self.database, &self.dir, self.mailbox.addr(), settings, &self.stop).await;
-        Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap()
+        channel_to(&server).await
     }
 
     /// A connection of the test's own, to look at rows and to age them.
@@ -187,6 +192,16 @@ async fn start_server(
     stop: &CancellationToken,
 ) -> Server {
     Server::start(&settings_for(&database.url, dir, smtp, settings), stop).await.unwrap()
+}
+
+/// Connects when calls can be carried out.
+async fn channel_to(server: &Server) -> Channel {
+    let channel = Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap();
+    let mut health =
+        HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };
+    tokio::time::timeout(PATIENCE, serving).await.expect("the service becomes ready");
+    channel
 }
 
 /// The settings of a service of these tests; those given win.

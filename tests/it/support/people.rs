@@ -11,13 +11,15 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-/// Puts the token into each call.
+/// Puts the token into each call, where there is one.
 #[derive(Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
+pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
         Ok(request)
     }
 }
@@ -35,7 +37,11 @@ pub struct Person {
 
 impl Person {
     pub fn new(channel: &Channel, token: String) -> Self {
-        let bearer = Bearer(format!("Bearer {token}").parse().unwrap());
+        let bearer = Bearer(Some(format!("Bearer {token}").parse().unwrap()));
+        Self::with(channel, token, bearer)
+    }
+
+    fn with(channel: &Channel, token: String, bearer: Bearer) -> Self {
         Self {
             token,
             invitations: InvitationServiceClient::with_interceptor(channel.clone(), bearer.clone()),
@@ -167,6 +173,25 @@ pub fn reason<T: std::fmt::Debug>(outcome: Result<T, Status>) -> String {
     assert_eq!(info.domain, "invitations.ipmhub.io");
     assert!(info.metadata.values().all(|value| !value.is_empty()), "an empty value kills Envoy's transcoder");
     info.reason.clone()
+}
+
+/// The fields that a refused call calls bad, in their order.
+pub fn bad_fields(status: &Status) -> Vec<String> {
+    let details = status.get_error_details();
+    let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+    assert!(violations.iter().all(|violation| !violation.description.is_empty()), "a bad field without a rule");
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+/// What the details of a refused call say for a key.
+pub fn named<T>(outcome: &Result<T, Status>, key: &str) -> String {
+    let details = outcome.as_ref().err().expect("the call is refused").get_error_details();
+    details.error_info().and_then(|info| info.metadata.get(key)).cloned().unwrap_or_default()
+}
+
+/// How long the caller of a refused call is told to wait.
+pub fn retry_after<T>(outcome: &Result<T, Status>) -> Option<std::time::Duration> {
+    outcome.as_ref().err().expect("the call is refused").get_error_details().retry_info()?.retry_delay
 }
 
 /// The text part of an email, decoded by a parser that is not ours.

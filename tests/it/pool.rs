@@ -1,0 +1,98 @@
+//! Connections that callers leave in the middle of: transact-rs/sqlx#4393, the first of the stack's known faults.
+//!
+//! A cancelled `Pool::begin` leaves a transaction open on a connection that looks idle. Whoever gets it next writes into
+//! that transaction, hears that the write worked, and nobody ever commits it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use invitations::store::pool::{Purpose, open};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use crate::support::Database;
+
+/// `begin` is cancelled at each of its first waits: for the connection, for the answer to BEGIN.
+const WAITS: usize = 4;
+
+#[tokio::test]
+async fn a_write_after_a_cancelled_begin_is_kept() {
+    let database = with_table().await;
+    for purpose in [Purpose::Write, Purpose::Mail] {
+        for waits in 1..=WAITS {
+            for _ in 0..25 {
+                let pool = open(&database.url, purpose, 1).unwrap();
+                let lost = write_after_cancelled_begin(&database, &pool, waits).await;
+                assert!(!lost, "{purpose:?}: an acknowledged write is lost");
+            }
+        }
+    }
+}
+
+/// The control: a pool as sqlx makes it. Should this fail, upstream has fixed it, and `after_release` may go.
+#[tokio::test]
+async fn without_a_look_at_release_a_write_after_a_cancelled_begin_is_lost() {
+    let database = with_table().await;
+    let mut lost = 0;
+    for waits in 1..=WAITS {
+        for _ in 0..5 {
+            let options = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+            let pool = options.connect_lazy(&database.url).unwrap();
+            lost += usize::from(write_after_cancelled_begin(&database, &pool, waits).await);
+        }
+    }
+    assert!(lost > 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_used_in_the_usual_way_is_kept() {
+    let database = with_table().await;
+    let pool = open(&database.url, Purpose::Write, 1).unwrap();
+    let first = backend(&pool).await;
+    for id in 0..20 {
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::query("INSERT INTO kept VALUES ($1)").bind(id).execute(&mut *transaction).await.unwrap();
+        if id % 2 == 0 {
+            transaction.commit().await.unwrap();
+        } else {
+            // rolled back when it is dropped
+            drop(transaction);
+        }
+        assert_eq!(backend(&pool).await, first);
+    }
+}
+
+/// Whether the write was acknowledged and is not there. The pool has one connection, so it is the same.
+async fn write_after_cancelled_begin(database: &Database, pool: &PgPool, waits: usize) -> bool {
+    drop(pool.acquire().await.unwrap());
+    cancel_at(waits, pool.begin()).await;
+    let id: i32 = sqlx::query_scalar("INSERT INTO kept VALUES (DEFAULT) RETURNING id").fetch_one(pool).await.unwrap();
+    // the process ends, or the connection does
+    pool.close().await;
+    let there = sqlx::query_scalar("SELECT EXISTS (SELECT FROM kept WHERE id = $1)");
+    let is_there: bool = there.bind(id).fetch_one(&database.pool).await.unwrap();
+    !is_there
+}
+
+/// Drops a future when it waits for the nth time.
+async fn cancel_at<F: Future>(waits: usize, future: F) {
+    let mut future = pin!(future);
+    let mut left = waits;
+    poll_fn(|context| {
+        left -= 1;
+        if future.as_mut().poll(context).is_ready() || left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+async fn with_table() -> Database {
+    let database = Database::create_empty().await;
+    sqlx::query("CREATE TABLE kept (id serial)").execute(&database.pool).await.unwrap();
+    database
+}
+
+/// Which server process serves the pool's connection.
+async fn backend(pool: &PgPool) -> i32 {
+    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(pool).await.unwrap()
+}

@@ -1,0 +1,88 @@
+//! What happens at once: many callers, two replicas; and each protection left out once, to see that it is needed.
+
+mod answers;
+mod batches;
+mod deletion;
+mod organizations;
+mod requests;
+mod workers;
+
+use futures_util::future::join_all;
+use invitations::domain::{CodeKey, CodeKeys, Deployment};
+use invitations::pb;
+use sqlx::PgPool;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use crate::support::{PATIENCE, Person, Service};
+
+/// The service as two replicas on one database.
+struct Replicas {
+    service: Service,
+    second: Channel,
+}
+
+impl Replicas {
+    async fn start() -> Self {
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).try_init();
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let service = Service::start_with(settings, invitations::dev::mailbox::Script::accept_all()).await;
+        let second = service.replica(settings).await;
+        let replicas = Self { service, second };
+        replicas.warm_up().await;
+        replicas
+    }
+
+    /// Makes the pools connect: on a busy machine that takes longer than a call waits for a connection.
+    async fn warm_up(&self) {
+        let nobody = self.service.stranger("nobody", "nobody@example.com");
+        let message = || pb::GetAccountRequest { name: "accounts/nobody".to_owned() };
+        let call = async |nobody: Person| nobody.accounts.clone().get_account(message()).await.unwrap_err().code();
+        while at_once(self.spread(&nobody, 32).into_iter().map(call)).await.contains(&Code::Unavailable) {}
+    }
+
+    /// The same caller, `count` times, on one replica and the other in turn.
+    fn spread(&self, person: &Person, count: usize) -> Vec<Person> {
+        let channels = [&self.service.channel, &self.second];
+        channels.into_iter().cycle().take(count).map(|channel| person.on(channel)).collect()
+    }
+}
+
+/// Waits for all of them, which have all begun before the first one ends.
+async fn at_once<F: Future>(calls: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    join_all(calls).await
+}
+
+/// Waits until a statement in that database waits for a lock.
+async fn until_blocked(pool: &PgPool) {
+    let blocked =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until(pool, blocked, |blocked| blocked > 0).await;
+}
+
+/// Waits until a number in the database is as it should be.
+async fn until(pool: &PgPool, query: &'static str, is_reached: impl Fn(i64) -> bool) {
+    let reached = async { while !is_reached(count(pool, query).await) {} };
+    tokio::time::timeout(PATIENCE, reached).await.expect("what is waited for comes");
+}
+
+/// One number from the database.
+async fn count(pool: &PgPool, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
+}
+
+/// The settings of the service as decisions see them.
+fn deployment() -> Deployment {
+    let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
+    Deployment {
+        code_keys: CodeKeys::new(vec![key]).unwrap(),
+        reserved_names: Vec::new(),
+        accounts_create_organizations: true,
+        resend_interval: time::Duration::ZERO,
+        open_invitations_limit: None,
+        services: Vec::new(),
+    }
+}

@@ -1,0 +1,76 @@
+//! What stands in the database, to be compared before and after a call.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sqlx::AssertSqlSafe;
+
+use super::Service;
+
+/// Every row of every table as text, but for the counters of limits and what the mail workers write into emails.
+#[derive(PartialEq, Eq)]
+pub struct Tables(BTreeSet<String>);
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows", self.0.len())
+    }
+}
+
+impl Tables {
+    /// Fails with the rows that differ.
+    #[track_caller]
+    pub fn assert_same(&self, after: &Self, what: &str) {
+        let gone = self.0.difference(&after.0).collect::<Vec<_>>();
+        let new = after.0.difference(&self.0).collect::<Vec<_>>();
+        assert!(gone.is_empty() && new.is_empty(), "{what} has written:\n- {gone:#?}\n+ {new:#?}");
+    }
+}
+
+impl Service {
+    pub async fn tables(&self) -> Tables {
+        let names: Vec<String> = sqlx::query_scalar(
+            "SELECT tablename::text FROM pg_tables \
+              WHERE schemaname = 'public' AND tablename NOT IN ('_sqlx_migrations', 'subject_limits')",
+        )
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        assert!(names.len() > 10, "the tables are there");
+        let rows = names.iter().map(|name| {
+            let row = match name.as_str() {
+                "emails" => {
+                    "(to_jsonb(t) - ARRAY['attempt', 'lease_until', 'answer', 'update_time', 'due_time', 'state']) \
+                     || jsonb_build_object('dropped', t.state = 'DROPPED')"
+                }
+                _ => "to_jsonb(t)",
+            };
+            format!("SELECT '{name} ' || ({row})::text FROM {name} t")
+        });
+        let query = rows.collect::<Vec<_>>().join(" UNION ALL ");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(self.pool()).await.unwrap();
+        Tables(rows.into_iter().collect())
+    }
+
+    /// What callers were charged so far.
+    pub async fn charges(&self) -> i64 {
+        sqlx::query_scalar("SELECT coalesce(sum(used), 0) FROM subject_limits").fetch_one(self.pool()).await.unwrap()
+    }
+
+    /// The emails of an invitation in the order of their writing, as `KIND recipient`; reminders with the hours until
+    /// they come due, withdrawn ones with `dropped`.
+    pub async fn outbox(&self, invitation: &str) -> Vec<String> {
+        let id = invitation.rsplit('/').next().unwrap();
+        sqlx::query_scalar(
+            "SELECT kind || ' ' || recipient \
+                    || CASE WHEN kind LIKE '%\\_REMINDER' \
+                            THEN ' in ' || round(extract(epoch FROM due_time - create_time) / 3600) || ' h' ELSE '' END \
+                    || CASE WHEN state = 'DROPPED' THEN ' dropped' ELSE '' END \
+               FROM emails WHERE invitation = $1::uuid ORDER BY create_time, kind LIKE '%\\_REMINDER', kind",
+        )
+        .bind(id)
+        .fetch_all(self.pool())
+        .await
+        .unwrap()
+    }
+}
