@@ -2,7 +2,6 @@
 
 mod attempts;
 mod leases;
-mod log;
 mod mixups;
 mod service;
 mod turns;
