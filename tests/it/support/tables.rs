@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
-use super::Service;
+use super::{PATIENCE, Service};
 
 /// Every row of every table as text, but for the counters of limits and what the mail workers write into emails.
 #[derive(PartialEq, Eq)]
@@ -28,7 +29,9 @@ impl Tables {
 }
 
 impl Service {
+    /// What is there once no email is on its way.
     pub async fn tables(&self) -> Tables {
+        self.mail_rests().await;
         let names: Vec<String> = sqlx::query_scalar(
             "SELECT tablename::text FROM pg_tables \
               WHERE schemaname = 'public' AND tablename NOT IN ('_sqlx_migrations', 'subject_limits')",
@@ -50,6 +53,26 @@ impl Service {
         let query = rows.collect::<Vec<_>>().join(" UNION ALL ");
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(self.pool()).await.unwrap();
         Tables(rows.into_iter().collect())
+    }
+
+    /// Waits until no email is due or held: from then on only calls change the outbox, while a worker that drops what
+    /// has moved on would look like a call's doing.
+    async fn mail_rests(&self) {
+        let busy = async || -> bool {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM emails WHERE state IN ('QUEUED', 'RETRYING') \
+                                   AND (due_time <= now() OR lease_until IS NOT NULL))",
+            )
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
+        };
+        let waiting = async {
+            while busy().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the mail workers come to an end");
     }
 
     /// What callers were charged so far.
