@@ -19,9 +19,7 @@ pub async fn count(url: &str, dir: &Path) -> Result<()> {
     // takes effect with the next connection
     database
         .pool
-        .execute(sqlx::raw_sql(AssertSqlSafe(
-            "ALTER DATABASE statements SET log_min_duration_statement = 0".to_owned(),
-        )))
+        .execute(sqlx::raw_sql(AssertSqlSafe("ALTER DATABASE statements SET log_statement = 'all'".to_owned())))
         .await?;
     let service = Service::start(database, dir, None).await?;
     let log = dir.join("postgres.log");
@@ -41,7 +39,7 @@ pub async fn count(url: &str, dir: &Path) -> Result<()> {
                 fewest = Some(made);
             }
         }
-        let made = fewest.unwrap_or_default();
+        let made = fewest.filter(|made| !made.is_empty()).ok_or("the server logs no statement")?;
         println!("one {method:?}: {} statements", made.len());
         if std::env::args().any(|argument| argument == "--statements") {
             for statement in &made {
