@@ -128,7 +128,8 @@ fn want(wanted: &mut Wanted, command: &Command) {
             let caller = command.caller.as_ref().and_then(Caller::username);
             wanted.accounts.extend(caller.map(|username| (organization(), username.as_str().to_owned())));
         }
-        Operation::AcceptInvitation { invitation: id, .. }
+        Operation::ApproveOffer { invitation: id, .. }
+        | Operation::AcceptInvitation { invitation: id, .. }
         | Operation::DeclineInvitation { invitation: id, .. }
         | Operation::RejectAccess { invitation: id, .. }
         | Operation::RevokeInvitation { invitation: id, .. }

@@ -38,6 +38,10 @@ pub enum Operation {
         code_hash: [u8; 32],
     },
     OfferMembership(Offer),
+    ApproveOffer {
+        invitation: InvitationId,
+        etag: Option<String>,
+    },
     AcceptInvitation {
         invitation: InvitationId,
         etag: Option<String>,
@@ -83,6 +87,7 @@ impl Operation {
             Self::CreateInvitation(_) => "CreateInvitation",
             Self::RequestAccess { .. } => "RequestAccess",
             Self::OfferMembership(_) => "OfferMembership",
+            Self::ApproveOffer { .. } => "ApproveOffer",
             Self::AcceptInvitation { .. } => "AcceptInvitation",
             Self::DeclineInvitation { .. } => "DeclineInvitation",
             Self::RejectAccess { .. } => "RejectAccess",
@@ -99,6 +104,7 @@ impl Operation {
     pub fn subject(&self) -> Subject {
         match self {
             Self::RequestAccess { invitation, .. }
+            | Self::ApproveOffer { invitation, .. }
             | Self::AcceptInvitation { invitation, .. }
             | Self::DeclineInvitation { invitation, .. }
             | Self::RejectAccess { invitation, .. }
@@ -232,6 +238,13 @@ fn operate(
         Operation::OfferMembership(offer) => {
             stand(tenant, context, caller, operation)?.check(Action::Grant(offer.role))?;
             offer::offer(tenant, context, &actor, offer).map(Subject::Invitation)
+        }
+        Operation::ApproveOffer { invitation, etag } => {
+            let standing = stand(tenant, context, caller, operation)?;
+            let approver = person(tenant, context, caller, operation)?;
+            standing.check(Action::Invite)?;
+            offer::approve(tenant, context, approver, &standing, *invitation, etag.as_deref())?;
+            Ok(Subject::Invitation(*invitation))
         }
         Operation::AcceptInvitation { invitation, etag } => {
             let person = person(tenant, context, caller, operation)?;

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal,
-    Role, Tenant, Username, invite,
+    Role, Standing, Tenant, Username, check_etag, invite, rights::Action,
 };
 
 /// A role for an account under one of its addresses.
@@ -58,6 +58,37 @@ pub fn offer(
         send_offer(tenant, context, &invitation, &offer.email);
     }
     Ok(invitation.id)
+}
+
+/// Approves an offer that waits for a second person: neither who made it nor whom it is for.
+pub fn approve(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    approver: &Username,
+    standing: &Standing,
+    id: InvitationId,
+    etag: Option<&str>,
+) -> Result<(), Refusal> {
+    let now = context.now;
+    let mut invitation = tenant.invitation(id)?.clone();
+    if let Some(role) = invitation.role.filter(|_| invitation.state.is_offer()) {
+        standing.check(Action::Grant(role))?;
+    }
+    let pending = invitation.state_at(now) == InvitationState::PendingApproval;
+    let (true, Some(email)) = (pending, invitation.account_email.clone()) else {
+        return Err(invitation.refuse(tenant.id(), now));
+    };
+    let actor = Actor::Account(approver.clone());
+    if invitation.offerer.as_ref() == Some(&actor) || invitation.username.as_ref() == Some(approver) {
+        return Err(Refusal::SecondPersonRequired);
+    }
+    check_etag(etag, invitation.revision)?;
+    invitation.approver = Some(actor.clone());
+    invitation.expire_time = Some(now + tenant.organization.policy.offer_lifetime);
+    invitation.send_time = now;
+    let invitation = tenant.transition(invitation, InvitationState::Offered, EventKind::Approved, Some(actor), now);
+    send_offer(tenant, context, &invitation, &email);
+    Ok(())
 }
 
 /// The email with the offer and, where there is time for one, its reminder.

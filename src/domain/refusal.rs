@@ -21,6 +21,7 @@ pub enum Refusal {
     /// The lowest role that may.
     RoleRequired(Role),
     RoleNotGrantable(Role),
+    SecondPersonRequired,
     ScopeRequired(Scope),
 
     // what is not there, or not for this caller

@@ -138,6 +138,14 @@ impl InvitationService for Api {
         self.show_subject(&caller, organization, &subject).await
     }
 
+    async fn approve_offer(&self, request: Request<pb::ApproveOfferRequest>) -> Result<Response<Invitation>, Status> {
+        let caller = self.caller(&request).await?;
+        let message = request.into_inner();
+        let transition = Transition::new("ApproveOffer", &message, &message.name, &message.etag, &message.request_id);
+        let command = transition.decode(&caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
+        self.change_invitation(&caller, command).await
+    }
+
     async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
         let caller = self.caller(&request).await?;
         let message = request.into_inner();

@@ -188,6 +188,11 @@ fn describe(refusal: Refusal) -> Problem {
             format!("the role {} is beyond what you may grant: choose a lower one or ask an owner", role.as_str()),
         )
         .with("role", role.as_str()),
+        Refusal::SecondPersonRequired => refused(
+            Code::PermissionDenied,
+            Reason::SecondPersonRequired,
+            "an offer is approved by somebody who neither made it nor is to accept it: ask another inviter",
+        ),
         Refusal::ScopeRequired(scope) => Problem::new(
             Code::PermissionDenied,
             Reason::ScopeRequired,

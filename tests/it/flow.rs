@@ -2,6 +2,7 @@
 
 mod accept;
 mod administer;
+mod approvals;
 mod codes;
 mod decline;
 mod offers;

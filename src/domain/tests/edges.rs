@@ -69,6 +69,34 @@ fn an_offer_dies_with_the_right_of_the_one_who_made_it() {
 }
 
 #[test]
+fn nobody_approves_their_own_offer_or_what_is_offered_to_them() {
+    let approve = Operation::ApproveOffer { invitation: id(0), etag: None };
+    let pending = |offerer: &str| {
+        let mut world = world();
+        world.invitation(0, S::PendingApproval, "anna", ANNA);
+        offered_by(&mut world, Actor::Account(user(offerer)), None);
+        world
+    };
+    let refused = Err(Refusal::SecondPersonRequired);
+    assert_eq!(pending("manager").decide("manager", approve.clone()), refused);
+    let mut world = pending("manager");
+    // no rule makes a member of somebody with an open offer; should it happen, the offer is still not theirs to approve
+    world.member("anna", Role::Owner);
+    assert_eq!(world.decide("anna", approve.clone()), refused);
+    assert!(pending("manager").decide("owner", approve.clone()).is_ok());
+
+    let mut world = pending("manager");
+    world.now = at(100);
+    world.policy().offer_lifetime = time::Duration::hours(30);
+    world.decide("owner", approve).unwrap();
+    let offer = &world.tenant().invitations[&id(0)];
+    assert_eq!((offer.state, offer.expire_time), (S::Offered, Some(at(130))));
+    assert_eq!(offer.approver, Some(Actor::Account(user("owner"))));
+    let emails = world.tenant().emails.iter().map(|email| (email.kind, email.due_time)).collect::<Vec<_>>();
+    assert_eq!(emails, [(EmailKind::OrganizationInvitation, at(100)), (EmailKind::OfferReminder, at(106))]);
+}
+
+#[test]
 fn what_a_service_offered_counts_while_its_entry_grants_it() {
     let changes: [(&str, EntryChange, bool); 5] = [
         ("none", |_| {}, true),

@@ -23,6 +23,7 @@ pub(super) struct Row {
     pub role: Option<Role>,
     pub inviter: Option<Name>,
     pub offerer: Option<Name>,
+    pub approver: Option<Name>,
     /// 0: never had a code.
     pub generation: i32,
     /// The key of the code.

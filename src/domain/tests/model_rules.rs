@@ -38,6 +38,7 @@ impl Model {
             Call::Create(address) => self.create(caller, address),
             Call::Request { row, generation, key } => self.request(caller, row, generation, key),
             Call::Offer { account, address, role } => self.offer(caller, account, address, role),
+            Call::Approve(row, tag) => self.approve(caller, row, tag),
             Call::Accept(row, tag) => self.accept(caller, row, tag),
             Call::Decline(row, tag) => self.decline(caller, row, tag),
             Call::Reject(row, tag) => self.reject(caller, row, tag),
@@ -85,6 +86,7 @@ impl Model {
             role: None,
             inviter: none,
             offerer: none,
+            approver: none,
             generation: 0,
             key: "",
             updated,
@@ -194,6 +196,27 @@ impl Model {
         Ok(Subject::Invitation(id(row)))
     }
 
+    /// By somebody else who could have made the offer.
+    fn approve(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
+        if caller == ROBOT {
+            return Err(Refusal::PersonRequired);
+        }
+        let found = self.handled(caller, row)?;
+        if found.state != S::PendingApproval {
+            return Err(self.wrong_state(row));
+        }
+        if found.offerer == Some(caller) || found.account == Some(caller) {
+            return Err(Refusal::SecondPersonRequired);
+        }
+        tag.check()?;
+        let entry = &mut self.rows[row];
+        entry.approver = Some(caller);
+        (entry.ends, entry.asked) = (Some(self.now + self.policy.offer_lifetime.whole_hours()), self.now);
+        self.step(row, S::Offered, K::Approved, caller);
+        self.ask(E::OrganizationInvitation, E::OfferReminder, row, found.account_email.unwrap());
+        Ok(Subject::Invitation(id(row)))
+    }
+
     /// The invitation that the caller may answer.
     fn own(&self, caller: Name, row: usize) -> Result<Row, Refusal> {
         if caller == ROBOT {
@@ -219,7 +242,8 @@ impl Model {
         }
         tag.check()?;
         let (role, address, offerer) = (found.role.unwrap(), found.account_email.unwrap(), found.offerer.unwrap());
-        if !self.may_still_grant(offerer, role) {
+        if !self.may_still_grant(offerer, role) || found.approver.is_some_and(|name| !self.may_still_grant(name, role))
+        {
             return Err(Refusal::OfferNotCovered(role));
         }
         self.admits(caller, address)?;

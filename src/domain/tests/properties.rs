@@ -14,12 +14,13 @@ use super::world::{NOTIFIED, World, at, name_of, reason, row_of, service};
 use crate::domain::{self, EmailAddress, Invitation, Operation, Policy, Refusal, Role, Scope, Subject, Tenant};
 
 /// What 400 walks meet, nearly whatever their seed; states are those that a transition is refused from.
-const ANSWERS: [(&str, &str); 11] = [
+const ANSWERS: [(&str, &str); 12] = [
     ("Create", "ok AlreadyMember EmailDomainNotAllowed OpenInvitationExists OrganizationNotFound RoleRequired"),
     ("Request", "ok AccountRequired AddressMismatch AlreadyMember CodeNotFound EmailNotVerified OpenInvitationExists"),
     ("Request", "PersonRequired REVOKED"),
     ("Offer", "ok AccountEmailNotFound AlreadyMember AlreadyOffered EmailBoundToOther EmailDomainNotAllowed"),
     ("Offer", "OrganizationNotFound ProviderNotAllowed RoleNotGrantable RoleRequired SeatsExhausted"),
+    ("Approve", "ok PersonRequired RoleNotGrantable RoleRequired SecondPersonRequired OFFERED EXPIRED"),
     ("Accept", "ok AccountRequired EtagMismatch InvitationNotFound InviteeRequired OfferNotCovered PersonRequired"),
     ("Decline", "ok AccountRequired EtagMismatch InvitationNotFound ACCEPTED DECLINED EXPIRED REVOKED"),
     ("Reject", "ok EtagMismatch InvitationNotFound RoleRequired INVITED OFFERED ACCEPTED DECLINED EXPIRED REJECTED"),
@@ -209,6 +210,7 @@ fn rows(tenant: &Tenant) -> Vec<Row> {
         role: i.role,
         inviter: i.inviter.as_ref().map(|actor| known(name_of(actor))),
         offerer: i.offerer.as_ref().map(|actor| known(name_of(actor))),
+        approver: i.approver.as_ref().map(|actor| known(name_of(actor))),
         generation: i.code.as_ref().map_or(0, |code| code.generation),
         key: i.code.as_ref().map_or("", |code| known(&code.key_id)),
         updated: hours(i.update_time),

@@ -54,6 +54,7 @@ fn requests() -> Vec<(S, &'static str, Operation)> {
         (S::Expired, "manager", invite(7, ANNA)),
         (S::Invited, "anna", request_access(0)),
         (S::AccessRequested, "manager", Operation::OfferMembership(offer)),
+        (S::PendingApproval, "manager", Operation::ApproveOffer { invitation, etag: etag.clone() }),
         (S::Offered, "anna", Operation::AcceptInvitation { invitation, etag: etag.clone() }),
         (S::Offered, "anna", Operation::DeclineInvitation { invitation, etag: etag.clone() }),
         (S::AccessRequested, "manager", Operation::RejectAccess { invitation, etag: etag.clone() }),

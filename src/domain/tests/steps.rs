@@ -152,6 +152,7 @@ pub(super) enum Call {
     Create(Name),
     Request { row: usize, generation: i32, key: Name },
     Offer { account: Name, address: Name, role: Role },
+    Approve(usize, Tag),
     Accept(usize, Tag),
     Decline(usize, Tag),
     Reject(usize, Tag),
@@ -224,7 +225,7 @@ impl Step {
     /// What these dice mean where the model stands.
     pub fn thrown(model: &Model, dice: &[u8]) -> Self {
         let mut dice = Dice(dice);
-        match dice.below(32) {
+        match dice.below(34) {
             0..4 => Self::Pass(dice.pick(&[1, 2, 11, 12, 24, 48, 168])),
             4..7 => Self::Call(dice.administrator(), Call::Create(dice.pick(&ADDRESSES))),
             7..12 => {
@@ -260,6 +261,10 @@ impl Step {
                 Self::Call(caller, Call::Edit(dice.pick(&SETTINGS), dice.tag()))
             }
             30 => Self::Sweep,
+            31..33 => {
+                let row = dice.row(model, &[S::PendingApproval]);
+                Self::Call(dice.administrator(), Call::Approve(row, dice.tag()))
+            }
             _ => Self::around(model, &mut dice),
         }
     }
@@ -328,6 +333,7 @@ impl Call {
             Self::Offer { account, address, role } => {
                 Operation::OfferMembership(Offer { id: next, username: user(account), email: email(address), role })
             }
+            Self::Approve(row, t) => Operation::ApproveOffer { invitation: id(row), etag: tag(row, t) },
             Self::Accept(row, t) => Operation::AcceptInvitation { invitation: id(row), etag: tag(row, t) },
             Self::Decline(row, t) => Operation::DeclineInvitation { invitation: id(row), etag: tag(row, t) },
             Self::Reject(row, t) => Operation::RejectAccess { invitation: id(row), etag: tag(row, t) },

@@ -2,8 +2,8 @@
 
 use super::invariants::{check_rows, check_step};
 use super::transitions_table::{
-    ACCEPT, CALLERS, CREATE, DECLINE, GROUPS, Line, OFFER, OFFER_ANOTHER_ROLE, REJECT, REQUEST, RESEND, REVOKE, ROTATE,
-    STATES,
+    ACCEPT, APPROVE, CALLERS, CREATE, DECLINE, GROUPS, Line, OFFER, OFFER_ANOTHER_ROLE, REJECT, REQUEST, RESEND,
+    REVOKE, ROTATE, STATES,
 };
 use super::world::{World, acme, at, code_hash, email, id, reason, service, user};
 use crate::domain::{
@@ -22,6 +22,7 @@ fn every_transition_from_every_state_by_every_caller_ends_as_the_table_says() {
         (Operation::RequestAccess { invitation, code_hash: code_hash("k1", 0, 1) }, REQUEST),
         (Operation::OfferMembership(offer(Role::Reader)), OFFER),
         (Operation::OfferMembership(offer(Role::Contributor)), OFFER_ANOTHER_ROLE),
+        (Operation::ApproveOffer { invitation, etag: etag.clone() }, APPROVE),
         (Operation::AcceptInvitation { invitation, etag: etag.clone() }, ACCEPT),
         (Operation::DeclineInvitation { invitation, etag: etag.clone() }, DECLINE),
         (Operation::RejectAccess { invitation, etag: etag.clone() }, REJECT),

@@ -70,6 +70,17 @@ pub(super) const OFFER_ANOTHER_ROLE: &[Line] = &[
     ("any", "any", "another is OFFERED", "a direct offer; what is over is in nobody's way"),
 ];
 
+pub(super) const APPROVE: &[Line] = &[
+    ("bound", "ACCEPTED", "RoleRequired", "she is a READER by now"),
+    ("outsiders bound", "any", "InvitationNotFound", "nobody outside may handle it, the invited account least of all"),
+    ("services", "any", "PersonRequired", "the second one is a person"),
+    ("users", "any", "RoleRequired", "refused before anything is looked up"),
+    ("any", "none", "InvitationNotFound", "there is none"),
+    ("OWNER", "PENDING_APPROVAL", "SecondPersonRequired", "it is this OWNER's own offer"),
+    ("any", "PENDING_APPROVAL", "becomes OFFERED", "the second person has agreed"),
+    ("any", "any", "its state", "nothing else waits for a second person"),
+];
+
 pub(super) const ACCEPT: &[Line] = &[
     ("outside", "any", "InvitationNotFound", "it does not reach the organization"),
     ("services", "any", "PersonRequired", "no service answers for a person"),

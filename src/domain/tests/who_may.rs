@@ -3,7 +3,8 @@
 
 use super::world::{World, email, id, reason, service, user};
 use crate::domain::{
-    DisplayName, Edit, InvitationState as S, Member, Offer, Operation, OrganizationId, PolicyEdit, Refusal, Role, Scope,
+    Actor, DisplayName, Edit, InvitationState as S, Member, Offer, Operation, OrganizationId, PolicyEdit, Refusal,
+    Role, Scope,
 };
 
 /// Offering a role, giving it to a member, taking it away.
@@ -21,6 +22,22 @@ service-bare        s     s       s            s                 s        s
 service-write       s     s       s            s                 s        s
 service-grant       +     +       +            g                 g        g
 service-grant-all   +     +       +            +                 +        +
+service-outside     n     n       n            n                 n        n
+";
+
+/// Approving the offer of a role, which `olga` has made. `p`: PERSON_REQUIRED.
+const APPROVE: &str = "
+                    NONE  READER  CONTRIBUTOR  SECURITY_MANAGER  MANAGER  OWNER
+stranger            n     n       n            n                 n        n
+none                r     r       r            r                 r        r
+reader              r     r       r            r                 r        r
+contributor         r     r       r            r                 r        r
+security-manager    +     +       +            g                 g        g
+manager             +     +       +            +                 +        g
+owner               +     +       +            +                 +        +
+deleted-owner       n     n       n            n                 n        n
+service-bare        p     p       p            p                 p        p
+service-grant-all   p     p       p            p                 p        p
 service-outside     n     n       n            n                 n        n
 ";
 
@@ -107,6 +124,7 @@ fn code_of<T>(answer: &Result<T, Refusal>) -> String {
         Err(Refusal::RoleRequired(_)) => "r".to_owned(),
         Err(Refusal::RoleNotGrantable(_)) => "g".to_owned(),
         Err(Refusal::ScopeRequired(_)) => "s".to_owned(),
+        Err(Refusal::PersonRequired) => "p".to_owned(),
         Err(other) => reason(other),
     }
 }
@@ -157,6 +175,18 @@ fn the_present_and_the_new_role_are_both_within_what_one_may_grant() {
             assert_eq!(code_of(&answer), first.unwrap_or("+"), "{present:?} to {new} by {caller}");
         }
     }
+}
+
+#[test]
+fn an_offer_is_approved_by_those_who_could_make_it() {
+    check(APPROVE, |world, column| {
+        world.invitation(0, S::PendingApproval, "target", "target@one.example");
+        let mut offer = world.tenant().invitations[&id(0)].clone();
+        offer.role = Some(role(column));
+        offer.offerer = Some(Actor::Account(user("olga")));
+        world.tenant().put_invitation(offer);
+        Operation::ApproveOffer { invitation: id(0), etag: None }
+    });
 }
 
 #[test]

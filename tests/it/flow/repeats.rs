@@ -70,6 +70,12 @@ async fn every_change_of_an_invitation_happens_once_for_one_request_id() {
     let accepted = repeat!(service, people, accept_invitation, accept, { etag: stale() });
     assert_eq!(accepted.state(), State::Accepted);
 
+    let second = service.member(&owner, "acme", "otto", "OWNER").await;
+    owner.ask_for_approval_of("acme", pb::Role::Manager).await;
+    let (_, pending) = service.offered(&owner, "acme", "paul", "MANAGER").await;
+    let approve = pb::ApproveOfferRequest { name: pending.name, ..Default::default() };
+    repeat!(service, &second.invitations, approve_offer, approve, { etag: stale() });
+
     let (dora, offered) = service.offered(&owner, "acme", "dora", "READER").await;
     let decline = pb::DeclineInvitationRequest { name: offered.name, ..Default::default() };
     repeat!(service, &dora.invitations, decline_invitation, decline, { etag: stale() });
@@ -147,8 +153,18 @@ async fn a_stale_etag_stops_every_change() {
     let (_, requested) = service.requested(&owner, "acme", "rita").await;
     service.member(&owner, "acme", "max", "READER").await;
 
+    let second = service.member(&owner, "acme", "otto", "OWNER").await;
+    owner.ask_for_approval_of("acme", pb::Role::Manager).await;
+    let (_, pending) = service.offered(&owner, "acme", "paul", "MANAGER").await;
+
     let etag = stale();
     let (name, request_id) = (offered.name, String::new());
+    mismatch!(
+        service,
+        &second.invitations,
+        approve_offer,
+        pb::ApproveOfferRequest { name: pending.name, etag: etag.clone(), request_id: request_id.clone() }
+    );
     mismatch!(
         service,
         &anna.invitations,

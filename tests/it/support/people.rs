@@ -105,6 +105,11 @@ impl Person {
         Ok(self.invitations.clone().offer_membership(message).await?.into_inner())
     }
 
+    pub async fn approve(&self, name: &str) -> Result<Invitation, Status> {
+        let message = pb::ApproveOfferRequest { name: name.to_owned(), ..Default::default() };
+        Ok(self.invitations.clone().approve_offer(message).await?.into_inner())
+    }
+
     pub async fn accept(&self, name: &str) -> Result<Invitation, Status> {
         let message = pb::AcceptInvitationRequest { name: name.to_owned(), ..Default::default() };
         Ok(self.invitations.clone().accept_invitation(message).await?.into_inner())
