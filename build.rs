@@ -1,6 +1,8 @@
 //! Compiles the protos without an installed protoc: Rust code for ours, and one descriptor set with all of them.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fmt::Write, fs, path::PathBuf};
+
+use prost_types::FileDescriptorSet;
 
 const PACKAGE: &str = "ipmhub.invitations.v1";
 
@@ -26,6 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
+    fs::write(out.join("method.rs"), methods(&compiler.file_descriptor_set()))?;
+
     // Annotations are no Rust types. The well-known ones are looked at, but come from prost-types.
     let mut rust = compiler.file_descriptor_set();
     rust.file.retain(|file| [PACKAGE, "google.protobuf"].contains(&file.package()));
@@ -34,4 +38,33 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug([format!(".{PACKAGE}.RequestAccessRequest")])
         .compile_fds(rust)?;
     Ok(())
+}
+
+/// The enum of our RPCs: what has one `match` over it has a place for each of them, or does not compile.
+fn methods(files: &FileDescriptorSet) -> String {
+    let services = files.file.iter().filter(|file| file.package() == PACKAGE).flat_map(|file| &file.service);
+    let rpcs = services.flat_map(|service| service.method.iter().map(move |method| (service.name(), method.name())));
+    let (mut names, mut all, mut paths) = (String::new(), String::new(), String::new());
+    for (service, rpc) in rpcs {
+        writeln!(names, "    {rpc},").ok();
+        write!(all, "Self::{rpc}, ").ok();
+        writeln!(paths, "            Self::{rpc} => \"/{PACKAGE}.{service}/{rpc}\",").ok();
+    }
+    format!(
+        "/// An RPC of the contract.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Method {{
+{names}}}
+
+impl Method {{
+    pub const ALL: &[Self] = &[{all}];
+
+    /// The path of its calls: `/{{package}}.{{service}}/{{name}}`.
+    pub fn path(self) -> &'static str {{
+        match self {{
+{paths}        }}
+    }}
+}}
+"
+    )
 }

@@ -7,7 +7,7 @@ use super::batch::Batch;
 use super::sweep::go_on;
 use super::{App, Error, Result};
 use crate::domain::{
-    Caller, Command, DisplayName, Identity, Operation, OrganizationId, Refusal, Remembered, Request, Scope, Username,
+    Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
 };
 use crate::store::accounts::{self, identity_hash};
 use crate::store::tenants::Lock;
@@ -88,7 +88,7 @@ impl App {
             let mut transaction = connection.begin().await?;
             // in this order: whoever sees the account of the same request sees its id
             let known = accounts::find(&mut transaction, &hash).await?;
-            match replay(&mut transaction, hash, new.request.as_ref(), "CreateAccount").await? {
+            match replay(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount).await? {
                 Ok(None) => {}
                 Ok(Some(name)) => return Ok(Username::from_name(&name).ok_or(Refusal::RequestIdReused)),
                 Err(refusal) => return Ok(Err(refusal)),
@@ -105,7 +105,7 @@ impl App {
                 }
                 inserted => inserted?,
             }
-            remember(&mut transaction, hash, new.request.as_ref(), "CreateAccount", new.username.name()).await?;
+            remember(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount, new.username.name()).await?;
             transaction.commit().await?;
             Ok(Ok(new.username))
         };
@@ -121,19 +121,17 @@ impl App {
         let hash = identity_hash(&delete.issuer, &delete.subject);
         {
             let mut connection = self.reads.acquire().await?;
-            if replay(&mut connection, hash, delete.request.as_ref(), "DeleteAccount").await??.is_some() {
+            if replay(&mut connection, hash, delete.request.as_ref(), Method::DeleteAccount).await??.is_some() {
                 return Ok(());
             }
         }
         let username = match (&delete.caller, &delete.username) {
             (None, _) => return Err(Refusal::AccountRequired.into()),
             (Some(Caller::Account(own)), None) => own.clone(),
-            (Some(Caller::Account(own)), Some(named)) if own == named => own.clone(),
-            (Some(Caller::Account(_)), Some(other)) => return Err(Refusal::AccountNotFound(other.name()).into()),
-            (Some(Caller::Service(service)), _) if !service.has(Scope::AccountsAdmin) => {
-                return Err(Refusal::ScopeRequired(Scope::AccountsAdmin).into());
+            (Some(caller), Some(named)) => {
+                Method::DeleteAccount.check_account(caller, named)?;
+                named.clone()
             }
-            (Some(Caller::Service(_)), Some(named)) => named.clone(),
             (Some(Caller::Service(_)), None) => return Err(Refusal::PersonRequired.into()),
         };
         let request = delete.request;
@@ -170,7 +168,7 @@ impl App {
         let mut transaction = connection.begin().await?;
         // in this order: whoever misses the account that the same request has deleted sees its id
         let is_there = accounts::load(&mut transaction, &[username.as_str().to_owned()]).await?.contains_key(username);
-        match replay(&mut transaction, hash, request, "DeleteAccount").await? {
+        match replay(&mut transaction, hash, request, Method::DeleteAccount).await? {
             Ok(None) if is_there => {}
             Ok(None) => return Ok(Err(Refusal::AccountNotFound(username.name()))),
             Ok(Some(_)) => return Ok(Ok(())),
@@ -193,7 +191,7 @@ impl App {
         if !accounts::owned_organizations(&mut transaction, username).await?.is_empty() {
             return Err(store::Error::Stale("what the account owns"));
         }
-        remember(&mut transaction, hash, request, "DeleteAccount", username.name()).await?;
+        remember(&mut transaction, hash, request, Method::DeleteAccount, username.name()).await?;
         transaction.commit().await?;
         Ok(Ok(()))
     }
@@ -220,12 +218,14 @@ async fn replay(
     connection: &mut sqlx::PgConnection,
     identity: [u8; 32],
     request: Option<&Request>,
-    method: &str,
+    method: Method,
 ) -> store::Result<std::result::Result<Option<String>, Refusal>> {
     let Some(Request { id, digest }) = request else { return Ok(Ok(None)) };
     let remembered = request_ids::find_of_identity(connection, &identity, *id).await?;
     Ok(match remembered {
-        Some(remembered) if remembered.method == method && remembered.digest == digest => Ok(Some(remembered.resource)),
+        Some(remembered) if remembered.method == method.name() && remembered.digest == digest => {
+            Ok(Some(remembered.resource))
+        }
         Some(_) => Err(Refusal::RequestIdReused),
         None => Ok(None),
     })
@@ -235,11 +235,11 @@ async fn remember(
     connection: &mut sqlx::PgConnection,
     identity: [u8; 32],
     request: Option<&Request>,
-    method: &str,
+    method: Method,
     resource: String,
 ) -> store::Result<()> {
     let Some(Request { id, digest }) = request else { return Ok(()) };
     let id: Uuid = *id;
-    let remembered = Remembered { method: method.to_owned(), digest: digest.to_vec(), resource };
+    let remembered = Remembered { method: method.name().to_owned(), digest: digest.to_vec(), resource };
     request_ids::insert_of_identity(connection, &identity, id, &remembered).await
 }

@@ -3,8 +3,8 @@
 use super::limits::Guess;
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Action, Actor, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
-    InvitationState, Operation, OrganizationId, Refusal, Request, Scope, Standing, Subject, Timestamp, Username,
+    Account, Actor, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
+    InvitationState, Method, Operation, OrganizationId, Refusal, Request, Standing, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, Delivery, FIRST_PAGE};
 use crate::store::{self, accounts};
@@ -67,12 +67,15 @@ impl App {
         (organization, id): &InvitationPlace,
         by_who_changed_it: bool,
     ) -> Result<InvitationView> {
-        let not_found = || Refusal::not_found(organization, &Subject::Invitation(*id));
+        let subject = Subject::Invitation(*id);
+        let not_found = || Refusal::not_found(organization, &subject);
         let mut connection = self.reads.acquire().await?;
         let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
         let access = access.ok_or_else(not_found)?;
         let standing = Standing::of(caller, organization, access.role);
-        let sees_all = standing.map_or_else(|| Err(not_found()), |standing| standing.check(Action::SeeInvitations));
+        let sees_all = standing
+            .ok_or_else(not_found)
+            .and_then(|standing| standing.check_call(Method::GetInvitation, caller, &subject));
         let invitation = invitations::get(&mut connection, organization, *id).await?;
         let username = caller.username();
         let is_bound = |invitation: &Invitation| username.is_some() && invitation.username.as_ref() == username;
@@ -100,8 +103,7 @@ impl App {
         organization: &OrganizationId,
         filter: InvitationFilter,
     ) -> Result<Page<InvitationView, InvitationId>> {
-        let (access, standing) = self.standing(caller, organization, &Subject::Organization).await?;
-        standing.check(Action::SeeInvitations)?;
+        let (access, _) = self.admitted(Method::ListInvitations, caller, organization, &Subject::Organization).await?;
         let before = filter.before.map_or(FIRST_PAGE, |InvitationId(id)| id);
         let limit = one_more(filter.size);
         let mut connection = self.reads.acquire().await?;
@@ -131,7 +133,7 @@ impl App {
         before: Option<InvitationPlace>,
         size: usize,
     ) -> Result<Page<InvitationView, InvitationPlace>> {
-        let account = self.account(caller, username).await?;
+        let account = self.account(Method::ListAccountInvitations, caller, username).await?;
         let (organization, id) = before.map_or((String::new(), FIRST_PAGE), |(organization, InvitationId(id))| {
             (organization.as_str().to_owned(), id)
         });
@@ -213,19 +215,11 @@ impl App {
     }
 
     /// An account, for itself and for services that may read accounts.
-    pub async fn account(&self, caller: &Caller, username: &Username) -> Result<Account> {
-        let allowed = match caller {
-            Caller::Account(own) => own == username,
-            Caller::Service(service) if service.has(Scope::AccountsRead) => true,
-            Caller::Service(_) => return Err(Refusal::ScopeRequired(Scope::AccountsRead).into()),
-        };
-        let not_found = || Error::from(Refusal::AccountNotFound(username.name()));
-        if !allowed {
-            return Err(not_found());
-        }
+    pub async fn account(&self, method: Method, caller: &Caller, username: &Username) -> Result<Account> {
+        method.check_account(caller, username)?;
         let mut connection = self.reads.acquire().await?;
         let mut accounts = accounts::load(&mut connection, &[username.as_str().to_owned()]).await?;
-        accounts.remove(username).ok_or_else(not_found)
+        accounts.remove(username).ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
     }
 }
 

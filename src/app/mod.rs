@@ -23,7 +23,9 @@ pub use organizations::{MemberView, OrganizationView};
 pub use sweep::Sweeper;
 use writer::Writer;
 
-use crate::domain::{Caller, Command, Deployment, InvitationId, Operation, OrganizationId, Refusal, Standing, Subject};
+use crate::domain::{
+    Caller, Command, Deployment, InvitationId, Method, Operation, OrganizationId, Refusal, Standing, Subject,
+};
 use crate::store;
 use crate::store::organizations::Access;
 use crate::store::tenants::Lock;
@@ -121,6 +123,19 @@ impl App {
         let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
         let found = access.and_then(|access| Some((Standing::of(caller, organization, access.role)?, access)));
         let (standing, access) = found.ok_or_else(|| Refusal::not_found(organization, subject))?;
+        Ok((access, standing))
+    }
+
+    /// The same, for a caller who may call that RPC about that subject.
+    async fn admitted(
+        &self,
+        method: Method,
+        caller: &Caller,
+        organization: &OrganizationId,
+        subject: &Subject,
+    ) -> Result<(Access, Standing)> {
+        let (access, standing) = self.standing(caller, organization, subject).await?;
+        standing.check_call(method, caller, subject)?;
         Ok((access, standing))
     }
 

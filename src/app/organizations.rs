@@ -2,8 +2,8 @@
 
 use super::{App, Page, Result, one_more};
 use crate::domain::{
-    Action, Caller, Event, Head, InvitationId, Member, Organization, OrganizationId, Refusal, Standing, Subject,
-    Username, member_name,
+    Action, Caller, Event, Head, InvitationId, Member, Method, Organization, OrganizationId, Refusal, Standing,
+    Subject, Username, member_name,
 };
 use crate::store::organizations::Membership;
 use crate::store::{events, organizations};
@@ -29,8 +29,7 @@ pub struct MemberView {
 impl App {
     /// One organization, for its members and for services.
     pub async fn organization(&self, caller: &Caller, id: &OrganizationId) -> Result<OrganizationView> {
-        let (_, standing) = self.standing(caller, id, &Subject::Organization).await?;
-        standing.check(Action::SeeOrganization)?;
+        let (_, standing) = self.admitted(Method::GetOrganization, caller, id, &Subject::Organization).await?;
         let mut connection = self.reads.acquire().await?;
         let found = organizations::get(&mut connection, id).await?;
         let (organization, head) = found.ok_or_else(|| Refusal::OrganizationNotFound(id.name()))?;
@@ -44,10 +43,8 @@ impl App {
         organization: &OrganizationId,
         username: &Username,
     ) -> Result<MemberView> {
-        let (_, standing) = self.standing(caller, organization, &Subject::Member(username.clone())).await?;
-        if caller.username() != Some(username) {
-            standing.check(Action::SeeMembers)?;
-        }
+        let subject = Subject::Member(username.clone());
+        let (_, standing) = self.admitted(Method::GetMember, caller, organization, &subject).await?;
         self.read_member(caller, organization, username, &standing).await
     }
 
@@ -83,17 +80,16 @@ impl App {
         after: Option<Username>,
         size: usize,
     ) -> Result<Page<MemberView, Username>> {
-        let (_, standing) = self.standing(caller, organization, &Subject::Organization).await?;
+        let (_, standing) = self.admitted(Method::ListMembers, caller, organization, &Subject::Organization).await?;
         let first_page = after.is_none();
         let after = after.as_ref().map_or("", Username::as_str);
         let mut connection = self.reads.acquire().await?;
-        let members = match (standing.check(Action::SeeMembers), caller.username()) {
-            (Ok(()), _) => organizations::list_members(&mut connection, organization, after, one_more(size)).await?,
-            (Err(_), Some(oneself)) if first_page => {
+        let members = match caller.username().filter(|_| !standing.may(Action::SeeMembers)) {
+            None => organizations::list_members(&mut connection, organization, after, one_more(size)).await?,
+            Some(oneself) if first_page => {
                 organizations::get_member(&mut connection, organization, oneself).await?.into_iter().collect()
             }
-            (Err(_), Some(_)) => Vec::new(),
-            (Err(refusal), None) => return Err(refusal.into()),
+            Some(_) => Vec::new(),
         };
         let page = Page::cut(members, size, |member| member.username.clone());
         let show = |member| show(organization, member, caller, &standing);
@@ -109,8 +105,7 @@ impl App {
         after: i64,
         size: usize,
     ) -> Result<Page<Event, i64>> {
-        let (_, standing) = self.standing(caller, organization, &Subject::Organization).await?;
-        standing.check(Action::SeeEvents)?;
+        self.admitted(Method::ListEvents, caller, organization, &Subject::Organization).await?;
         let mut connection = self.reads.acquire().await?;
         let limit = one_more(size);
         let found = match invitation {
@@ -128,7 +123,7 @@ impl App {
         after: Option<OrganizationId>,
         size: usize,
     ) -> Result<Page<Membership, OrganizationId>> {
-        self.account(caller, username).await?;
+        self.account(Method::ListAccountMemberships, caller, username).await?;
         let mut connection = self.reads.acquire().await?;
         let after = after.as_ref().map_or("", OrganizationId::as_str);
         let found =

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{EmailAddress, OrganizationId, Role, Timestamp, Username};
+use super::{EmailAddress, OrganizationId, Refusal, Role, Timestamp, Username};
 
 /// What a valid token of a user says about the person who signed in.
 #[derive(Clone, Debug)]
@@ -37,6 +37,11 @@ pub struct Service {
 impl Service {
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    /// The same, or the refusal.
+    pub fn check(&self, scope: Scope) -> Result<(), Refusal> {
+        if self.has(scope) { Ok(()) } else { Err(Refusal::ScopeRequired(scope)) }
     }
 
     /// Whether the organization exists for this service.

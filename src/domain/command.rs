@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    Actor, Caller, Context, Edit, Found, InvitationId, Invite, Offer, OrganizationId, Refusal, Role, Scope, Standing,
-    Tenant, Username, administer, answer, expire, invite, membership, offer, organization::member_name, request_access,
-    rights::Action, settings,
+    Actor, Caller, Context, Edit, Found, InvitationId, Invite, Method, Offer, OrganizationId, Refusal, Role, Scope,
+    Standing, Tenant, Username, administer, answer, expire, invite, membership, offer, organization::member_name,
+    request_access, settings,
 };
 
 /// Who wants what of which organization.
@@ -79,24 +79,32 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The RPC that asks for it; `None`: nobody does but the service itself.
+    pub fn rpc(&self) -> Option<Method> {
+        Some(match self {
+            Self::CreateOrganization(_) => Method::CreateOrganization,
+            Self::UpdateOrganization(_) => Method::UpdateOrganization,
+            Self::CreateInvitation(_) => Method::CreateInvitation,
+            Self::RequestAccess { .. } => Method::RequestAccess,
+            Self::OfferMembership(_) => Method::OfferMembership,
+            Self::ApproveOffer { .. } => Method::ApproveOffer,
+            Self::AcceptInvitation { .. } => Method::AcceptInvitation,
+            Self::DeclineInvitation { .. } => Method::DeclineInvitation,
+            Self::RejectAccess { .. } => Method::RejectAccess,
+            Self::RevokeInvitation { .. } => Method::RevokeInvitation,
+            Self::ResendInvitation { .. } => Method::ResendInvitation,
+            Self::UpdateMember { .. } => Method::UpdateMember,
+            Self::DeleteMember { .. } => Method::DeleteMember,
+            Self::Expire(_) | Self::Leave(_) => return None,
+        })
+    }
+
     /// The method that a request id belongs to.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::CreateOrganization(_) => "CreateOrganization",
-            Self::UpdateOrganization(_) => "UpdateOrganization",
-            Self::CreateInvitation(_) => "CreateInvitation",
-            Self::RequestAccess { .. } => "RequestAccess",
-            Self::OfferMembership(_) => "OfferMembership",
-            Self::ApproveOffer { .. } => "ApproveOffer",
-            Self::AcceptInvitation { .. } => "AcceptInvitation",
-            Self::DeclineInvitation { .. } => "DeclineInvitation",
-            Self::RejectAccess { .. } => "RejectAccess",
-            Self::RevokeInvitation { .. } => "RevokeInvitation",
-            Self::ResendInvitation { .. } => "ResendInvitation",
-            Self::UpdateMember { .. } => "UpdateMember",
-            Self::DeleteMember { .. } => "DeleteMember",
             Self::Expire(_) => "Expire",
             Self::Leave(_) => "Leave",
+            _ => self.rpc().map_or("", Method::name),
         }
     }
 
@@ -225,72 +233,69 @@ fn operate(
     caller: &Caller,
     operation: &Operation,
 ) -> Result<Subject, Refusal> {
-    let actor = caller.actor();
+    match (operation, caller) {
+        (Operation::RequestAccess { invitation, code_hash }, Caller::Account(person)) => {
+            request_access::request_access(tenant, context, person, *invitation, code_hash)?;
+        }
+        (Operation::AcceptInvitation { invitation, etag }, Caller::Account(person)) => {
+            answer::accept(tenant, context, person, *invitation, etag.as_deref())?;
+        }
+        (Operation::DeclineInvitation { invitation, etag }, Caller::Account(person)) => {
+            answer::decline(tenant, context, person, *invitation, etag.as_deref())?;
+        }
+        _ => return administer(tenant, context, caller, operation),
+    }
+    Ok(operation.subject())
+}
+
+/// What needs a right in the organization. A service that asks for a person hears that it may not, and one that does not
+/// reach the organization not even that.
+fn administer(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    caller: &Caller,
+    operation: &Operation,
+) -> Result<Subject, Refusal> {
+    let subject = operation.subject();
+    let standing = standing(tenant, context, caller).ok_or_else(|| Refusal::not_found(tenant.id(), &subject))?;
+    if let Some(method) = operation.rpc() {
+        standing.check_call(method, caller, &subject)?;
+    }
+    let (standing, actor) = (&standing, &caller.actor());
     match operation {
         Operation::CreateInvitation(invite) => {
-            stand(tenant, context, caller, operation)?.check(Action::Invite)?;
-            invite::create(tenant, context, &actor, invite).map(Subject::Invitation)
-        }
-        Operation::RequestAccess { invitation, code_hash } => {
-            let person = person(tenant, context, caller, operation)?;
-            request_access::request_access(tenant, context, person, *invitation, code_hash).map(Subject::Invitation)
+            return invite::create(tenant, context, actor, invite).map(Subject::Invitation);
         }
         Operation::OfferMembership(offer) => {
-            stand(tenant, context, caller, operation)?.check(Action::Grant(offer.role))?;
-            offer::offer(tenant, context, &actor, offer).map(Subject::Invitation)
+            return offer::offer(tenant, context, actor, standing, offer).map(Subject::Invitation);
         }
         Operation::ApproveOffer { invitation, etag } => {
-            let standing = stand(tenant, context, caller, operation)?;
-            let approver = person(tenant, context, caller, operation)?;
-            standing.check(Action::Invite)?;
-            offer::approve(tenant, context, approver, &standing, *invitation, etag.as_deref())?;
-            Ok(Subject::Invitation(*invitation))
-        }
-        Operation::AcceptInvitation { invitation, etag } => {
-            let person = person(tenant, context, caller, operation)?;
-            answer::accept(tenant, context, person, *invitation, etag.as_deref())?;
-            Ok(Subject::Invitation(*invitation))
-        }
-        Operation::DeclineInvitation { invitation, etag } => {
-            let person = person(tenant, context, caller, operation)?;
-            answer::decline(tenant, context, person, *invitation, etag.as_deref())?;
-            Ok(Subject::Invitation(*invitation))
+            offer::approve(tenant, context, actor, standing, *invitation, etag.as_deref())?;
         }
         Operation::RejectAccess { invitation, etag } => {
-            stand(tenant, context, caller, operation)?.check(Action::Invite)?;
-            administer::reject(tenant, context, &actor, *invitation, etag.as_deref())?;
-            Ok(Subject::Invitation(*invitation))
+            administer::reject(tenant, context, actor, *invitation, etag.as_deref())?;
         }
         Operation::RevokeInvitation { invitation, etag } => {
-            let standing = stand(tenant, context, caller, operation)?;
-            standing.check(Action::Invite)?;
-            administer::revoke(tenant, context, &actor, &standing, *invitation, etag.as_deref())?;
-            Ok(Subject::Invitation(*invitation))
+            administer::revoke(tenant, context, actor, standing, *invitation, etag.as_deref())?;
         }
         Operation::ResendInvitation { invitation, etag, rotate_code } => {
-            let standing = stand(tenant, context, caller, operation)?;
-            standing.check(Action::Invite)?;
-            administer::resend(tenant, context, &actor, &standing, *invitation, etag.as_deref(), *rotate_code)?;
-            Ok(Subject::Invitation(*invitation))
+            administer::resend(tenant, context, actor, standing, *invitation, etag.as_deref(), *rotate_code)?;
         }
-        Operation::UpdateOrganization(edit) => {
-            let standing = stand(tenant, context, caller, operation)?;
-            settings::update(tenant, context, &actor, &standing, edit).map(|()| Subject::Organization)
-        }
+        Operation::UpdateOrganization(edit) => settings::update(tenant, context, actor, standing, edit)?,
         Operation::UpdateMember { member, role, etag } => {
-            let standing = stand(tenant, context, caller, operation)?;
-            membership::update(tenant, context, &actor, &standing, member, *role, etag.as_deref())?;
-            Ok(Subject::Member(member.clone()))
+            membership::update(tenant, context, actor, standing, member, *role, etag.as_deref())?;
         }
         Operation::DeleteMember { member, etag } => {
-            let standing = stand(tenant, context, caller, operation)?;
-            membership::delete(tenant, context, &actor, &standing, member, etag.as_deref())?;
-            Ok(Subject::Member(member.clone()))
+            membership::delete(tenant, context, actor, standing, member, etag.as_deref())?;
         }
-        Operation::CreateOrganization(_) | Operation::Expire(_) | Operation::Leave(_) => {
-            unreachable!("decided before the caller's standing matters")
-        }
+        Operation::RequestAccess { .. }
+        | Operation::AcceptInvitation { .. }
+        | Operation::DeclineInvitation { .. }
+        | Operation::CreateOrganization(_)
+        | Operation::Expire(_)
+        | Operation::Leave(_) => unreachable!("decided before the caller's standing matters"),
     }
+    Ok(subject)
 }
 
 fn decide_create(
@@ -322,25 +327,6 @@ fn standing(tenant: &Tenant, context: &Context<'_>, caller: &Caller) -> Option<S
     let username = caller.username().filter(|username| context.accounts.contains_key(username));
     let role = username.and_then(|username| tenant.members.get(username)).map(|member| member.role);
     Standing::of(caller, tenant.id(), role)
-}
-
-/// The same, or the refusal of a stranger.
-fn stand(tenant: &Tenant, context: &Context<'_>, caller: &Caller, operation: &Operation) -> Result<Standing, Refusal> {
-    standing(tenant, context, caller).ok_or_else(|| Refusal::not_found(tenant.id(), &operation.subject()))
-}
-
-/// The account that asks or answers. No service does it for anybody, and one that does not reach the organization must
-/// not learn from the refusal that it exists.
-fn person<'a>(
-    tenant: &Tenant,
-    context: &Context<'_>,
-    caller: &'a Caller,
-    operation: &Operation,
-) -> Result<&'a Username, Refusal> {
-    match caller.username() {
-        Some(username) => Ok(username),
-        None => stand(tenant, context, caller, operation).and(Err(Refusal::PersonRequired)),
-    }
 }
 
 /// What the same request did before.

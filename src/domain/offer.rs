@@ -15,13 +15,15 @@ pub struct Offer {
     pub role: Role,
 }
 
-/// Offers; the right to grant the role is checked before. The same offer again changes nothing.
+/// Offers. The same offer again changes nothing.
 pub fn offer(
     tenant: &mut Tenant,
     context: &Context<'_>,
     actor: &Actor,
+    standing: &Standing,
     offer: &Offer,
 ) -> Result<InvitationId, Refusal> {
+    standing.check(Action::Grant(offer.role))?;
     let now = context.now;
     let account = context.accounts.get(&offer.username).filter(|account| account.holds(&offer.email));
     let account = account.ok_or(Refusal::AccountEmailNotFound)?;
@@ -64,7 +66,7 @@ pub fn offer(
 pub fn approve(
     tenant: &mut Tenant,
     context: &Context<'_>,
-    approver: &Username,
+    actor: &Actor,
     standing: &Standing,
     id: InvitationId,
     etag: Option<&str>,
@@ -78,15 +80,15 @@ pub fn approve(
     let (true, Some(email)) = (pending, invitation.account_email.clone()) else {
         return Err(invitation.refuse(tenant.id(), now));
     };
-    let actor = Actor::Account(approver.clone());
-    if invitation.offerer.as_ref() == Some(&actor) || invitation.username.as_ref() == Some(approver) {
+    if invitation.offerer.as_ref() == Some(actor) || invitation.username.as_ref() == actor.username() {
         return Err(Refusal::SecondPersonRequired);
     }
     check_etag(etag, invitation.revision)?;
     invitation.approver = Some(actor.clone());
     invitation.expire_time = Some(now + tenant.organization.policy.offer_lifetime);
     invitation.send_time = now;
-    let invitation = tenant.transition(invitation, InvitationState::Offered, EventKind::Approved, Some(actor), now);
+    let invitation =
+        tenant.transition(invitation, InvitationState::Offered, EventKind::Approved, Some(actor.clone()), now);
     send_offer(tenant, context, &invitation, &email);
     Ok(())
 }

@@ -4,7 +4,8 @@ use time::Duration;
 
 use super::{
     Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
-    Organization, OrganizationId, Policy, Refusal, Role, Scope, Standing, Tenant, Username, check_etag, rights::Action,
+    Method, Organization, OrganizationId, Policy, Refusal, Role, Standing, Tenant, Username, check_etag,
+    rights::Action,
 };
 
 /// An organization to be founded.
@@ -70,18 +71,16 @@ pub fn founder(
     id: &OrganizationId,
     found: &Found,
 ) -> Result<Username, Refusal> {
+    Method::CreateOrganization.check_founder(caller, id, context.deployment)?;
     match (caller, &found.owner) {
         (Caller::Account(_), Some(_)) => {
             Err(Refusal::field("owner", "must not be set: the calling account becomes the owner"))
         }
-        (Caller::Account(_), None) if found.seat_limit.is_some() => {
-            Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin))
-        }
-        (Caller::Account(username), None) if context.deployment.accounts_create_organizations => Ok(username.clone()),
-        (Caller::Account(_), None) => Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
-        (Caller::Service(service), _) if !service.reaches(id) => Err(Refusal::OrganizationNotFound(id.name())),
-        (Caller::Service(service), _) if !service.has(Scope::OrganizationsAdmin) => {
-            Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin))
+        (Caller::Account(username), None) => {
+            // as the owner that they are about to be
+            let standing = Standing::Member(Role::Owner);
+            found.seat_limit.map_or(Ok(()), |_| standing.check(Action::EditSeatLimit))?;
+            Ok(username.clone())
         }
         (Caller::Service(_), None) => Err(Refusal::field("owner", "must name the account that becomes the owner")),
         (Caller::Service(_), Some(owner)) => Ok(owner.clone()),

@@ -7,14 +7,14 @@ use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, status};
 use crate::app::{DeleteAccount, NewAccount};
-use crate::domain::{Caller, Identity, OrganizationId, Refusal, Username};
+use crate::domain::{Caller, Identity, Method, OrganizationId, Refusal, Username};
 use crate::pb::account_service_server::AccountService;
 use crate::pb::{self, Account};
 
 #[tonic::async_trait]
 impl AccountService for Api {
     async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> Result<Response<Account>, Status> {
-        let Authenticated::Person { identity, .. } = self.authenticate(&request).await? else {
+        let Authenticated::Person { identity, .. } = self.authenticate(Method::CreateAccount, &request).await? else {
             return Err(status::from_refusal(Refusal::PersonRequired));
         };
         let message = request.into_inner();
@@ -23,7 +23,7 @@ impl AccountService for Api {
         let name = message.account.as_ref().map_or("", |account| account.display_name.as_str());
         let display_name =
             fields.optional(!name.is_empty(), |fields| fields.display_name("account.display_name", name));
-        let request = fields.request(&message.request_id, "CreateAccount", &message);
+        let request = fields.request(&message.request_id, Method::CreateAccount, &message);
         let new = fields.finish(|| {
             let (username, display_name, request) = (username?, display_name?, request?);
             Some(NewAccount { identity, username, display_name, request })
@@ -34,7 +34,7 @@ impl AccountService for Api {
     }
 
     async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Result<Response<Account>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::GetAccount, &request).await?;
         let mut fields = Fields::default();
         let username = fields.account("name", &request.get_ref().name, &caller);
         let username = fields.finish(|| username).map_err(status::from_refusal)?;
@@ -42,13 +42,13 @@ impl AccountService for Api {
     }
 
     async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Result<Response<()>, Status> {
-        let authenticated = self.authenticate(&request).await?;
+        let authenticated = self.authenticate(Method::DeleteAccount, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         // whoever has no account any more may still repeat the call, so `me` stays open here
         let username =
             fields.optional(message.name != "accounts/me", |fields| fields.account_named("name", &message.name));
-        let request = fields.request(&message.request_id, "DeleteAccount", &message);
+        let request = fields.request(&message.request_id, Method::DeleteAccount, &message);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {
             Authenticated::Person { identity: Identity { issuer, subject, .. }, caller } => (issuer, subject, caller),
@@ -65,12 +65,12 @@ impl AccountService for Api {
         &self,
         request: Request<pb::ListAccountMembershipsRequest>,
     ) -> Result<Response<pb::ListAccountMembershipsResponse>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ListAccountMemberships, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let account = fields.account("parent", &message.parent, &caller);
         let size = fields.page_size(message.page_size);
-        let binding = account.as_ref().map(|account| Binding::new("ListAccountMemberships", &[account.as_str()]));
+        let binding = account.as_ref().map(|account| Binding::new(Method::ListAccountMemberships, &[account.as_str()]));
         let after = fields.page_token(binding.as_ref(), &message.page_token, OrganizationId::parse);
         let parsed = fields.finish(|| Some((account?, size?, binding?, after?)));
         let (account, size, binding, after) = parsed.map_err(status::from_refusal)?;
@@ -84,7 +84,7 @@ impl AccountService for Api {
 
 impl Api {
     async fn show_account(&self, caller: &Caller, username: &Username) -> Result<Response<Account>, Status> {
-        let account = self.app.account(caller, username).await.map_err(status::from_error)?;
+        let account = self.app.account(Method::GetAccount, caller, username).await.map_err(status::from_error)?;
         Ok(Response::new(encode::account(&account)))
     }
 }

@@ -3,7 +3,7 @@
 use tonic::{Request, Status};
 
 use super::{Api, status};
-use crate::domain::{Caller, Identity, Refusal, Service};
+use crate::domain::{Caller, Identity, Method, Refusal, Service};
 use crate::identity::{Credential, TokenError};
 
 /// A caller whose token is good.
@@ -17,9 +17,33 @@ pub enum Authenticated {
     Service(Service),
 }
 
+impl Authenticated {
+    /// `None`: a person without an account.
+    fn caller(&self) -> Option<Caller> {
+        match self {
+            Self::Person { caller, .. } => caller.clone(),
+            Self::Service(service) => Some(Caller::Service(service.clone())),
+        }
+    }
+}
+
 impl Api {
+    /// Who calls, where the table of rights lets that kind of caller call the RPC at all. Every handler begins here; an
+    /// account that the RPC cannot do without is there afterwards.
+    pub async fn caller<T>(&self, method: Method, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = self.authenticate(method, request).await?.caller();
+        caller.ok_or_else(|| status::from_refusal(Refusal::AccountRequired))
+    }
+
+    /// The same, for RPCs that a person without an account may call too.
+    pub async fn authenticate<T>(&self, method: Method, request: &Request<T>) -> Result<Authenticated, Status> {
+        let authenticated = self.verify(request).await?;
+        method.check_kind(authenticated.caller().as_ref()).map_err(status::from_refusal)?;
+        Ok(authenticated)
+    }
+
     /// Checks the token and looks up the account.
-    pub async fn authenticate<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
+    async fn verify<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
         let mut values = request.metadata().get_all("authorization").iter();
         let value = values.next().ok_or_else(status::token_missing)?;
         if values.next().is_some() {
@@ -39,15 +63,6 @@ impl Api {
                 Err(status::token_invalid().into())
             }
             Err(TokenError::KeysUnavailable) => Err(status::keys_unavailable().into()),
-        }
-    }
-
-    /// The same, for everything but accounts: a person needs one.
-    pub async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        match self.authenticate(request).await? {
-            Authenticated::Person { caller: Some(caller), .. } => Ok(caller),
-            Authenticated::Person { caller: None, .. } => Err(status::from_refusal(Refusal::AccountRequired)),
-            Authenticated::Service(service) => Ok(Caller::Service(service)),
         }
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::page_token::{self, Binding};
 use crate::domain::{
     ADDRESS_RULE, Caller, DISPLAY_NAME_RULE, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode,
-    InvitationId, LIFETIMES, OrganizationId, Refusal, Request, Role, Username,
+    InvitationId, LIFETIMES, Method, OrganizationId, Refusal, Request, Role, Username,
 };
 use crate::pb;
 
@@ -141,14 +141,17 @@ impl Fields {
     }
 
     /// The request id with the digest of everything that the request says; empty is `None`.
-    pub fn request<M: Message>(&mut self, id: &str, method: &str, message: &M) -> Option<Option<Request>> {
+    pub fn request<M: Message>(&mut self, id: &str, method: Method, message: &M) -> Option<Option<Request>> {
         if id.is_empty() {
             return Some(None);
         }
         let id = Uuid::try_parse(id).ok().filter(|uuid| id.len() == 36 && !uuid.is_nil());
         let id = self.take("request_id", id, "must be a UUID of 36 characters, or empty")?;
-        let digest =
-            Sha256::new().chain_update(method).chain_update([0]).chain_update(message.encode_to_vec()).finalize();
+        let digest = Sha256::new()
+            .chain_update(method.name())
+            .chain_update([0])
+            .chain_update(message.encode_to_vec())
+            .finalize();
         Some(Some(Request { id, digest: digest.into() }))
     }
 

@@ -8,7 +8,7 @@ use super::page_token::Binding;
 use super::{Api, encode, status};
 use crate::app::{InvitationFilter, InvitationPlace, RequestAccess};
 use crate::domain::{
-    Caller, Command, InvitationId, InvitationState, Invite, Offer, Operation, OrganizationId, Subject,
+    Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId, Subject,
 };
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
@@ -19,14 +19,14 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::CreateInvitation, &request).await?;
         let message = request.into_inner();
         let input = message.invitation.clone().unwrap_or_default();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let email = fields.email("invitation.email", &input.email);
         let locale = fields.locale("invitation.locale", &input.locale);
-        let request = fields.request(&message.request_id, "CreateInvitation", &message);
+        let request = fields.request(&message.request_id, Method::CreateInvitation, &message);
         let command = fields.finish(|| {
             let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
@@ -42,7 +42,7 @@ impl InvitationService for Api {
     }
 
     async fn get_invitation(&self, request: Request<pb::GetInvitationRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::GetInvitation, &request).await?;
         let mut fields = Fields::default();
         let place = fields.invitation("name", &request.get_ref().name);
         let place = fields.finish(|| place).map_err(status::from_refusal)?;
@@ -54,7 +54,7 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::ListInvitationsRequest>,
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ListInvitations, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -65,7 +65,7 @@ impl InvitationService for Api {
         let binding = organization.as_ref().zip(filters).map(|(organization, (states, email))| {
             let states = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
             let key = email.as_ref().map_or("", |email| email.key());
-            Binding::new("ListInvitations", &[organization.as_str(), &states, key])
+            Binding::new(Method::ListInvitations, &[organization.as_str(), &states, key])
         });
         let before = fields.page_token(binding.as_ref(), &message.page_token, InvitationId::parse);
         let parsed = fields.finish(|| {
@@ -84,12 +84,12 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::ListAccountInvitationsRequest>,
     ) -> Result<Response<pb::ListAccountInvitationsResponse>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ListAccountInvitations, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let account = fields.account("parent", &message.parent, &caller);
         let size = fields.page_size(message.page_size);
-        let binding = account.as_ref().map(|account| Binding::new("ListAccountInvitations", &[account.as_str()]));
+        let binding = account.as_ref().map(|account| Binding::new(Method::ListAccountInvitations, &[account.as_str()]));
         let before = fields.page_token(binding.as_ref(), &message.page_token, |cursor| {
             let (id, organization) = cursor.split_once('/')?;
             Some((OrganizationId::parse(organization)?, InvitationId::parse(id)?))
@@ -104,11 +104,11 @@ impl InvitationService for Api {
     }
 
     async fn request_access(&self, request: Request<pb::RequestAccessRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::RequestAccess, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let code = fields.code("code", &message.code);
-        let request = fields.request(&message.request_id, "RequestAccess", &message);
+        let request = fields.request(&message.request_id, Method::RequestAccess, &message);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
         let access = RequestAccess { caller: caller.clone(), code, request };
         let place = self.app.request_access(access).await.map_err(status::from_error)?;
@@ -119,14 +119,14 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::OfferMembershipRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::OfferMembership, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let username = fields.username("username", &message.username);
         let email = fields.email("email", &message.email);
         let role = fields.role("role", message.role);
-        let request = fields.request(&message.request_id, "OfferMembership", &message);
+        let request = fields.request(&message.request_id, Method::OfferMembership, &message);
         let command = fields.finish(|| {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
@@ -139,17 +139,19 @@ impl InvitationService for Api {
     }
 
     async fn approve_offer(&self, request: Request<pb::ApproveOfferRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ApproveOffer, &request).await?;
         let message = request.into_inner();
-        let transition = Transition::new("ApproveOffer", &message, &message.name, &message.etag, &message.request_id);
+        let transition =
+            Transition::new(Method::ApproveOffer, &message, &message.name, &message.etag, &message.request_id);
         let command = transition.decode(&caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
         self.change_invitation(&caller, command).await
     }
 
     async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::RejectAccess, &request).await?;
         let message = request.into_inner();
-        let transition = Transition::new("RejectAccess", &message, &message.name, &message.etag, &message.request_id);
+        let transition =
+            Transition::new(Method::RejectAccess, &message, &message.name, &message.etag, &message.request_id);
         let command = transition.decode(&caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
         self.change_invitation(&caller, command).await
     }
@@ -158,10 +160,10 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::RevokeInvitation, &request).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new("RevokeInvitation", &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::RevokeInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
             transition.decode(&caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
         self.change_invitation(&caller, command).await
@@ -171,11 +173,11 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::ResendInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ResendInvitation, &request).await?;
         let message = request.into_inner();
         let rotate_code = message.rotate_code;
         let transition =
-            Transition::new("ResendInvitation", &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::ResendInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command = transition.decode(&caller, |invitation, etag| Operation::ResendInvitation {
             invitation,
             etag,
@@ -188,10 +190,10 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::AcceptInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::AcceptInvitation, &request).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new("AcceptInvitation", &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::AcceptInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
             transition.decode(&caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
         self.change_invitation(&caller, command).await
@@ -201,10 +203,10 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::DeclineInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::DeclineInvitation, &request).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new("DeclineInvitation", &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::DeclineInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
             transition.decode(&caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
         self.change_invitation(&caller, command).await
@@ -252,7 +254,7 @@ fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
 
 /// The requests of the transitions, which are of one shape.
 struct Transition<'a, M> {
-    method: &'static str,
+    method: Method,
     message: &'a M,
     name: &'a str,
     etag: &'a str,
@@ -260,7 +262,7 @@ struct Transition<'a, M> {
 }
 
 impl<'a, M: prost::Message> Transition<'a, M> {
-    fn new(method: &'static str, message: &'a M, name: &'a str, etag: &'a str, request_id: &'a str) -> Self {
+    fn new(method: Method, message: &'a M, name: &'a str, etag: &'a str, request_id: &'a str) -> Self {
         Self { method, message, name, etag, request_id }
     }
 

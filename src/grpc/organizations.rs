@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, settings, status};
-use crate::domain::{Command, Found, Operation, Username};
+use crate::domain::{Command, Found, Method, Operation, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
@@ -15,7 +15,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::CreateOrganization, &request).await?;
         let message = request.into_inner();
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
@@ -27,7 +27,7 @@ impl OrganizationService for Api {
         let seat_limit = settings::seat_limit(&mut fields, &input);
         let owner =
             fields.optional(!message.owner.is_empty(), |fields| fields.account("owner", &message.owner, &caller));
-        let request = fields.request(&message.request_id, "CreateOrganization", &message);
+        let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
         let command = fields.finish(|| {
             let found = Found {
                 display_name: display_name?,
@@ -51,7 +51,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::GetOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::GetOrganization, &request).await?;
         let mut fields = Fields::default();
         let organization = fields.organization("name", &request.get_ref().name);
         let organization = fields.finish(|| organization).map_err(status::from_refusal)?;
@@ -63,13 +63,13 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::UpdateOrganization, &request).await?;
         let message = request.into_inner();
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
         let organization = fields.organization("organization.name", &input.name);
         let edit = settings::edit(&mut fields, &input, message.update_mask.as_ref());
-        let request = fields.request(&message.request_id, "UpdateOrganization", &message);
+        let request = fields.request(&message.request_id, Method::UpdateOrganization, &message);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));
             Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
@@ -82,7 +82,7 @@ impl OrganizationService for Api {
     }
 
     async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Result<Response<Member>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::GetMember, &request).await?;
         let mut fields = Fields::default();
         let member = fields.member("name", &request.get_ref().name, &caller);
         let (organization, username) = fields.finish(|| member).map_err(status::from_refusal)?;
@@ -94,12 +94,12 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::ListMembersRequest>,
     ) -> Result<Response<pb::ListMembersResponse>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ListMembers, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let size = fields.page_size(message.page_size);
-        let binding = organization.as_ref().map(|parent| Binding::new("ListMembers", &[parent.as_str()]));
+        let binding = organization.as_ref().map(|parent| Binding::new(Method::ListMembers, &[parent.as_str()]));
         let after = fields.page_token(binding.as_ref(), &message.page_token, Username::parse);
         let parsed = fields.finish(|| Some((organization?, size?, binding?, after?)));
         let (organization, size, binding, after) = parsed.map_err(status::from_refusal)?;
@@ -111,7 +111,7 @@ impl OrganizationService for Api {
     }
 
     async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Result<Response<Member>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::UpdateMember, &request).await?;
         let message = request.into_inner();
         let input = message.member.clone().unwrap_or_default();
         let mut fields = Fields::default();
@@ -122,7 +122,7 @@ impl OrganizationService for Api {
         if paths.iter().any(|path| path != "role" && path != "*") {
             fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
         }
-        let request = fields.request(&message.request_id, "UpdateMember", &message);
+        let request = fields.request(&message.request_id, Method::UpdateMember, &message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
@@ -137,12 +137,12 @@ impl OrganizationService for Api {
     }
 
     async fn delete_member(&self, request: Request<pb::DeleteMemberRequest>) -> Result<Response<()>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::DeleteMember, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let member = fields.member("name", &message.name, &caller);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(&message.request_id, "DeleteMember", &message);
+        let request = fields.request(&message.request_id, Method::DeleteMember, &message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };
@@ -156,7 +156,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.caller(Method::ListEvents, &request).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -169,7 +169,8 @@ impl OrganizationService for Api {
             fields.refuse("invitation", "must be an invitation of the organization in parent");
         }
         let binding = organization.as_ref().zip(invitation.as_ref());
-        let binding = binding.map(|(parent, _)| Binding::new("ListEvents", &[parent.as_str(), &message.invitation]));
+        let binding =
+            binding.map(|(parent, _)| Binding::new(Method::ListEvents, &[parent.as_str(), &message.invitation]));
         let position = |cursor: &str| cursor.parse::<i64>().ok().filter(|position| *position > 0);
         let after = fields.page_token(binding.as_ref(), &message.page_token, position);
         let parsed = fields.finish(|| {

@@ -5,13 +5,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::domain::Method;
+
 /// What a list asked for, apart from the page.
 #[derive(Debug)]
 pub struct Binding([u8; 8]);
 
 impl Binding {
-    pub fn new(method: &str, parts: &[&str]) -> Self {
-        let mut hash = Sha256::new_with_prefix(method);
+    pub fn new(method: Method, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new_with_prefix(method.name());
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -45,16 +47,16 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_its_list_only() {
-        let token = Binding::new("ListMembers", &["organizations/acme"]).write(Some("anna"));
+        let token = Binding::new(Method::ListMembers, &["organizations/acme"]).write(Some("anna"));
         let read = |binding: Binding| binding.read(&token, |cursor| Some(cursor.to_owned()));
-        assert_eq!(read(Binding::new("ListMembers", &["organizations/acme"])), Some("anna".to_owned()));
-        assert_eq!(read(Binding::new("ListMembers", &["organizations/beta"])), None);
-        assert_eq!(read(Binding::new("ListEvents", &["organizations/acme"])), None);
-        assert_eq!(Binding::new("ListMembers", &[]).read("", |_| Some(())), None);
+        assert_eq!(read(Binding::new(Method::ListMembers, &["organizations/acme"])), Some("anna".to_owned()));
+        assert_eq!(read(Binding::new(Method::ListMembers, &["organizations/beta"])), None);
+        assert_eq!(read(Binding::new(Method::ListEvents, &["organizations/acme"])), None);
+        assert_eq!(Binding::new(Method::ListMembers, &[]).read("", |_| Some(())), None);
     }
 
     #[test]
     fn the_last_page_has_no_token_for_the_next() {
-        assert_eq!(Binding::new("M", &[]).write(None::<String>), "");
+        assert_eq!(Binding::new(Method::ListMembers, &[]).write(None::<String>), "");
     }
 }

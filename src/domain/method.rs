@@ -1,0 +1,15 @@
+//! The RPCs of the contract, as `build.rs` finds them in the protos.
+
+include!(concat!(env!("OUT_DIR"), "/method.rs"));
+
+impl Method {
+    /// The name that a request id belongs to.
+    pub fn name(self) -> &'static str {
+        self.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Reads [`Self::path`].
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|method| method.path() == path)
+    }
+}
