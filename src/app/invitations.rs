@@ -1,5 +1,7 @@
 //! Invitations: what is read, and the two changes that count wrong tries.
 
+use uuid::Uuid;
+
 use super::limits::Guess;
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
@@ -71,12 +73,13 @@ impl App {
         let not_found = || Refusal::not_found(organization, &subject);
         let mut connection = self.reads.acquire().await?;
         let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
+        // also without an organization: strangers are not to tell the two from the time that the answer takes
+        let invitation = invitations::get(&mut connection, organization, *id).await?;
         let access = access.ok_or_else(not_found)?;
         let standing = Standing::of(caller, organization, access.role);
         let sees_all = standing
             .ok_or_else(not_found)
             .and_then(|standing| standing.check_call(Method::GetInvitation, caller, &subject));
-        let invitation = invitations::get(&mut connection, organization, *id).await?;
         let username = caller.username();
         let is_bound = |invitation: &Invitation| username.is_some() && invitation.username.as_ref() == username;
         let (audience, invitation) = match (sees_all, invitation) {
@@ -170,25 +173,19 @@ impl App {
             let mut connection = self.reads.acquire().await?;
             invitations::find_by_code(&mut connection, &code_hash).await?
         };
-        let command = found.map(|(organization, invitation)| {
-            let operation = Operation::RequestAccess { invitation, code_hash };
-            (Command { organization, caller: Some(caller), request, operation }, invitation)
-        });
-        self.check_guesses(&actor, Guess::Code, command.as_ref().map(|(command, _)| command)).await?;
-        let outcome = match command {
-            None => Err(Refusal::CodeNotFound.into()),
-            Some((command, invitation)) => {
-                let organization = command.organization.clone();
-                self.change(command).await.map(|_| (organization, invitation))
-            }
-        };
+        // an unknown code is looked for in an organization that does not exist: with the same statements as a dead one
+        let (organization, invitation) = found.unwrap_or_else(nowhere);
+        let operation = Operation::RequestAccess { invitation, code_hash };
+        let command = Command { organization: organization.clone(), caller: Some(caller), request, operation };
+        self.check_guesses(&actor, Guess::Code, &command).await?;
+        let outcome = self.change(command).await.map(|_| (organization, invitation));
         self.count_guess(&actor, Guess::Code, outcome).await
     }
 
     /// Offers a role. Wrong pairs of username and address are counted against the caller.
     pub async fn offer(&self, command: Command) -> Result<Subject> {
         let Some(actor) = command.actor() else { return Err(Error::Fault) };
-        self.check_guesses(&actor, Guess::Account, Some(&command)).await?;
+        self.check_guesses(&actor, Guess::Account, &command).await?;
         let outcome = self.change(command).await;
         self.count_guess(&actor, Guess::Account, outcome).await
     }
@@ -221,6 +218,11 @@ impl App {
         let mut accounts = accounts::load(&mut connection, &[username.as_str().to_owned()]).await?;
         accounts.remove(username).ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
     }
+}
+
+/// A place that no invitation has.
+fn nowhere() -> InvitationPlace {
+    (OrganizationId::stored(String::new()), InvitationId(Uuid::nil()))
 }
 
 fn invitee(account: Option<&Account>, invitation: &Invitation) -> Audience {

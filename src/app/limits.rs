@@ -27,14 +27,14 @@ pub(super) enum Guess {
 impl App {
     /// Refuses a caller who has guessed too often, right or wrong: else the limit would not slow a search down. A
     /// repetition of what has succeeded is no guess.
-    pub(super) async fn check_guesses(&self, caller: &Actor, guess: Guess, command: Option<&Command>) -> Result<()> {
+    pub(super) async fn check_guesses(&self, caller: &Actor, guess: Guess, command: &Command) -> Result<()> {
         let Some(limit) = self.limit(guess) else { return Ok(()) };
         let mut connection = self.reads.acquire().await?;
         let used = store::limits::used(&mut connection, &subject(caller, guess), WINDOW_SECONDS).await?;
         if used.count < limit {
             return Ok(());
         }
-        if let Some((command, key)) = command.and_then(|command| Some((command, request_key(command)?))) {
+        if let Some(key) = request_key(command) {
             let remembered = store::request_ids::load(&mut connection, std::slice::from_ref(&key)).await?;
             if remembered.get(&key).is_some_and(|remembered| remembered.is_of(command)) {
                 return Ok(());

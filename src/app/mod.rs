@@ -79,7 +79,11 @@ impl App {
 
     async fn is_inviter(&self, command: &Command) -> Result<bool> {
         let Some(Caller::Account(username)) = &command.caller else { return Ok(false) };
-        if matches!(command.operation, Operation::AcceptInvitation { .. } | Operation::DeclineInvitation { .. }) {
+        // what people do with an invitation of theirs is no inviter's business
+        if matches!(
+            command.operation,
+            Operation::RequestAccess { .. } | Operation::AcceptInvitation { .. } | Operation::DeclineInvitation { .. }
+        ) {
             return Ok(false);
         }
         let mut connection = self.reads.acquire().await?;

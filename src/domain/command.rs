@@ -188,7 +188,11 @@ pub fn decide(
     if let Operation::CreateOrganization(found) = &command.operation {
         return decide_create(tenant, context, command, found, remembered);
     }
-    let unknown = || Refusal::not_found(&command.organization, &command.operation.subject());
+    let unknown = || match &command.operation {
+        // whoever sends a code names no organization, and hears of none
+        Operation::RequestAccess { .. } => Refusal::CodeNotFound,
+        operation => Refusal::not_found(&command.organization, &operation.subject()),
+    };
     let tenant = tenant.as_mut().ok_or_else(unknown)?;
     expire::close_overdue(tenant, context);
     match (&command.operation, &command.caller) {
