@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_normalization::is_nfc;
+
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
      at most 254 characters, no quotes, comments or address literals";
@@ -64,9 +66,11 @@ impl fmt::Debug for EmailAddress {
 
 /// The lower-case A-label of a domain of at least two labels, as policies and addresses compare it.
 pub fn a_label(domain: &str) -> Option<String> {
-    // UTS 46 maps or drops zero-width and full-width characters; a domain that needs it was not typed by a person
+    // UTS 46 maps or drops zero-width and full-width characters; a domain that needs it was not typed by a person. Nor
+    // was one with the signs for Kelvin and Ångström, which are letters to it
     if domain.is_empty()
         || domain.ends_with('.')
+        || !is_nfc(domain)
         || !domain.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '.')
     {
         return None;
@@ -133,6 +137,8 @@ mod tests {
             "a@b-.cd",
             "a@b_c.de",
             "anna@example。com",
+            "anna@\u{212a}elvin.example",
+            "anna@bu\u{308}cher.example",
         ] {
             assert!(EmailAddress::parse(bad).is_none(), "{bad:?}");
         }
