@@ -95,8 +95,9 @@ impl Server {
         tasks.spawn(mail::run(mails.clone(), mailer, committed, stop.clone()));
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
         tasks.spawn(sweeper.run(stop.clone()));
-        let routes = Api::new(app.clone(), Arc::new(verifier)).routes();
-        let is_ready = async move || app.is_ready().await;
+        let verifier = Arc::new(verifier);
+        let routes = Api::new(app.clone(), Arc::clone(&verifier)).routes();
+        let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
         let serving = tokio::spawn(serve(listener, routes, serve_settings(settings), is_ready, stop.clone()));
         Ok(Self { address, serving, tasks, pools: vec![reads, writes, mails] })
     }

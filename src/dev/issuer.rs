@@ -24,6 +24,8 @@ const AUDIENCE: &str = "invitations";
 const LIFETIME: Duration = Duration::hours(12);
 /// The one tenant of dev's Entra.
 const TENANT: &str = "00000000-0000-4000-8000-00000000de00";
+/// What Entra calls it by default when an app is to act for the person who has signed in.
+const ENTRA_SCOPE: &str = "access_as_user";
 
 /// What kind of account a dev user signs in with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -45,20 +47,11 @@ pub fn entries(dir: &Path) -> io::Result<Vec<IssuerEntry>> {
     fs::rename(new, &jwks_file)?;
 
     let entry = |kind, name: &str| IssuerEntry {
-        id: format!("dev-{name}"),
-        kind,
-        issuer: issuer(name),
-        audience: AUDIENCE.to_owned(),
-        jwks_url: None,
+        issuer: Some(issuer(name)),
+        audience: Some(AUDIENCE.to_owned()),
         jwks_file: Some(jwks_file.clone()),
-        discovery: false,
         algorithms: vec![Algorithm::EdDSA],
-        typ: None,
-        scope: None,
-        provider: None,
-        email_domains: None,
-        tenants: Vec::new(),
-        services: Vec::new(),
+        ..IssuerEntry::new(&format!("dev-{name}"), kind)
     };
     let user = |provider: &str| IssuerEntry {
         provider: Some(provider.to_owned()),
@@ -73,7 +66,11 @@ pub fn entries(dir: &Path) -> io::Result<Vec<IssuerEntry>> {
     };
     Ok(vec![
         user(GITHUB),
-        IssuerEntry { tenants: vec![TENANT.to_owned()], ..user(ENTRA) },
+        IssuerEntry {
+            tenants: Some(OneOrMany::One(TENANT.to_owned())),
+            scope: Some(ENTRA_SCOPE.to_owned()),
+            ..user(ENTRA)
+        },
         IssuerEntry { services: vec![any_service], ..entry(IssuerKind::Service, "services") },
     ])
 }
@@ -88,7 +85,9 @@ pub fn user_token(
 ) -> io::Result<String> {
     let mut claims = match provider {
         Provider::Github => json!({"iss": issuer(GITHUB), "sub": subject}),
-        Provider::Entra => json!({"iss": issuer(ENTRA), "sub": subject, "tid": TENANT, "oid": subject}),
+        Provider::Entra => json!({
+            "iss": issuer(ENTRA), "ver": "2.0", "sub": subject, "tid": TENANT, "oid": subject, "scp": ENTRA_SCOPE,
+        }),
     };
     if let Some(email) = email {
         claims["email"] = email.into();
@@ -105,7 +104,9 @@ pub fn service_token(dir: &Path, name: &str, scopes: &[Scope]) -> io::Result<Str
 }
 
 fn issuer(name: &str) -> String {
-    format!("{DEV_ISSUERS}{name}")
+    // each of Entra's tenants is an issuer of its own
+    let below = if name == ENTRA { format!("/{TENANT}/v2.0") } else { String::new() };
+    format!("{DEV_ISSUERS}{name}{below}")
 }
 
 fn sign(dir: &Path, mut claims: Value) -> io::Result<String> {

@@ -62,7 +62,7 @@ impl Api {
                 tracing::info!(why, "token refused");
                 Err(status::token_invalid().into())
             }
-            Err(TokenError::KeysUnavailable) => Err(status::keys_unavailable().into()),
+            Err(TokenError::IssuerUnavailable) => Err(status::issuer_unavailable().into()),
         }
     }
 }

@@ -82,8 +82,8 @@ pub fn token_invalid() -> Problem {
     Problem::new(Code::Unauthenticated, ErrorReason::TokenInvalid, message)
 }
 
-/// The issuer's keys are not there yet.
-pub fn keys_unavailable() -> Problem {
+/// The issuer's keys are not there yet, or GitHub does not answer.
+pub fn issuer_unavailable() -> Problem {
     let message = "the token's issuer cannot be reached to check it: try again in a moment";
     Problem::new(Code::Unavailable, ErrorReason::IssuerUnavailable, message).retry_after(Duration::from_secs(5))
 }

@@ -1,11 +1,10 @@
 //! What a token says, and the checks that need nothing but the token and the clock.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Header, TokenData, dangerous::insecure_decode};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
-/// Clocks of issuers and ours may differ by this much, in seconds.
-const LEEWAY: i64 = 30;
 /// The longest life of a token, `exp − iat`, in seconds: a token cannot be called back.
 const MAX_LIFETIME: i64 = 24 * 60 * 60;
 /// Far above what issuers send; what a stranger may make us decode.
@@ -48,6 +47,8 @@ pub(super) struct Claims {
     nbf: Option<i64>,
     scope: Option<OneOrMany>,
     scp: Option<OneOrMany>,
+    pub ver: Option<String>,
+    pub idtyp: Option<String>,
     nonce: Option<IgnoredAny>,
     at_hash: Option<IgnoredAny>,
     pub email: Option<String>,
@@ -55,6 +56,13 @@ pub(super) struct Claims {
     xms_edov: Option<Value>,
     pub tid: Option<String>,
     pub oid: Option<String>,
+}
+
+/// Whether it begins as a JWT does, with a JSON object before the first dot (RFC 7519, 7.2): what is for one of the
+/// other issuers is nothing to show to GitHub. An opaque token may have dots, but none begins like that.
+pub(super) fn is_jwt(token: &str) -> bool {
+    let head = token.split_once('.').and_then(|(head, _)| URL_SAFE_NO_PAD.decode(head).ok());
+    head.is_some_and(|head| head.trim_ascii_start().starts_with(b"{"))
 }
 
 /// A token taken apart. Nothing in it may be believed before [`Token::is_signed_by`] said yes.
@@ -91,14 +99,14 @@ impl<'a> Token<'a> {
 }
 
 impl Claims {
-    /// `now` in seconds since 1970.
-    pub fn check_times(&self, now: i64) -> Result<(), &'static str> {
+    /// `now` in seconds since 1970; `leeway` is how many the issuer's clock and ours may differ by.
+    pub fn check_times(&self, now: i64, leeway: i64) -> Result<(), &'static str> {
         let Self { exp, iat, nbf, .. } = *self;
-        if iat > now + LEEWAY {
+        if iat > now + leeway {
             Err("issued in the future")
-        } else if exp <= now - LEEWAY {
+        } else if exp <= now - leeway {
             Err("expired")
-        } else if nbf.is_some_and(|nbf| nbf > now + LEEWAY) {
+        } else if nbf.is_some_and(|nbf| nbf > now + leeway) {
             Err("not yet valid")
         } else if exp.saturating_sub(iat) > MAX_LIFETIME {
             Err("lives longer than 24 h")
@@ -119,6 +127,12 @@ impl Claims {
         }
         let claims = [&self.scope, &self.scp].into_iter().flatten();
         Some(claims.flat_map(OneOrMany::as_slice).flat_map(|text| text.split_ascii_whitespace()).collect())
+    }
+
+    /// Whether `scp`, which Entra gives to tokens of people only, has this scope.
+    pub fn has_scp(&self, scope: &str) -> bool {
+        let texts = self.scp.iter().flat_map(OneOrMany::as_slice);
+        texts.flat_map(|text| text.split_ascii_whitespace()).any(|one| one == scope)
     }
 
     /// OIDC's way to say that the address is the person's.
@@ -151,7 +165,7 @@ mod tests {
 
     #[test]
     fn each_limit_of_time_holds_to_the_second() {
-        let check = |more: Value, now| claims(&more).check_times(now);
+        let check = |more: Value, now| claims(&more).check_times(now, 30);
         assert_eq!(check(json!({}), 2029), Ok(()));
         assert_eq!(check(json!({}), 2030), Err("expired"));
         assert_eq!(check(json!({}), 970), Ok(()));
@@ -161,6 +175,8 @@ mod tests {
         assert_eq!(check(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
         assert_eq!(check(json!({"exp": 1001 + 86_400}), 1500), Err("lives longer than 24 h"));
         assert_eq!(check(json!({"iat": i64::MIN}), 1500), Err("lives longer than 24 h"));
+        assert_eq!(claims(&json!({})).check_times(2000, 0), Err("expired"));
+        assert_eq!(claims(&json!({})).check_times(2059, 60), Ok(()));
     }
 
     #[test]
@@ -170,6 +186,17 @@ mod tests {
         }
         for no in [json!(false), json!(0), json!("0"), json!("false"), json!(null), json!([true]), json!("True")] {
             assert!(!claims(&json!({"xms_edov": no})).email_domain_owner_is_verified(), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_begins_with_a_json_object_is_a_jwt() {
+        let head = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for jwt in [head("{}") + ".", head("{\"alg\":\"none\"}") + ".a.b", head(" \n{ ") + ".a.b.c.d"] {
+            assert!(is_jwt(&jwt), "{jwt}");
+        }
+        for other in [head("{}"), head("[]") + ".a.b", "gho_a.b.c".to_owned(), "ghu_1_eyJhbGci.b.c".to_owned()] {
+            assert!(!is_jwt(&other), "{other}");
         }
     }
 

@@ -1,95 +1,32 @@
-//! An issuer's entry in the configuration, and everything about it that is checked before the service starts.
+//! Everything about an issuer's entry that is checked before the service starts, and what it becomes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::{claims::OneOrMany, jwks, keys::KeySet, source::Source};
-use crate::domain::{ID_RULE, OrganizationId, Role, Scope, Service, Username, a_label};
+use super::{
+    entra::{self, Tenants},
+    entry::{ALGORITHMS, ENTRA, IssuerEntry, IssuerKind, ServiceEntry},
+    jwks,
+    keys::KeySet,
+    source::{Access, Source},
+    users::Users,
+};
+use crate::domain::{ID_RULE, OrganizationId, Role, Scope, Service, Username};
 
-/// The provider whose tokens name a person by tenant and object id and attest addresses with `xms_edov`.
-pub const ENTRA: &str = "entra";
-pub const GITHUB: &str = "github";
-
-/// Every `iss` of the dev issuer starts with this; nobody can serve keys there, so that no real issuer has it.
-pub(crate) const DEV_ISSUERS: &str = "https://dev.invitations.ipmhub.io/";
 /// The subject that stands for every subject of a dev issuer.
 const ANY_SUBJECT: &str = "*";
-/// What `algorithms` may hold, and is where it is absent.
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
+const MAX_LEEWAY: u8 = 60;
 
-/// One `[[issuers]]` table of the configuration file, or one object in `INVITATIONS_ISSUERS`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerEntry {
-    /// Stored with each identity and service, so it is chosen once: 3 to 39 of `a-z 0-9 -`.
-    pub id: String,
-    pub kind: IssuerKind,
-    /// The `iss` claim, compared byte for byte.
-    pub issuer: String,
-    /// The `aud` claim must have it. No two entries have the same `issuer` and `audience`.
-    pub audience: String,
-    /// The issuer's keys; exactly one of `jwks_url`, `jwks_file` and `discovery` is set. URLs are https, or loopback.
-    pub jwks_url: Option<String>,
-    pub jwks_file: Option<PathBuf>,
-    /// The keys are where `{issuer}/.well-known/openid-configuration` says.
-    #[serde(default)]
-    pub discovery: bool,
-    /// Some of `EdDSA`, `ES256` and `RS256`.
-    #[serde(default = "all_algorithms")]
-    pub algorithms: Vec<Algorithm>,
-    /// The `typ` header that tokens must have, such as `at+jwt`. Without it `JWT`, `at+jwt` and none are taken.
-    pub typ: Option<String>,
-    /// A scope that tokens must have in `scope` or `scp`.
-    pub scope: Option<String>,
-    /// `user`: `github`, `entra` or another name, shown to administrators and compared with their policies.
-    pub provider: Option<String>,
-    /// `user`: the domains whose addresses the issuer may attest; `"*"` only for github and entra.
-    pub email_domains: Option<OneOrMany>,
-    /// `user`, entra: the tenant ids that may sign in.
-    #[serde(default)]
-    pub tenants: Vec<String>,
-    /// `service`: the services that may call; nobody else's token is taken.
-    #[serde(default)]
-    pub services: Vec<ServiceEntry>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IssuerKind {
-    User,
-    Service,
-}
-
-/// What one service may do. Where its token has a `scope` or `scp` claim, the scopes missing there are taken away.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceEntry {
-    /// The `sub` claim; `*`, for the dev issuer only, is every one that has no entry of its own.
-    pub subject: String,
-    pub scopes: Vec<String>,
-    /// Ids, or `"*"`.
-    pub organizations: OneOrMany,
-    /// The highest role that it may grant; CONTRIBUTOR where absent.
-    pub highest_role: Option<String>,
-}
-
-impl IssuerEntry {
-    /// Whether it trusts the dev issuer, whose key lies on a developer's disk. `serve` must not start with one.
-    pub fn is_dev(&self) -> bool {
-        self.issuer.starts_with(DEV_ISSUERS)
-    }
-}
-
-/// An entry that holds all rules.
+/// An entry for JWTs that holds all rules.
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub id: String,
+    /// With a placeholder for the tenant, where the provider is Entra.
     pub iss: String,
     pub audience: String,
     pub algorithms: Vec<Algorithm>,
+    pub leeway_seconds: u8,
     pub typ: Option<String>,
     pub scope: Option<String>,
     pub callers: Callers,
@@ -102,27 +39,14 @@ pub(super) enum Callers {
     Services(Vec<Service>),
 }
 
-#[derive(Debug)]
-pub(super) struct Users {
-    pub provider: String,
-    /// Empty for providers other than entra.
-    pub tenants: Vec<String>,
-    /// As A-labels; `None` is every domain.
-    pub email_domains: Option<Vec<String>>,
-}
-
 impl Issuer {
-    /// Checks an entry; an error is one line that names entry and field.
+    /// Checks an entry; an error completes "entry …: " and names the field.
     pub fn new(entry: IssuerEntry) -> Result<Self, String> {
-        let id = entry.id.clone();
-        Self::checked(entry).map_err(|error| format!("issuers: entry {id:?}: {error}"))
-    }
-
-    fn checked(entry: IssuerEntry) -> Result<Self, String> {
-        if !is_id(&entry.id) {
-            return Err(format!("id {ID_RULE}"));
-        }
-        for (field, value) in [("issuer", Some(&entry.issuer)), ("audience", Some(&entry.audience))]
+        let field = |name: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| format!("{name} is required, unless the entry has github"))
+        };
+        let (iss, audience) = (field("issuer", &entry.issuer)?, field("audience", &entry.audience)?);
+        for (field, value) in [("issuer", Some(&iss)), ("audience", Some(&audience))]
             .into_iter()
             .chain([("typ", entry.typ.as_ref()), ("scope", entry.scope.as_ref())])
         {
@@ -130,16 +54,32 @@ impl Issuer {
                 return Err(format!("{field} must not be empty or have blanks"));
             }
         }
+        if entry.provider.as_deref() != Some(ENTRA) && iss.contains('{') {
+            return Err("issuer can have a placeholder only for provider \"entra\"".to_owned());
+        }
         if entry.algorithms.is_empty() || entry.algorithms.iter().any(|one| !ALGORITHMS.contains(one)) {
             return Err("algorithms must be some of EdDSA, ES256, RS256".to_owned());
         }
+        if entry.leeway_seconds > MAX_LEEWAY {
+            return Err(format!("leeway_seconds must be at most {MAX_LEEWAY}"));
+        }
         let callers = match entry.kind {
-            IssuerKind::User => Callers::Users(users(&entry)?),
+            IssuerKind::User => {
+                if !entry.services.is_empty() {
+                    return Err("services is for kind \"service\"".to_owned());
+                }
+                Callers::Users(Users::new(&entry)?)
+            }
             IssuerKind::Service => Callers::Services(services(&entry)?),
         };
-        let keys = keys(&entry)?;
-        let IssuerEntry { id, issuer: iss, audience, algorithms, typ, scope, .. } = entry;
-        Ok(Self { id, iss, audience, algorithms, typ, scope, callers, keys })
+        if entry.provider.as_deref() == Some(ENTRA) && entry.scope.is_none() {
+            return Err(
+                "scope is required for provider \"entra\": it tells an access token from an ID token".to_owned()
+            );
+        }
+        let keys = keys(&entry, &iss)?;
+        let IssuerEntry { id, algorithms, leeway_seconds, typ, scope, .. } = entry;
+        Ok(Self { id, iss, audience, algorithms, leeway_seconds, typ, scope, callers, keys })
     }
 
     /// What the configuration allows a service now.
@@ -153,23 +93,49 @@ impl Issuer {
         let service = entry(subject).or_else(|| entry(ANY_SUBJECT))?;
         Some(Service { subject: subject.to_owned(), ..service.clone() })
     }
+
+    /// Whether a token with this `iss` and this `tid` is this issuer's.
+    pub fn is_named(&self, iss: &str, tenant: Option<&str>) -> bool {
+        match (self.tenants(), tenant) {
+            (Some(tenants), Some(tenant)) => tenants.admits(tenant) && entra::filled(&self.iss, tenant) == iss,
+            _ => self.iss == iss,
+        }
+    }
+
+    /// Whether one token could fit both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.audience == other.audience && entra::overlap((&self.iss, self.tenants()), (&other.iss, other.tenants()))
+    }
+
+    fn tenants(&self) -> Option<&Tenants> {
+        match &self.callers {
+            Callers::Users(users) => users.tenants.as_ref(),
+            Callers::Services(_) => None,
+        }
+    }
 }
 
-fn all_algorithms() -> Vec<Algorithm> {
-    ALGORITHMS.to_vec()
+/// The one check of an entry of any kind.
+pub(super) fn check_id(entry: &IssuerEntry) -> Result<(), String> {
+    if is_id(&entry.id) { Ok(()) } else { Err(format!("id {ID_RULE}")) }
 }
 
 /// All our ids follow the rule of usernames.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     Username::parse(text).is_some()
 }
 
-fn keys(entry: &IssuerEntry) -> Result<Arc<KeySet>, String> {
+fn keys(entry: &IssuerEntry, iss: &str) -> Result<Arc<KeySet>, String> {
+    let access = || Access::new(entry.ca_file.clone(), entry.bearer_token_file.clone());
+    let secrets = entry.bearer_token_file.is_some();
     match (&entry.jwks_url, &entry.jwks_file, entry.discovery) {
         (Some(url), None, false) => {
-            let source = Source::url(url).map_err(|error| format!("jwks_url {error}"))?;
+            let source = Source::url(url, access()?).map_err(|error| format!("jwks_url {error}"))?;
             Ok(KeySet::new(&entry.id, source, jwks::Keys::new()))
         }
+        // whoever answers for the issuer names the place of the keys: a token of ours is not for anybody they name
+        (None, _, _) if secrets => Err("bearer_token_file is for jwks_url".to_owned()),
+        (None, Some(_), false) if entry.ca_file.is_some() => Err("ca_file is for jwks_url and discovery".to_owned()),
         // a file is there at start or never: it is read now, so that a wrong path is noticed
         (None, Some(path), false) => {
             let json = std::fs::read(path).map_err(|error| format!("jwks_file {}: {error}", path.display()))?;
@@ -177,41 +143,20 @@ fn keys(entry: &IssuerEntry) -> Result<Arc<KeySet>, String> {
             Ok(KeySet::new(&entry.id, Source::File(path.clone()), known))
         }
         (None, None, true) => {
-            let source = Source::discovery(&entry.issuer).map_err(|error| format!("discovery: issuer {error}"))?;
+            let source = Source::discovery(iss, access()?).map_err(|error| format!("discovery: issuer {error}"))?;
             Ok(KeySet::new(&entry.id, source, jwks::Keys::new()))
         }
         _ => Err("set exactly one of jwks_url, jwks_file and discovery".to_owned()),
     }
 }
 
-fn users(entry: &IssuerEntry) -> Result<Users, String> {
-    if !entry.services.is_empty() {
-        return Err("services is for kind \"service\"".to_owned());
-    }
-    let Some(provider) = entry.provider.clone().filter(|provider| is_id(provider)) else {
-        return Err(format!("provider is required and {ID_RULE}"));
-    };
-    let is_tenant_id = |tenant: &String| Uuid::try_parse(tenant).is_ok_and(|id| id.to_string() == *tenant);
-    if (provider == ENTRA) == entry.tenants.is_empty() || !entry.tenants.iter().all(is_tenant_id) {
-        return Err("tenants must list tenant ids in lower case for provider \"entra\", and none for others".to_owned());
-    }
-    let domains = entry.email_domains.as_ref().map_or(&[][..], OneOrMany::as_slice);
-    let email_domains = if domains == ["*"] && [GITHUB, ENTRA].contains(&provider.as_str()) {
-        None
-    } else {
-        let labels = domains.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>();
-        Some(
-            labels
-                .filter(|labels| !labels.is_empty())
-                .ok_or("email_domains must list domains such as example.com (\"*\" only for github and entra)")?,
-        )
-    };
-    Ok(Users { provider, tenants: entry.tenants.clone(), email_domains })
-}
-
 fn services(entry: &IssuerEntry) -> Result<Vec<Service>, String> {
-    if entry.provider.is_some() || entry.email_domains.is_some() || !entry.tenants.is_empty() {
-        return Err("provider, email_domains and tenants are for kind \"user\"".to_owned());
+    if entry.provider.is_some()
+        || entry.email_domains.is_some()
+        || entry.tenants.is_some()
+        || !entry.verified_domains.is_empty()
+    {
+        return Err("provider, email_domains, tenants and verified_domains are for kind \"user\"".to_owned());
     }
     if entry.services.is_empty() {
         return Err("services must have an entry".to_owned());

@@ -7,12 +7,27 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 use serde::Deserialize;
+use serde_json::Value;
+
+use super::entra;
 
 /// A key with the one algorithm that it may be used with.
 #[derive(Debug)]
 pub(super) struct Key {
     pub algorithm: Algorithm,
     pub decoding: DecodingKey,
+    /// Entra's own property: the one issuer that the key signs for, as text or template.
+    issuer: Option<String>,
+}
+
+impl Key {
+    /// Whether a token with this `iss`, and with this `tid` if it has one, may be signed by the key.
+    pub fn signs_for(&self, iss: &str, tenant: Option<&str>) -> bool {
+        self.issuer.as_ref().is_none_or(|issuer| match tenant {
+            Some(tenant) => entra::filled(issuer, tenant) == iss,
+            None => issuer == iss,
+        })
+    }
 }
 
 pub(super) type Keys = HashMap<String, Arc<Key>>;
@@ -22,13 +37,13 @@ pub(super) type Keys = HashMap<String, Arc<Key>>;
 pub(super) fn parse(json: &[u8]) -> Result<Keys, String> {
     #[derive(Deserialize)]
     struct Set {
-        keys: Vec<serde_json::Value>,
+        keys: Vec<Value>,
     }
     let set = serde_json::from_slice::<Set>(json).map_err(|error| format!("not a JSON Web Key Set: {error}"))?;
     let mut keys = Keys::new();
     for jwk in set.keys {
         // one key that cannot be read (a new type) must not take the others away
-        if let Some((id, key)) = serde_json::from_value::<Jwk>(jwk).ok().and_then(usable) {
+        if let Some((id, key)) = usable(jwk) {
             keys.entry(id).or_insert_with(|| Arc::new(key));
         }
     }
@@ -38,7 +53,12 @@ pub(super) fn parse(json: &[u8]) -> Result<Keys, String> {
     Ok(keys)
 }
 
-fn usable(jwk: Jwk) -> Option<(String, Key)> {
+fn usable(jwk: Value) -> Option<(String, Key)> {
+    let issuer = match jwk.get("issuer") {
+        None => None,
+        Some(issuer) => Some(issuer.as_str()?.to_owned()),
+    };
+    let jwk = serde_json::from_value::<Jwk>(jwk).ok()?;
     if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
         return None;
     }
@@ -56,7 +76,7 @@ fn usable(jwk: Jwk) -> Option<(String, Key)> {
         return None;
     }
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-    Some((jwk.common.key_id?, Key { algorithm, decoding }))
+    Some((jwk.common.key_id?, Key { algorithm, decoding, issuer }))
 }
 
 #[cfg(test)]
@@ -72,6 +92,7 @@ mod tests {
             {"kty": "OKP", "crv": "Ed25519", "kid": "good", "x": x},
             {"kty": "OKP", "crv": "Ed25519", "kid": "good-too", "x": x, "use": "sig", "alg": "EdDSA"},
             {"kty": "OKP", "crv": "Ed25519", "x": x},
+            {"kty": "OKP", "crv": "Ed25519", "kid": "odd-issuer", "x": x, "issuer": ["https://a.example"]},
             {"kty": "OKP", "crv": "Ed25519", "kid": "encrypts", "x": x, "use": "enc"},
             {"kty": "OKP", "crv": "Ed25519", "kid": "other-alg", "x": x, "alg": "ES256"},
             {"kty": "OKP", "crv": "X25519", "kid": "other-curve", "x": x},
@@ -85,6 +106,23 @@ mod tests {
         let mut ids = keys.keys().collect::<Vec<_>>();
         ids.sort();
         assert_eq!(ids, ["good", "good-too"]);
+    }
+
+    #[test]
+    fn a_key_with_an_issuer_signs_for_that_one_only() {
+        let key = |issuer: Option<&str>| {
+            let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "issuer": issuer,
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+            let jwk = jwk.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
+            usable(jwk.map(|(name, value)| (name.clone(), value.clone())).collect()).unwrap().1
+        };
+        let (iss, tenant) = ("https://login.example/t1/v2.0", Some("t1"));
+        assert!(key(None).signs_for(iss, tenant) && key(None).signs_for(iss, None));
+        let template = key(Some("https://login.example/{tenantid}/v2.0"));
+        assert!(template.signs_for(iss, tenant));
+        assert!(!template.signs_for(iss, Some("t2")) && !template.signs_for(iss, None));
+        assert!(key(Some(iss)).signs_for(iss, tenant) && key(Some(iss)).signs_for(iss, None));
+        assert!(!key(Some("https://login.example/t2/v2.0")).signs_for(iss, tenant));
     }
 
     #[test]

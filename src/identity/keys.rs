@@ -56,8 +56,16 @@ impl KeySet {
         match self.get(id) {
             Some(key) => Ok(key),
             None if refreshed.unwrap_or(false) => Err(TokenError::Invalid("signed by an unknown key")),
-            None => Err(TokenError::KeysUnavailable),
+            None => Err(TokenError::IssuerUnavailable),
         }
+    }
+
+    /// Whether there are keys; where there are none, asks the issuer unless that was done just now.
+    pub async fn is_ready(self: &Arc<Self>) -> bool {
+        if self.known.borrow().is_empty() {
+            let _ = tokio::spawn(Arc::clone(self).refresh()).await;
+        }
+        !self.known.borrow().is_empty()
     }
 
     fn get(&self, id: &str) -> Option<Arc<Key>> {

@@ -1,18 +1,23 @@
-//! Who a token belongs to: tokens of configured issuers, checked against the keys that these publish.
+//! Who a token belongs to: tokens of configured issuers, checked against the keys that these publish or, for GitHub's,
+//! by asking GitHub.
 
 mod claims;
+mod entra;
+mod entry;
+mod github;
 mod issuer;
 mod jwks;
 mod keys;
 mod source;
 #[cfg(test)]
 mod tests;
+mod users;
 mod verifier;
 
 pub use claims::OneOrMany;
 #[cfg(feature = "dev")]
-pub(crate) use issuer::DEV_ISSUERS;
-pub use issuer::{ENTRA, GITHUB, IssuerEntry, IssuerKind, ServiceEntry};
+pub(crate) use entry::DEV_ISSUERS;
+pub use entry::{ENTRA, GITHUB, GithubEntry, IssuerEntry, IssuerKind, ServiceEntry, VerifiedDomain};
 pub use verifier::Verifier;
 
 use crate::domain::{Identity, Service};
@@ -30,7 +35,7 @@ pub enum TokenError {
     /// The reason is for our log and has no part of the token in it; callers hear only that the token is not valid.
     #[error("the token is not valid: {0}")]
     Invalid(&'static str),
-    /// The token may be good, but its key is not known and the issuer does not answer; worth a retry.
-    #[error("the issuer's keys cannot be fetched")]
-    KeysUnavailable,
+    /// The token may be good, but that is not known and the issuer does not answer; worth a retry.
+    #[error("the issuer cannot be asked")]
+    IssuerUnavailable,
 }

@@ -3,48 +3,87 @@
 use time::OffsetDateTime;
 
 use super::{
-    Credential, ENTRA, IssuerEntry, TokenError,
-    claims::{Claims, Token},
-    issuer::{Callers, Issuer, Users},
+    Credential, IssuerEntry, TokenError,
+    claims::{Claims, Token, is_jwt},
+    entra,
+    github::Github,
+    issuer::{Callers, Issuer, check_id},
+    users::{Users, subject},
 };
-use crate::domain::{EmailAddress, Identity, Scope, Service};
-
-/// The longest subject, in bytes (OIDC Core 2 has the same limit).
-const MAX_SUBJECT_BYTES: usize = 255;
+use crate::domain::{Scope, Service};
 
 /// The configured issuers with their keys. Checking a token with a known key takes no lock across an await.
 #[derive(Debug)]
 pub struct Verifier {
     pub(super) issuers: Vec<Issuer>,
+    github: Option<Github>,
 }
 
 impl Verifier {
-    /// Checks the entries, and reads the key files among them; URLs are asked when the first token arrives.
+    /// Checks the entries, and reads the files among them; URLs are asked when the first token arrives, or when
+    /// [`Verifier::is_ready`] is.
     ///
     /// An error is one line that names the entry and the field.
     pub fn new(entries: Vec<IssuerEntry>) -> Result<Self, String> {
-        let mut issuers = Vec::<Issuer>::new();
+        let mut ids = Vec::<String>::new();
+        let mut verifier = Self { issuers: Vec::new(), github: None };
         for entry in entries {
-            let issuer = Issuer::new(entry)?;
-            for other in &issuers {
-                if other.id == issuer.id {
-                    return Err(format!("issuers: entry {:?}: id is there twice", issuer.id));
-                }
-                if other.iss == issuer.iss && other.audience == issuer.audience {
-                    let (one, two) = (&other.id, &issuer.id);
-                    return Err(format!(
-                        "issuers: entries {one:?} and {two:?}: issuer and audience must differ in one, or one \
-                         token could fit both"
-                    ));
-                }
+            let id = entry.id.clone();
+            let named = |error: String| format!("issuers: entry {id:?}: {error}");
+            check_id(&entry).map_err(named)?;
+            if ids.contains(&id) {
+                return Err(named("id is there twice".to_owned()));
             }
-            issuers.push(issuer);
+            match Github::new(&entry).map_err(named)? {
+                Some(github) => verifier.add_github(github)?,
+                None => verifier.add(Issuer::new(entry).map_err(named)?)?,
+            }
+            ids.push(id);
         }
-        Ok(Self { issuers })
+        Ok(verifier)
     }
 
-    /// Whose token it is. May ask the issuer for its keys, for 5 s at most, where the token's key is not known.
+    fn add(&mut self, issuer: Issuer) -> Result<(), String> {
+        if let Some(other) = self.issuers.iter().find(|other| other.overlaps(&issuer)) {
+            let (one, two) = (&other.id, &issuer.id);
+            return Err(format!(
+                "issuers: entries {one:?} and {two:?}: issuer and audience must differ in one, or one token could fit \
+                 both"
+            ));
+        }
+        self.issuers.push(issuer);
+        Ok(())
+    }
+
+    fn add_github(&mut self, github: Github) -> Result<(), String> {
+        if let Some(other) = &self.github {
+            let (one, two) = (&other.id, &github.id);
+            return Err(format!(
+                "issuers: entries {one:?} and {two:?}: only one can have github, because its tokens do not say whose \
+                 they are"
+            ));
+        }
+        self.github = Some(github);
+        Ok(())
+    }
+
+    /// Whether every issuer's keys are there; fetches those that are missing, in 5 s at most and not more often than
+    /// every 5 s. Keys that were there once stay, so a running replica goes on while an issuer is down.
+    pub async fn is_ready(&self) -> bool {
+        let ready = self.issuers.iter().map(|issuer| issuer.keys.is_ready());
+        futures_util::future::join_all(ready).await.into_iter().all(|ready| ready)
+    }
+
+    /// Whose token it is. May ask the issuer for its keys, or GitHub for the person, for 5 s at most, where the answer
+    /// is not known.
     pub async fn verify(&self, token: &str) -> Result<Credential, TokenError> {
+        match &self.github {
+            Some(github) if !is_jwt(token) => github.verify(token).await.map(Credential::User),
+            _ => self.verify_jwt(token).await,
+        }
+    }
+
+    async fn verify_jwt(&self, token: &str) -> Result<Credential, TokenError> {
         let token = Token::parse(token).map_err(TokenError::Invalid)?;
         let issuer = self.issuer_of(&token.claims).map_err(TokenError::Invalid)?;
         // all that is cheap comes first: an expired token must not make us ask the issuer
@@ -53,6 +92,9 @@ impl Verifier {
         let key = issuer.keys.find(id).await?;
         if key.algorithm != token.header.alg || !issuer.algorithms.contains(&key.algorithm) {
             return Err(TokenError::Invalid("signed by an algorithm that is not the key's or not allowed"));
+        }
+        if !key.signs_for(&token.claims.iss, token.claims.tid.as_deref()) {
+            return Err(TokenError::Invalid("signed by a key of another issuer"));
         }
         if !token.is_signed_by(&key) {
             return Err(TokenError::Invalid("the signature is wrong"));
@@ -74,11 +116,12 @@ impl Verifier {
     }
 
     fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, &'static str> {
-        let fits = |issuer: &&Issuer| issuer.iss == claims.iss && claims.aud.contains(&issuer.audience);
+        let tenant = claims.tid.as_deref();
+        let fits = |issuer: &&Issuer| issuer.is_named(&claims.iss, tenant) && claims.aud.contains(&issuer.audience);
         let mut fitting = self.issuers.iter().filter(fits);
         match (fitting.next(), fitting.next()) {
             (Some(issuer), None) => Ok(issuer),
-            (None, _) => Err("of no configured issuer and audience"),
+            (None, _) => Err("of no configured issuer, tenant and audience"),
             (Some(_), Some(_)) => Err("for more than one configured audience"),
         }
     }
@@ -88,16 +131,18 @@ impl Issuer {
     /// The conditions that need no key.
     fn check(&self, token: &Token<'_>, now: i64) -> Result<(), &'static str> {
         let claims = &token.claims;
-        claims.check_times(now)?;
+        claims.check_times(now, i64::from(self.leeway_seconds))?;
         if !self.takes_type(token.header.typ.as_deref()) {
             return Err("its typ is another one");
         }
         if claims.is_id_token() {
             return Err("an ID token");
         }
-        if let Some(scope) = &self.scope
-            && !claims.scopes().is_some_and(|scopes| scopes.contains(&scope.as_str()))
-        {
+        let Some(scope) = &self.scope else { return Ok(()) };
+        if let Callers::Users(Users { tenants: Some(_), .. }) = &self.callers {
+            return entra::check(claims, scope);
+        }
+        if !claims.scopes().is_some_and(|scopes| scopes.contains(&scope.as_str())) {
             return Err("without the required scope");
         }
         Ok(())
@@ -126,47 +171,4 @@ impl Issuer {
             }
         }
     }
-}
-
-impl Users {
-    fn identity(&self, issuer: &str, claims: &Claims) -> Result<Identity, &'static str> {
-        let (subject, tenant) = if self.provider == ENTRA {
-            let (Some(tid), Some(oid)) = (&claims.tid, &claims.oid) else {
-                return Err("without tid or oid");
-            };
-            if !self.tenants.contains(tid) {
-                return Err("of another tenant");
-            }
-            (vec![tid.clone(), subject(oid)?.to_owned()], Some(tid.clone()))
-        } else {
-            (vec![subject(&claims.sub)?.to_owned()], None)
-        };
-        Ok(Identity {
-            issuer: issuer.to_owned(),
-            subject,
-            provider: self.provider.clone(),
-            tenant,
-            emails: self.attested(claims),
-            attest_time: OffsetDateTime::from_unix_timestamp(claims.iat).map_err(|_| "iat is no time")?,
-        })
-    }
-
-    /// The address that counts as the person's: verified, and of a domain that this issuer may speak for.
-    fn attested(&self, claims: &Claims) -> Option<Vec<EmailAddress>> {
-        let email = claims.email.as_deref()?;
-        let verified =
-            if self.provider == ENTRA { claims.email_domain_owner_is_verified() } else { claims.email_is_verified() };
-        let ours = |email: &EmailAddress| {
-            self.email_domains.as_ref().is_none_or(|domains| domains.iter().any(|domain| domain == email.domain()))
-        };
-        Some(EmailAddress::parse(email).filter(|email| verified && ours(email)).into_iter().collect())
-    }
-}
-
-/// Postgres takes no NUL in a text, and a control character in a log line is a trap.
-fn subject(text: &str) -> Result<&str, &'static str> {
-    if text.is_empty() || text.len() > MAX_SUBJECT_BYTES || text.contains(char::is_control) {
-        return Err("its subject is empty, longer than 255 bytes or has a control character");
-    }
-    Ok(text)
 }

@@ -43,27 +43,6 @@ async fn an_address_counts_only_if_it_is_verified_and_of_the_issuers_domains() {
 }
 
 #[tokio::test]
-async fn an_entra_identity_is_tenant_and_object_id() {
-    let file = KeyFile::published();
-    let verifier = verifier([entra(&file)]).unwrap();
-    let token = |change: Value| {
-        let claims = with(good(), &json!({"tid": TENANT, "oid": "6467882c-fdfd-4354-a1ed-4e13f064be25"}));
-        Signer::rs256().token(&with(claims, &change))
-    };
-    let identity = user(&verifier, &token(json!({"xms_edov": "1"}))).await;
-    assert_eq!(identity.subject, [TENANT, "6467882c-fdfd-4354-a1ed-4e13f064be25"]);
-    assert_eq!((identity.provider.as_str(), identity.tenant.as_deref()), ("entra", Some(TENANT)));
-    assert_eq!(identity.emails.unwrap().len(), 1);
-    // Entra's own claim decides, not OpenID Connect's
-    assert_eq!(user(&verifier, &token(json!({}))).await.emails.unwrap(), []);
-
-    let other = "9188040d-6c67-4c5b-b112-36a304b66dad";
-    assert_eq!(refusal(&verifier, &token(json!({"tid": other}))).await, "of another tenant");
-    assert_eq!(refusal(&verifier, &token(json!({"tid": null}))).await, "without tid or oid");
-    assert_eq!(refusal(&verifier, &token(json!({"oid": null}))).await, "without tid or oid");
-}
-
-#[tokio::test]
 async fn a_services_rights_come_from_its_entry_and_its_token_may_only_take_away() {
     let file = KeyFile::published();
     let users = with(broker(&file), &json!({"audience": "users"}));

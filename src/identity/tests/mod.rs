@@ -2,6 +2,7 @@
 
 mod configuration;
 mod credentials;
+mod entra;
 mod refresh;
 mod tokens;
 
@@ -127,8 +128,22 @@ pub fn broker(keys: &KeyFile) -> Value {
     })
 }
 
+/// Entra's, for one tenant.
 pub fn entra(keys: &KeyFile) -> Value {
-    with(broker(keys), &json!({"id": "entra", "provider": "entra", "email_domains": "*", "tenants": [TENANT]}))
+    let change = json!({
+        "id": "entra", "provider": "entra", "email_domains": "*", "tenants": [TENANT], "scope": "access",
+        "issuer": format!("https://login.example.com/{TENANT}/v2.0"),
+    });
+    with(broker(keys), &change)
+}
+
+/// What `entra()` takes.
+pub fn entra_claims() -> Value {
+    let change = json!({
+        "iss": format!("https://login.example.com/{TENANT}/v2.0"), "tid": TENANT, "ver": "2.0", "scp": "access openid",
+        "oid": "6467882c-fdfd-4354-a1ed-4e13f064be25", "sub": "pairwise", "email_verified": null,
+    });
+    with(good(), &change)
 }
 
 pub fn services(keys: &KeyFile) -> Value {

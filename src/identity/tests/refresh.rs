@@ -11,9 +11,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{super::source::Source, *};
+use super::{
+    super::source::{Access, Source},
+    *,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+fn open() -> Access {
+    Access::new(None, None).unwrap()
+}
 
 /// Answers every request in the same way, counts them, and holds each back until there is a permit.
 struct Server {
@@ -117,7 +124,7 @@ async fn old_keys_count_while_the_issuer_is_down() {
 
     verifier.issuers[0].keys.age(MINUTE).await;
     // a new key cannot be told from a made-up one now, so the caller shall come again
-    assert_eq!(verifier.verify(&unknown).await.unwrap_err(), TokenError::KeysUnavailable);
+    assert_eq!(verifier.verify(&unknown).await.unwrap_err(), TokenError::IssuerUnavailable);
     user(&verifier, &known).await;
     verifier.issuers[0].keys.age(100 * MINUTE).await;
     user(&verifier, &known).await;
@@ -129,7 +136,7 @@ async fn an_issuer_that_is_down_at_start_is_asked_again() {
     let verifier = verifier([server.entry()]).unwrap();
     let token = Signer::eddsa().token(&good());
     for _ in 0..2 {
-        assert_eq!(verifier.verify(&token).await.unwrap_err(), TokenError::KeysUnavailable);
+        assert_eq!(verifier.verify(&token).await.unwrap_err(), TokenError::IssuerUnavailable);
     }
     assert_eq!(server.requests(), 1);
 
@@ -205,7 +212,7 @@ async fn discovery_follows_the_issuers_own_document_only() {
         (json!({"issuer": issuer}), "not a discovery document"),
     ] {
         server.now_answers("200 OK", document.to_string()).await;
-        let message = Source::discovery(&issuer).unwrap().load().await.unwrap_err();
+        let message = Source::discovery(&issuer, open()).unwrap().load().await.unwrap_err();
         assert!(message.contains(error), "{message}");
     }
     assert_eq!(keys.requests(), 0);

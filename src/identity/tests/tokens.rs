@@ -21,7 +21,7 @@ async fn a_token_with_one_bad_claim_is_refused() {
     let verifier = verifier([broker(&file)]).unwrap();
     let signer = Signer::eddsa();
     let unreadable = "not a readable JWT with iss, sub, aud, exp and iat, signed by an algorithm that we know";
-    let another = "of no configured issuer and audience";
+    let another = "of no configured issuer, tenant and audience";
     let subject = "its subject is empty, longer than 255 bytes or has a control character";
     let table = [
         (json!({"exp": now() - 31}), "expired"),
@@ -53,6 +53,12 @@ async fn a_token_with_one_bad_claim_is_refused() {
         // the control: without this one change it is taken
         user(&verifier, &signer.token(&good())).await;
     }
+    // the leeway can be another one
+    let [strict, generous] =
+        [0, 60].map(|seconds| super::verifier([with(broker(&file), &json!({"leeway_seconds": seconds}))]));
+    let late = signer.token(&with(good(), &json!({"exp": now() - 20})));
+    assert_eq!(refusal(&strict.unwrap(), &late).await, "expired");
+    user(&generous.unwrap(), &signer.token(&with(good(), &json!({"exp": now() - 50})))).await;
     for same in [json!({"aud": ["other", AUDIENCE]}), json!({"exp": now() - 20}), json!({"nbf": now() + 20})] {
         user(&verifier, &signer.token(&with(good(), &same))).await;
     }

@@ -1,0 +1,165 @@
+//! People who sign in to GitHub itself: their opaque token is good where GitHub says that it was issued to our app.
+//!
+//! A token that GitHub gave to another app, or that a person made for scripts, names the person as well; taking it
+//! would let whoever holds one act here in their name. So the check is GitHub's own, by our client id and secret.
+
+mod api;
+mod cache;
+mod pace;
+
+use std::{sync::Arc, time::Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+
+use self::{api::Api, cache::Cache, pace::Pace};
+use super::{
+    TokenError,
+    entry::{GITHUB, IssuerEntry, IssuerKind},
+    source::secret,
+    users::EmailDomains,
+};
+use crate::domain::Identity;
+
+/// Far above what GitHub issues; what a stranger may make us send to it.
+const MAX_TOKEN_BYTES: usize = 1024;
+/// Checks at a time; further ones wait.
+const MAX_CONCURRENT: usize = 8;
+
+/// A token of GitHub, which nobody can read from a log: its Debug shows nothing.
+#[derive(Clone, Debug)]
+struct Token(SecretString);
+
+impl Token {
+    /// RFC 6750, 2.1: what else could not be sent on as a bearer token either.
+    fn parse(text: &str) -> Option<Self> {
+        let body = text.trim_end_matches('=');
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        let fits = !body.is_empty() && text.len() <= MAX_TOKEN_BYTES && body.bytes().all(is_good);
+        fits.then(|| Self(text.into()))
+    }
+
+    fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// The entry with `github`; there is at most one, because its tokens do not say whose they are.
+#[derive(Debug)]
+pub(super) struct Github {
+    pub id: String,
+    app: Arc<App>,
+    cache: Cache,
+}
+
+#[derive(Debug)]
+struct App {
+    id: String,
+    api: Api,
+    domains: EmailDomains,
+    pace: Pace,
+    places: Semaphore,
+}
+
+impl Github {
+    /// Checks an entry; an error names the field. `None`: the entry is for JWTs.
+    pub fn new(entry: &IssuerEntry) -> Result<Option<Self>, String> {
+        let Some(github) = &entry.github else { return Ok(None) };
+        if entry.kind != IssuerKind::User || entry.provider.as_deref() != Some(GITHUB) {
+            return Err("github is for kind \"user\" and provider \"github\"".to_owned());
+        }
+        let is_bare = IssuerEntry {
+            provider: entry.provider.clone(),
+            email_domains: entry.email_domains.clone(),
+            github: Some(github.clone()),
+            ..IssuerEntry::new(&entry.id, entry.kind)
+        };
+        // every other field is about JWTs, and would promise what nobody checks
+        if format!("{entry:?}") != format!("{is_bare:?}") {
+            return Err(
+                "an entry with github has id, kind, provider and email_domains beside it, nothing more".to_owned()
+            );
+        }
+        if github.client_id.is_empty() || !github.client_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') {
+            return Err("github.client_id must be letters and digits".to_owned());
+        }
+        if !(1..=100_000).contains(&github.checks_per_minute) {
+            return Err("github.checks_per_minute must be 1 to 100000".to_owned());
+        }
+        secret(&github.client_secret_file, "github.client_secret_file")?;
+        let app = App {
+            id: entry.id.clone(),
+            api: Api::new(github).map_err(|error| format!("github.{error}"))?,
+            domains: EmailDomains::new(entry)?,
+            pace: Pace::new(github.checks_per_minute, Instant::now()),
+            places: Semaphore::new(MAX_CONCURRENT),
+        };
+        Ok(Some(Self { id: entry.id.clone(), app: Arc::new(app), cache: Cache::default() }))
+    }
+
+    /// Whose token it is; asks GitHub unless that was done within the last 60 s.
+    pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+        let token = Token::parse(token).ok_or(TokenError::Invalid("not a bearer token"))?;
+        let app = Arc::clone(&self.app);
+        let key = cache::key(token.expose());
+        self.cache.get(key, Instant::now(), || async move { app.ask(&token).await }).await
+    }
+}
+
+impl App {
+    async fn ask(&self, token: &Token) -> Result<Identity, TokenError> {
+        // the pace first: who waits for a place has been counted
+        if !self.pace.take(Instant::now()) {
+            tracing::warn!(issuer.id = self.id, "a GitHub token is not checked: more than checks_per_minute are new");
+            return Err(TokenError::IssuerUnavailable);
+        }
+        let asked = tokio::time::timeout(api::TIMEOUT, async {
+            let _place = self.places.acquire().await.map_err(|error| api::Failure::Down(error.to_string()))?;
+            let attest_time = OffsetDateTime::now_utc();
+            let person = self.api.person_of(token).await?;
+            Ok(Identity {
+                issuer: self.id.clone(),
+                subject: vec![person.id.to_string()],
+                provider: GITHUB.to_owned(),
+                tenant: None,
+                emails: person.emails.map(|mut emails| {
+                    emails.retain(|email| self.domains.have(email.domain()));
+                    emails
+                }),
+                attest_time,
+            })
+        });
+        let down = |problem: &str| {
+            tracing::warn!(issuer.id = self.id, problem, "GitHub cannot check a token, its caller shall come again");
+            Err(TokenError::IssuerUnavailable)
+        };
+        match asked.await {
+            Ok(Ok(identity)) => Ok(identity),
+            Ok(Err(api::Failure::Refused(why))) => Err(TokenError::Invalid(why)),
+            Ok(Err(api::Failure::Down(problem))) => down(&problem),
+            Err(_) => down("no answer within 5 s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_bearer_token_is_not_sent_on() {
+        for good in ["gho_16C7e42F292c6912E7710c838347Ae178B4a", "ghu_a", "a.b", "a-._~+/==", &"a".repeat(1024)] {
+            assert!(Token::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "=", "a b", "a\r\nb", "gho_ü", "a=b", "\"", &"a".repeat(1025)] {
+            assert!(Token::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_shows_nothing() {
+        let shown = format!("{:?}", Token::parse("gho_secret").unwrap());
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
