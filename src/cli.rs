@@ -1,14 +1,17 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 #[cfg(feature = "dev")]
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr};
 
 #[cfg(feature = "dev")]
 use clap::ArgGroup;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
-use crate::config::{self, Database, Log, Settings, Source};
+use crate::{
+    config::{self, Database, Log, Settings, Source},
+    grpc::probe::ProbeTls,
+};
 #[cfg(feature = "dev")]
 use crate::{
     dev::{
@@ -75,6 +78,27 @@ pub struct Probe {
     /// Which part of it: empty is the server as a whole.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub service: String,
+    /// The service is served with TLS. Without --tls-ca-file its certificate is not checked, and only an address of this
+    /// machine can be asked.
+    #[arg(long)]
+    pub tls: bool,
+    /// PEM file with what the service's certificate has to come from; it has to be for the host in --address.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub tls_ca_file: Option<PathBuf>,
+    /// PEM file with a certificate to show, for a service with `tls_client_ca_file`.
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "tls_key_file")]
+    pub tls_certificate_file: Option<PathBuf>,
+    /// PEM file with the private key of --tls-certificate-file.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate_file")]
+    pub tls_key_file: Option<PathBuf>,
+}
+
+impl Probe {
+    /// `None`: without TLS.
+    pub fn tls(&self) -> Option<ProbeTls> {
+        let identity = self.tls_certificate_file.clone().zip(self.tls_key_file.clone());
+        self.tls.then(|| ProbeTls { ca_file: self.tls_ca_file.clone(), identity })
+    }
 }
 
 #[cfg(feature = "dev")]

@@ -54,7 +54,10 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             }
             print("configuration ok")?;
         }
-        Cli::Probe(probe) => probe::serving(&probe.address, probe.service).await?,
+        Cli::Probe(probe) => {
+            let tls = probe.tls();
+            probe::serving(&probe.address, probe.service, tls).await?;
+        }
         #[cfg(feature = "dev")]
         Cli::Dev(dev) => invitations::dev::run(dev.into(), dev_settings, shutdown::on_signal()?).await?,
         #[cfg(feature = "dev")]

@@ -25,8 +25,10 @@ use crate::store::{self, migrations};
 const WRITE_CONNECTIONS: u32 = 6;
 /// Streams that ask for no token (Watch of health, reflection).
 const MAX_OPEN_STREAMS: usize = 200;
-/// How long a new connection may take to send the HTTP/2 preface.
+/// How long a new connection may take for the TLS handshake, if there is one, and to send the HTTP/2 preface.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often to look whether the TLS files have changed.
+const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 /// How long what was accepted may take to be finished at the end.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -98,7 +100,8 @@ impl Server {
         let verifier = Arc::new(verifier);
         let routes = Api::new(app.clone(), Arc::clone(&verifier)).routes();
         let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
-        let serving = tokio::spawn(serve(listener, routes, serve_settings(settings), is_ready, stop.clone()));
+        let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
+        let serving = tokio::spawn(serve(listener, routes, serve_settings, is_ready, stop.clone()));
         Ok(Self { address, serving, tasks, pools: vec![reads, writes, mails] })
     }
 
@@ -121,9 +124,9 @@ impl Server {
     }
 }
 
-fn serve_settings(settings: &Settings) -> ServeSettings {
+fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {
     let calls = &settings.calls;
-    ServeSettings {
+    Ok(ServeSettings {
         max_connections: calls.max_connections,
         max_concurrent_streams: calls.max_concurrent_streams,
         max_open_streams: MAX_OPEN_STREAMS,
@@ -134,5 +137,7 @@ fn serve_settings(settings: &Settings) -> ServeSettings {
         endpoint_delay: calls.endpoint_delay_seconds,
         drain_timeout: calls.drain_timeout_seconds,
         reflection: calls.reflection,
-    }
+        tls: settings.tls_files()?,
+        tls_reload_interval: TLS_RELOAD_INTERVAL,
+    })
 }

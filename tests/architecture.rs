@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
 const LAYERS: [(&str, &[&str]); 14] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
-    ("cli", &["config", "dev", "domain"]),
+    ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
     ("server", &["app", "config", "domain", "grpc", "identity", "mail", "store"]),
-    ("config", &["domain", "identity", "mail", "store", "telemetry"]),
+    ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),
     ("grpc", &["app", "domain", "identity", "pb", "store"]),

@@ -2,6 +2,7 @@
 
 use super::{Error, Settings};
 use crate::{
+    grpc::tls::TlsFiles,
     identity::{IssuerEntry, Verifier},
     mail::{self, InvalidSetting, MailSettings, Mailer, SmtpTls},
 };
@@ -12,6 +13,7 @@ impl Settings {
         if self.calls.default_deadline_seconds > self.calls.max_deadline_seconds {
             return Err(Error::setting("default_deadline_seconds", "must not be longer than max_deadline_seconds"));
         }
+        self.tls_files()?;
         self.mail_settings()?;
         Ok(())
     }
@@ -25,9 +27,26 @@ impl Settings {
                 &format!("entry {id:?} is the dev issuer, which only `dev` may trust"),
             ));
         }
+        if let Some(files) = self.tls_files()? {
+            files.check().map_err(|error| Error::setting("tls_certificate_file", &error))?;
+        }
         self.verifier()?;
         Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone())?;
         Ok(())
+    }
+
+    /// What the server needs for TLS; `None` without it.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, Error> {
+        let calls = self.calls.clone();
+        match (calls.tls_certificate_file, calls.tls_key_file, calls.tls_client_ca_file) {
+            (Some(certificate), Some(key), client_ca) => Ok(Some(TlsFiles { certificate, key, client_ca })),
+            (None, None, None) => Ok(None),
+            (Some(_), None, _) => Err(Error::setting("tls_key_file", "must be set with tls_certificate_file")),
+            (None, _, _) => Err(Error::setting(
+                "tls_certificate_file",
+                "must be set where tls_key_file or tls_client_ca_file is: nothing would be encrypted",
+            )),
+        }
     }
 
     /// Reads the issuers' key files, and asks no URL.

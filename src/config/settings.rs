@@ -55,9 +55,24 @@ pub struct Source {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Calls")]
 pub struct Calls {
-    /// Where gRPC is served, without TLS; 0.0.0.0 and [::] stand for all of this machine's addresses.
+    /// Where gRPC is served, without TLS unless `tls_certificate_file` is set; 0.0.0.0 and [::] stand for all of this
+    /// machine's addresses.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051", value_parser = values::socket_address)]
     pub listen: SocketAddr,
+
+    /// PEM file with the server's certificate and those between it and a root. Like the two below it is looked at every
+    /// 10 seconds, and what is new there is for new connections; what cannot be used is logged and changes nothing.
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate_file: Option<PathBuf>,
+
+    /// PEM file with the private key of `tls_certificate_file`.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// PEM file with the certificates that those of clients must come from; without it clients need none. A client's
+    /// certificate lets its connection in and gives it no rights: who calls is in the token alone.
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca_file: Option<PathBuf>,
 
     /// Connections of clients, 1 to 100000; further ones are closed at once.
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = values::number(1..=100_000_usize))]
@@ -115,9 +130,11 @@ pub struct Tenancy {
     pub code_keys: CodeKeys,
 
     /// Whose tokens count: `[[issuers]]` tables in the file, a list in JSON elsewhere. An entry has id, kind (user or
-    /// service), issuer, audience, and one of jwks_url, jwks_file and discovery; it may have algorithms, typ and scope; of
-    /// kind user also provider, email_domains and tenants; of kind service a list services with subject, scopes,
-    /// organizations and highest_role.
+    /// service), issuer, audience, and one of jwks_url, jwks_file and discovery; it may have ca_file, bearer_token_file,
+    /// algorithms, leeway_seconds, typ and scope; of kind user also provider, email_domains, tenants and
+    /// verified_domains; of kind service a list services with subject, scopes, organizations and highest_role. An entry
+    /// for GitHub itself has id, kind, provider, email_domains and github with client_id, client_secret_file and perhaps
+    /// api_url, ca_file and checks_per_minute.
     #[arg(long, value_name = "JSON", value_parser = values::issuers)]
     pub issuers: Issuers,
 

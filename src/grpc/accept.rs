@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::call::Calls;
 use super::serve::ServeSettings;
+use super::tls::Tls;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,6 +47,7 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 pub(super) struct Connections {
     calls: Calls,
     http: http2::Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
     places: Arc<Semaphore>,
     first_byte_timeout: Duration,
     max_age: Duration,
@@ -56,7 +58,12 @@ pub(super) struct Connections {
 
 impl Connections {
     /// From `draining` on, no connection is accepted and each is told to go.
-    pub(super) fn new(calls: Calls, settings: &ServeSettings, draining: CancellationToken) -> Self {
+    pub(super) fn new(
+        calls: Calls,
+        tls: Option<Arc<Tls>>,
+        settings: &ServeSettings,
+        draining: CancellationToken,
+    ) -> Self {
         // What is not set here keeps hyper's and h2's limits, those against floods of resets among them.
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new())
@@ -69,6 +76,7 @@ impl Connections {
         Self {
             calls,
             http,
+            tls,
             places: Arc::new(Semaphore::new(settings.max_connections)),
             first_byte_timeout: settings.first_byte_timeout,
             max_age: settings.max_connection_age,
@@ -113,8 +121,22 @@ impl Connections {
 
     /// One connection, which holds its place until it is closed.
     async fn connection(self: Arc<Self>, socket: TcpStream, _place: OwnedSemaphorePermit) {
-        let greeting = self.draining.run_until_cancelled(timeout(self.first_byte_timeout, greeted(socket)));
-        match greeting.await {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "connection closed: it cannot be used");
+            return;
+        }
+        match &self.tls {
+            None => self.begin(greeted(socket.into_split())).await,
+            Some(tls) => {
+                let handshake = tls.acceptor().accept(socket);
+                self.begin(async { greeted(tokio::io::split(handshake.await?)).await }).await;
+            }
+        }
+    }
+
+    /// All that comes before the first call, within one deadline.
+    async fn begin(&self, greeted: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin>>) {
+        match self.draining.run_until_cancelled(timeout(self.first_byte_timeout, greeted)).await {
             Some(Ok(Ok(socket))) => self.speak(socket).await,
             Some(Ok(Err(error))) => tracing::debug!(%error, "connection closed: it did not begin with HTTP/2"),
             Some(Err(_)) => tracing::debug!("connection closed: it did not begin in time"),
@@ -139,14 +161,14 @@ impl Connections {
 }
 
 /// Reads the whole preface before hyper gets to see the connection, and hands it on: hyper would wait for ever.
-async fn greeted(mut socket: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
-    socket.set_nodelay(true)?;
+async fn greeted(
+    (mut reader, writer): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
     let mut preface = [0; PREFACE.len()];
-    socket.read_exact(&mut preface).await?;
+    reader.read_exact(&mut preface).await?;
     if &preface != PREFACE {
         return Err(ErrorKind::InvalidData.into());
     }
-    let (reader, writer) = socket.into_split();
     Ok(tokio::io::join(PREFACE.chain(reader), writer))
 }
 

@@ -16,6 +16,7 @@ pub mod serve;
 mod settings;
 pub mod status;
 mod telemetry;
+pub mod tls;
 
 use std::sync::Arc;
 

@@ -1,19 +1,30 @@
 //! Asks a running service how it is: for containers without a shell.
 
+mod tls;
+
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
+pub use tls::ProbeTls;
+
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Succeeds only when the service at `address` (`host:port`) says SERVING; an error is one line.
-pub async fn serving(address: &str, service: String) -> Result<(), String> {
+pub async fn serving(address: &str, service: String, tls: Option<ProbeTls>) -> Result<(), String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| format!("--address must be a host with a port, such as 127.0.0.1:50051, but is {address:?}"))?;
+    let connector = tls.map(|tls| tls.connector(address)).transpose()?;
     let check = async {
-        let channel = endpoint.connect().await.map_err(|_| format!("nothing answers at {address}"))?;
+        let channel = match connector {
+            None => endpoint.connect().await.map_err(|_| format!("nothing answers at {address}"))?,
+            Some(connector) => {
+                let channel = endpoint.connect_with_connector(connector).await;
+                channel.map_err(|error| format!("nothing answers at {address} with TLS: {}", tls::cause(&error)))?
+            }
+        };
         let answer = HealthClient::new(channel).check(HealthCheckRequest { service }).await;
         match answer.map(|answer| answer.into_inner().status()) {
             Ok(ServingStatus::Serving) => Ok(()),
@@ -42,10 +53,20 @@ mod tests {
         reporter.set_service_status("draining", NotServing).await;
         tokio::spawn(Server::builder().add_service(health).serve_with_incoming(TcpListenerStream::new(listener)));
 
-        assert_eq!(serving(&address, String::new()).await, Ok(()));
-        assert_eq!(serving(&address, "draining".to_owned()).await, Err("the service says NOT_SERVING".to_owned()));
-        assert_eq!(serving(&address, "other".to_owned()).await, Err("there is no service of that name".to_owned()));
-        assert!(serving("not an address", String::new()).await.is_err_and(|error| error.starts_with("--address must")));
+        assert_eq!(serving(&address, String::new(), None).await, Ok(()));
+        assert_eq!(
+            serving(&address, "draining".to_owned(), None).await,
+            Err("the service says NOT_SERVING".to_owned())
+        );
+        assert_eq!(
+            serving(&address, "other".to_owned(), None).await,
+            Err("there is no service of that name".to_owned())
+        );
+        assert!(
+            serving("not an address", String::new(), None)
+                .await
+                .is_err_and(|error| error.starts_with("--address must"))
+        );
     }
 
     #[tokio::test]
@@ -53,6 +74,6 @@ mod tests {
         // connections wait in the backlog
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        assert_eq!(serving(&address, String::new()).await, Err(format!("{address} does not answer within 2 s")));
+        assert_eq!(serving(&address, String::new(), None).await, Err(format!("{address} does not answer within 2 s")));
     }
 }

@@ -17,6 +17,7 @@ use super::accept::Connections;
 use super::call::Calls;
 use super::deadline::Deadlines;
 use super::health::Health;
+use super::tls::{Tls, TlsFiles};
 use crate::pb;
 
 /// How often to ask whether the application is ready.
@@ -37,8 +38,12 @@ pub struct ServeSettings {
     pub default_deadline: Duration,
     /// The longest deadline that a call can have.
     pub max_deadline: Duration,
-    /// How long a new connection may take to send the HTTP/2 preface.
+    /// How long a new connection may take for the TLS handshake, if there is one, and to send the HTTP/2 preface.
     pub first_byte_timeout: Duration,
+    /// `None`: connections are not encrypted.
+    pub tls: Option<TlsFiles>,
+    /// How often to look whether the TLS files have changed.
+    pub tls_reload_interval: Duration,
     /// How long calls are still taken after NOT_SERVING, until every client and load balancer has noticed.
     pub endpoint_delay: Duration,
     /// How long open calls may take to end after that; then they are cut off.
@@ -48,7 +53,7 @@ pub struct ServeSettings {
 }
 
 /// Serves until `stop`, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
-/// for open calls, at most `drain_timeout`. Fails only at the start, on a descriptor set that cannot be read.
+/// for open calls, at most `drain_timeout`. Fails only at the start, on a descriptor set or TLS files that cannot be read.
 ///
 /// `ready` says whether calls can be carried out; health follows it.
 pub async fn serve(
@@ -67,7 +72,8 @@ pub async fn serve(
     }
     let deadlines = Deadlines { default: settings.default_deadline, max: settings.max_deadline };
     let calls = Calls::new(routes, deadlines, settings.max_open_streams);
-    let connections = Arc::new(Connections::new(calls, &settings, draining.clone()));
+    let tls = settings.tls.clone().map(Tls::new).transpose().map_err(io::Error::other)?.map(Arc::new);
+    let connections = Arc::new(Connections::new(calls, tls.clone(), &settings, draining.clone()));
 
     let life = async {
         tokio::select! {
@@ -78,7 +84,12 @@ pub async fn serve(
         sleep(settings.endpoint_delay).await;
         draining.cancel();
     };
-    tokio::join!(life, connections.accept(listener));
+    let reload = async {
+        if let Some(tls) = &tls {
+            draining.run_until_cancelled(tls.follow(settings.tls_reload_interval)).await;
+        }
+    };
+    tokio::join!(life, connections.accept(listener), reload);
     connections.drain(settings.drain_timeout).await;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod expiry;
 mod flow;
+mod identity;
 mod lists;
 mod outbox;
 mod pool;

@@ -122,7 +122,8 @@ impl Api {
     async fn emails_of(&self, token: &Token) -> Result<Option<Vec<EmailAddress>>, Failure> {
         #[derive(Deserialize)]
         struct Email {
-            email: String,
+            #[serde(rename = "email")]
+            address: String,
             verified: bool,
             primary: bool,
         }
@@ -148,7 +149,8 @@ impl Api {
         }
         // stable: the others stay in GitHub's order
         all.sort_by_key(|email| !email.primary);
-        let verified = all.iter().filter(|email| email.verified).filter_map(|email| EmailAddress::parse(&email.email));
+        let verified =
+            all.iter().filter(|email| email.verified).filter_map(|email| EmailAddress::parse(&email.address));
         Ok(Some(verified.filter(|email| !email.domain().starts_with(NO_REPLY)).collect()))
     }
 }

@@ -1,5 +1,6 @@
 //! The same application as `serve` starts, for real: a private Postgres, an SMTP server, tokens of the dev issuer.
 
+pub mod github;
 mod people;
 mod postgres;
 mod stages;
@@ -45,10 +46,37 @@ impl Service {
         Self::start_with(&[], Script::accept_all()).await
     }
 
+    /// Trusts these issuers, too.
+    pub async fn start_trusting(entries: Vec<serde_json::Value>) -> Self {
+        Self::start_with_entries(|all| all.as_array_mut().unwrap().extend(entries)).await
+    }
+
+    /// With other issuers than the three of the dev issuer: GitHub, Entra, services.
+    pub async fn start_with_entries(change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        Self::start_as(&[], Script::accept_all(), |dir| {
+            let mut entries = serde_json::to_value(issuer::entries(dir).unwrap()).unwrap();
+            change(&mut entries);
+            vec![("issuers", entries.to_string())]
+        })
+        .await
+    }
+
     /// With other settings, by their keys, or with a mail server that misbehaves.
     pub async fn start_with(settings: &[(&str, &str)], script: Script) -> Self {
+        Self::start_as(settings, script, |_| Vec::new()).await
+    }
+
+    /// With settings that depend on the folder where its keys are, too.
+    async fn start_as(
+        settings: &[(&str, &str)],
+        script: Script,
+        more: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let database = Database::create().await;
         let dir = scratch(&database.name);
+        let more = more(&dir);
+        let more = more.iter().map(|(key, value)| (*key, value.as_str()));
+        let settings = &settings.iter().copied().chain(more).collect::<Vec<_>>();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let mailbox = Mailbox::start(loopback, &dir.join("mailbox"), script).await.unwrap();
         let stop = CancellationToken::new();

@@ -6,6 +6,7 @@ mod health;
 mod process;
 mod reflection;
 mod shutdown;
+mod tls;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use invitations::pb::{
 };
 use prost::Message;
 use prost::bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -55,6 +56,8 @@ fn settings() -> ServeSettings {
         endpoint_delay: Duration::ZERO,
         drain_timeout: SOON,
         reflection: true,
+        tls: None,
+        tls_reload_interval: Duration::from_millis(20),
     }
 }
 
@@ -170,6 +173,10 @@ impl Connection {
 
     async fn try_open(address: SocketAddr) -> Result<Self, h2::Error> {
         let socket = TcpStream::connect(address).await.unwrap();
+        Self::over(socket).await
+    }
+
+    async fn over(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, h2::Error> {
         let (requests, connection) = h2::client::handshake(socket).await?;
         Ok(Self { requests, ended: tokio::spawn(connection) })
     }

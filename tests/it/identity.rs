@@ -1,0 +1,5 @@
+//! Who callers are: issuers that come and go, GitHub itself, and what an account holds of what they say.
+
+mod accounts;
+mod github;
+mod issuers;
