@@ -3,3 +3,4 @@
 mod accounts;
 mod github;
 mod issuers;
+mod peers;
