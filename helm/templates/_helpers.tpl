@@ -52,7 +52,7 @@ volumes:
     projected:
       defaultMode: 0440
       sources:
-        {{- range $name, $from := .Values.files }}
+        {{- range $name, $from := merge dict .Values.files .Values.mounts }}
         - secret:
             name: {{ $from.secretName | quote }}
             items: [{key: {{ $from.key | quote }}, path: {{ $name }}}]
@@ -71,4 +71,24 @@ securityContext:
 resources: {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:
   - {name: files, mountPath: /etc/invitations, readOnly: true}
+{{- end }}
+
+{{/* Asks the health service. Kubernetes' own gRPC probe speaks no TLS, so with TLS the binary asks itself; where clients
+need a certificate it shows the server's own one, which therefore has to come from `tls_client_ca_file`. */}}
+{{- define "invitations.probe" -}}
+{{- $files := (index . 0).Values.files }}
+{{- if hasKey $files "tls_certificate_file" -}}
+exec:
+  command:
+    - /invitations
+    - probe
+    - --service={{ index . 1 }}
+    - --tls
+    {{- if hasKey $files "tls_client_ca_file" }}
+    - --tls-certificate-file=/etc/invitations/tls_certificate_file
+    - --tls-key-file=/etc/invitations/tls_key_file
+    {{- end }}
+{{- else -}}
+grpc: {port: 50051, service: {{ index . 1 | quote }}}
+{{- end }}
 {{- end }}
