@@ -124,6 +124,8 @@ fn a_wrong_setting_ends_the_start_with_one_line_that_names_it() {
         ("MAIL_WORKERS", "65", "must be a whole number from 1 to 64"),
         ("DEFAULT_DEADLINE_SECONDS", "31", "must not be longer than max_deadline_seconds"),
         ("REFLECTION", "1", "must be true or false"),
+        ("ISSUERS", &issuer("\"discovery\":true", "\"jwks_file\":\"/nowhere\""), "jwks_file /nowhere: No such file"),
+        ("ISSUERS", &issuer("}]", ",\"leeway_seconds\":61}]"), "leeway_seconds must be at most 60"),
         ("LOG_FORMAT", "xml", "must be json or text"),
         ("LOG_LEVEL", "info,=", "must be error, warn, info"),
     ] {
@@ -144,6 +146,29 @@ fn a_wrong_setting_ends_the_start_with_one_line_that_names_it() {
     setup.set("CODE_KEYS_FILE", &setup.file("short", "k1 AAAA"));
     let line = setup.refusal(&[]);
     assert!(line.contains("short: line 1 must be an id, a blank and at least 32 random bytes"), "{line}");
+}
+
+#[test]
+fn tls_is_set_as_a_whole_and_its_files_are_read() {
+    let refused = |settings: &[(&str, &str)], expected: &str| {
+        let mut setup = Setup::new();
+        settings.iter().for_each(|(key, value)| setup.set(key, value));
+        let line = setup.refusal(&[]);
+        assert!(line.contains(expected), "{line}");
+    };
+    let needed = "setting tls_certificate_file (INVITATIONS_TLS_CERTIFICATE_FILE): must be set where";
+    refused(&[("TLS_KEY_FILE", "/nowhere")], needed);
+    refused(&[("TLS_CLIENT_CA_FILE", "/nowhere")], needed);
+    let needed = "setting tls_key_file (INVITATIONS_TLS_KEY_FILE): must be set with tls_certificate_file";
+    refused(&[("TLS_CERTIFICATE_FILE", "/nowhere")], needed);
+    let unreadable = "(INVITATIONS_TLS_CERTIFICATE_FILE): /nowhere cannot be read: No such file";
+    refused(&[("TLS_CERTIFICATE_FILE", "/nowhere"), ("TLS_KEY_FILE", "/nowhere")], unreadable);
+
+    let mut setup = Setup::new();
+    let made = rcgen::generate_simple_self_signed(vec!["hub.example".to_owned()]).unwrap();
+    setup.set("TLS_CERTIFICATE_FILE", &setup.file("tls.crt", &made.cert.pem()));
+    setup.set("TLS_KEY_FILE", &setup.file("tls.key", &made.signing_key.serialize_pem()));
+    assert_eq!(setup.run(&["check-config"]).status.code(), Some(0));
 }
 
 #[test]
@@ -323,4 +348,7 @@ fn a_probe_of_nothing_fails_at_once() {
     let output = Setup::new().run(&["probe", "--address", "127.0.0.1:1"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stderr, b"invitations: nothing answers at 127.0.0.1:1\n");
+    let output = Setup::new().run(&["probe", "--address", "127.0.0.1:1", "--tls"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.starts_with(b"invitations: nothing answers at 127.0.0.1:1 with TLS: "));
 }

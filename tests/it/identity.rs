@@ -3,4 +3,5 @@
 mod accounts;
 mod github;
 mod issuers;
+mod log;
 mod peers;
