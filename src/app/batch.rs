@@ -94,11 +94,19 @@ impl Batch {
 
     /// Writes what the decisions changed.
     pub async fn write(&self, connection: &mut PgConnection) -> store::Result<()> {
-        let changed = |(id, after): (&OrganizationId, _)| Some(Changed { before: self.before.get(id), after });
-        let organizations = self.after.iter().filter_map(|(id, after)| Some((id, after.as_ref()?)));
-        let organizations = organizations.filter_map(changed).filter(Changed::is_change).collect::<Vec<_>>();
-        changes::write(connection, &organizations).await?;
+        changes::write(connection, &self.changed().collect::<Vec<_>>()).await?;
         request_ids::insert(connection, &self.done).await
+    }
+
+    /// Whether the decisions changed anything.
+    pub fn is_change(&self) -> bool {
+        self.changed().next().is_some()
+    }
+
+    fn changed(&self) -> impl Iterator<Item = Changed<'_>> {
+        let organizations = self.after.iter().filter_map(|(id, after)| Some((id, after.as_ref()?)));
+        let organizations = organizations.map(|(id, after)| Changed { before: self.before.get(id), after });
+        organizations.filter(Changed::is_change)
     }
 
     /// An invitation as decided.
@@ -181,6 +189,8 @@ fn joins(command: &Command) -> Option<String> {
 
 /// What the command's request id is kept under.
 pub(super) fn request_key(command: &Command) -> Option<Key> {
+    // what the service does itself may carry the id of another request, for the trail only
+    command.operation.rpc()?;
     let request = command.request.as_ref()?;
     Some((command.organization.as_str().to_owned(), command.actor()?.to_string(), request.id))
 }

@@ -72,7 +72,12 @@ impl App {
     /// without one, so nobody can hold up an organization from outside.
     pub async fn change(&self, command: Command) -> Result<Subject> {
         if !self.is_inviter(&command).await? {
-            self.look(&command).await?.1?;
+            let (batch, outcome) = self.look(&command).await?;
+            let subject = outcome?;
+            // a repetition: who has left long ago could go on with it for ever
+            if !batch.is_change() {
+                return Ok(subject);
+            }
         }
         self.writer.submit(command).await
     }
