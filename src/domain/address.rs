@@ -6,7 +6,7 @@ use unicode_normalization::is_nfc;
 
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
-     at most 254 characters, no quotes, comments or address literals";
+     at most 254 characters, no quotes, comments, encoded words (=?) or address literals";
 
 /// One address that mail can be sent to.
 ///
@@ -21,11 +21,16 @@ pub struct EmailAddress {
 impl EmailAddress {
     /// Takes a dot-atom local part of ASCII (RFC 5321, at most 64 octets) and a domain of at least two labels.
     /// Quoted local parts, comments, source routes and literals are valid in RFC 5322 and refused here: no person
-    /// has one, and each is read differently by some server on the way.
+    /// has one, and each is read differently by some server on the way. So is `=?`, which some mail programs decode
+    /// (RFC 2047) wherever it stands.
     pub fn parse(typed: &str) -> Option<Self> {
         let (local, domain) = typed.split_once('@')?;
         let domain = a_label(domain)?;
-        if !is_dot_atom(local) || local.len() + 1 + domain.len() > 254 || typed.chars().count() > 254 {
+        if !is_dot_atom(local)
+            || local.contains("=?")
+            || local.len() + 1 + domain.len() > 254
+            || typed.chars().count() > 254
+        {
             return None;
         }
         Some(Self { typed: typed.to_owned(), key: format!("{}@{domain}", local.to_ascii_lowercase()) })
@@ -122,6 +127,7 @@ mod tests {
             "a(x)@c.de",
             "<a@b.cd>",
             "a@b.cd,e@f.gh",
+            "=?utf-8?b?eA=?=@c.de",
             "a@b@c.de",
             "@x.y:a@b.cd",
             ".a@b.cd",

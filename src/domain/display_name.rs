@@ -89,7 +89,7 @@ fn skeleton(text: &str) -> String {
         '\u{2236}' | '\u{a789}' => ':',
         c => c,
     };
-    text.nfkd().filter(|c| !is_combining_mark(*c)).map(plain).flat_map(char::to_lowercase).collect()
+    text.nfkd().map(plain).filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether a mail program would make a link of it: a scheme, a host without one, a file share, a domain.

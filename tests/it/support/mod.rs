@@ -34,6 +34,7 @@ pub struct Service {
     pub database: Database,
     pub mailbox: Mailbox,
     pub channel: Channel,
+    pub address: SocketAddr,
     /// Where its keys are.
     pub dir: PathBuf,
     stop: CancellationToken,
@@ -53,7 +54,7 @@ impl Service {
 
     /// With other issuers than the three of the dev issuer: GitHub, Entra, services.
     pub async fn start_with_entries(change: impl FnOnce(&mut serde_json::Value)) -> Self {
-        Self::start_as(&[], Script::accept_all(), |dir| {
+        Self::start_as(Database::create().await, &[], Script::accept_all(), |dir| {
             let mut entries = serde_json::to_value(issuer::entries(dir).unwrap()).unwrap();
             change(&mut entries);
             vec![("issuers", entries.to_string())]
@@ -63,32 +64,53 @@ impl Service {
 
     /// With other settings, by their keys, or with a mail server that misbehaves.
     pub async fn start_with(settings: &[(&str, &str)], script: Script) -> Self {
-        Self::start_as(settings, script, |_| Vec::new()).await
+        Self::start_on(Database::create().await, settings, script).await
+    }
+
+    /// The same on a database that was made for it.
+    pub async fn start_on(database: Database, settings: &[(&str, &str)], script: Script) -> Self {
+        Self::start_as(database, settings, script, |_| Vec::new()).await
     }
 
     /// With settings that depend on the folder where its keys are, too.
     async fn start_as(
+        database: Database,
         settings: &[(&str, &str)],
         script: Script,
         more: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
     ) -> Self {
-        let database = Database::create().await;
+        let stop = CancellationToken::new();
+        let start = async |database: &Database, dir: &Path, smtp| {
+            let more = more(dir);
+            let more = more.iter().map(|(key, value)| (*key, value.as_str()));
+            let settings = settings.iter().copied().chain(more).collect::<Vec<_>>();
+            let server = start_server(database, dir, smtp, &settings, &stop).await;
+            (server.address(), Some(server))
+        };
+        let (mut service, server) = Self::around(database, script, start).await;
+        service.stop = stop;
+        service.server = server;
+        service
+    }
+
+    /// With a server of the caller's own, such as one in another process.
+    pub async fn around<S>(
+        database: Database,
+        script: Script,
+        start: impl AsyncFnOnce(&Database, &Path, SocketAddr) -> (SocketAddr, S),
+    ) -> (Self, S) {
         let dir = scratch(&database.name);
-        let more = more(&dir);
-        let more = more.iter().map(|(key, value)| (*key, value.as_str()));
-        let settings = &settings.iter().copied().chain(more).collect::<Vec<_>>();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let mailbox = Mailbox::start(loopback, &dir.join("mailbox"), script).await.unwrap();
-        let stop = CancellationToken::new();
-        let server = start_server(&database, &dir, mailbox.addr(), settings, &stop).await;
-        let channel = channel_to(&server).await;
-        Self { database, mailbox, channel, dir, stop, server: Some(server) }
+        let (address, server) = start(&database, &dir, mailbox.addr()).await;
+        let channel = channel_to(address).await;
+        (Self { database, mailbox, channel, address, dir, stop: CancellationToken::new(), server: None }, server)
     }
 
     /// One more replica on the same database and mail server; it ends with the service.
     pub async fn replica(&self, settings: &[(&str, &str)]) -> Channel {
         let server = start_server(&self.database, &self.dir, self.mailbox.addr(), settings, &self.stop).await;
-        channel_to(&server).await
+        channel_to(server.address()).await
     }
 
     /// A connection of the test's own, to look at rows and to age them.
@@ -223,8 +245,8 @@ async fn start_server(
 }
 
 /// Connects when calls can be carried out.
-async fn channel_to(server: &Server) -> Channel {
-    let channel = Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap();
+pub async fn channel_to(server: SocketAddr) -> Channel {
+    let channel = Channel::from_shared(format!("http://{server}")).unwrap().connect().await.unwrap();
     let mut health =
         HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };
