@@ -12,16 +12,28 @@ use super::wire;
 use crate::support::{Service, channel_to};
 
 /// Before memory is looked at.
-const WARM_UP: usize = 20_000;
-const REQUESTS: usize = 200_000;
+const WARM_UP: usize = 4_000;
+const ALL: usize = 200_000;
+/// Of each run of the tests.
+const SOME: usize = 20_000;
 /// How much the process may grow after the warm-up, in MiB.
 const GROWTH: f64 = 20.0;
 /// Calls under way on each of the connections.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 4;
 const CONNECTIONS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_brings_down_the_server_or_makes_it_blame_itself() {
+    send(SOME).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the same with 200,000 requests, which takes minutes"]
+async fn no_request_of_very_many_brings_down_the_server() {
+    send(ALL).await;
+}
+
+async fn send(requests: usize) {
     let settings = [("wrong_codes_limit", "0"), ("mail_poll_interval_seconds", "3600")];
     let circumstances = Circumstances { settings: &settings, log_level: "warn", ..Circumstances::default() };
     let (service, mut process) = Process::serve(circumstances).await;
@@ -36,7 +48,7 @@ async fn no_request_brings_down_the_server_or_makes_it_blame_itself() {
     tally.add(&world, &channels, &mut rng, WARM_UP).await;
     let before = process.memory();
     let began = std::time::Instant::now();
-    tally.add(&world, &channels, &mut rng, REQUESTS).await;
+    tally.add(&world, &channels, &mut rng, requests).await;
     let after = process.memory();
 
     println!("{tally:?} in {:?}, memory {before:.1} then {after:.1} MiB", began.elapsed());
@@ -46,7 +58,7 @@ async fn no_request_brings_down_the_server_or_makes_it_blame_itself() {
     assert!(after - before < GROWTH, "it has grown from {before:.1} to {after:.1} MiB");
     // control: the requests reach every part of the service, not only what refuses them
     for code in [Code::Ok, Code::InvalidArgument, Code::NotFound, Code::FailedPrecondition, Code::Unauthenticated] {
-        assert!(tally.of(code) > 100, "{code:?}: {tally:?}");
+        assert!(tally.of(code) > 50, "{code:?}: {tally:?}");
     }
     service.recount().await;
 }

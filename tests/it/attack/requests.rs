@@ -104,8 +104,14 @@ impl Contract {
     fn write(&self, dice: &mut Dice<'_>, message: &str, depth: usize, out: &mut Vec<u8>) {
         let Some(message) = self.messages.get(message).filter(|_| depth < DEPTH) else { return };
         for field in &message.field {
-            let times = match (dice.byte() % 8, field.label()) {
+            let chance = dice.byte();
+            // what most clients leave out
+            let rare =
+                ["page_token", "request_id", "etag", "update_mask", "states", "page_size", "locale", "invitation"];
+            let is_rare = rare.contains(&field.name()) && field.r#type() != Type::Message;
+            let times = match (chance % 8, field.label()) {
                 (0, _) => 0,
+                _ if is_rare && chance % 3 > 0 => 0,
                 (7, Label::Repeated) => 250,
                 (more, Label::Repeated) => more / 2,
                 // twice is allowed for every field: the last one counts
@@ -125,22 +131,28 @@ impl Contract {
         let Ok(tag) = u32::try_from(field.number()) else { return };
         match (field.r#type(), dice.byte()) {
             (_, 250) => write_integer(tag, dice.integer(), out),
-            (_, 251) => write_bytes(tag, self.text(dice).as_slice(), out),
+            (_, 251) => write_bytes(tag, self.text(dice, field.name()).as_slice(), out),
             (_, 252) => encode_key(tag, WireType::SixtyFourBit, out),
             (Type::Message, _) => {
                 let mut inner = Vec::new();
                 self.write(dice, field.type_name(), depth + 1, &mut inner);
                 write_bytes(tag, &inner, out);
             }
-            (Type::String | Type::Bytes, _) => write_bytes(tag, self.text(dice).as_slice(), out),
-            (Type::Enum, chance) if chance < 200 => write_integer(tag, u64::from(chance % 12), out),
+            (Type::String | Type::Bytes, _) => write_bytes(tag, self.text(dice, field.name()).as_slice(), out),
+            (Type::Enum, chance) if chance < 230 => write_integer(tag, u64::from(1 + chance % 6), out),
+            (Type::Int32, chance) if chance < 200 => write_integer(tag, u64::from(chance), out),
+            (Type::Bool, chance) => write_integer(tag, u64::from(chance % 2), out),
             _ => write_integer(tag, dice.integer(), out),
         }
     }
 
-    fn text(&self, dice: &mut Dice<'_>) -> Vec<u8> {
+    fn text(&self, dice: &mut Dice<'_>, field: &str) -> Vec<u8> {
         match dice.byte() {
-            0..160 if !self.words.is_empty() => dice.one_of(&self.words).as_bytes().to_vec(),
+            0..140 => {
+                let fitting = self.words.iter().filter(|word| fits(field, word)).collect::<Vec<_>>();
+                if fitting.is_empty() { Vec::new() } else { dice.one_of(&fitting).as_bytes().to_vec() }
+            }
+            140..160 if !self.words.is_empty() => dice.one_of(&self.words).as_bytes().to_vec(),
             160..180 if !self.words.is_empty() => {
                 // one that is almost right
                 let mut word = dice.one_of(&self.words).as_bytes().to_vec();
@@ -154,6 +166,23 @@ impl Contract {
             190..200 => (0..dice.byte()).map(|_| dice.byte()).collect(),
             _ => dice.one_of(&HOSTILE).as_bytes().to_vec(),
         }
+    }
+}
+
+/// Whether a word is of the kind that a field takes.
+fn fits(field: &str, word: &str) -> bool {
+    match field {
+        "name" | "parent" => word.contains('/') && !word.starts_with("W/"),
+        "owner" => word.starts_with("accounts/"),
+        "email" | "notification_email" => word.contains('@'),
+        "request_id" => word.len() == 36 && word.contains('-'),
+        "etag" => word.starts_with("W/"),
+        "code" => word.len() == 34,
+        "locale" => word.starts_with("en") || word.starts_with("de"),
+        "page_token" => false,
+        "display_name" => word.contains(' '),
+        "username" | "account_id" | "organization_id" => word.bytes().all(|byte| byte.is_ascii_lowercase()),
+        _ => true,
     }
 }
 
