@@ -199,7 +199,7 @@ async fn a_code_that_is_bound_is_nobody_elses() {
     let refused = all_refused(tried(theft).await.into_iter().map(|(_, answer)| answer), "CODE_NOT_FOUND");
     assert_eq!(refused, ORGANIZATIONS * (PEOPLE - 1));
     let owners = codes.iter().take(5).map(|code| ((), &owner, code.as_str()));
-    all_refused(tried(owners).await.into_iter().map(|(_, answer)| answer), "CODE_NOT_FOUND");
+    all_refused(tried(owners).await.into_iter().map(|((), answer)| answer), "CODE_NOT_FOUND");
     before.assert_same(&service.tables().await, "a code that is bound");
     // control: to those who are bound the same codes still answer
     assert!(people[1].request_access(&codes[1]).await.is_ok());
@@ -220,7 +220,7 @@ async fn an_open_code_is_of_no_use_without_the_address_that_it_takes() {
     let before = service.tables().await;
     let tries = |person| codes.iter().map(move |code| ((), person, code.as_str()));
 
-    let answers = tried(tries(&nobody)).await.into_iter().map(|(_, answer)| answer);
+    let answers = tried(tries(&nobody)).await.into_iter().map(|((), answer)| answer);
     assert_eq!(all_refused(answers, "EMAIL_NOT_VERIFIED"), 1000);
     before.assert_same(&service.tables().await, "a code without a verified address");
 
@@ -231,7 +231,7 @@ async fn an_open_code_is_of_no_use_without_the_address_that_it_takes() {
     owner.set_policy("acme", &["address_match"], policy(pb::policy::AddressMatch::Require)).await;
     mail_is_sent(&service).await;
     let before = service.tables().await;
-    let answers = tried(tries(&mallory)).await.into_iter().map(|(_, answer)| answer);
+    let answers = tried(tries(&mallory)).await.into_iter().map(|((), answer)| answer);
     assert_eq!(all_refused(answers, "ADDRESS_MISMATCH"), 1000);
     before.assert_same(&service.tables().await, "a code without the invited address");
 

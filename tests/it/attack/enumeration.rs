@@ -206,18 +206,18 @@ async fn calls(
         };
     }
     see!(organizations.get_organization, pb::GetOrganizationRequest { name: parent.clone() });
-    let named = pb::Organization { name: parent.clone(), display_name: "Evil".to_owned(), ..Default::default() };
+    let edited = pb::Organization { name: parent.clone(), display_name: "Evil".to_owned(), ..Default::default() };
     see!(
         organizations.update_organization,
-        pb::UpdateOrganizationRequest { organization: Some(named), ..Default::default() }
+        pb::UpdateOrganizationRequest { organization: Some(edited), ..Default::default() }
     );
     see!(organizations.list_members, pb::ListMembersRequest { parent: parent.clone(), ..Default::default() });
     see!(organizations.list_events, pb::ListEventsRequest { parent: parent.clone(), ..Default::default() });
     let of_one = pb::ListEventsRequest { parent: parent.clone(), invitation: name.clone(), ..Default::default() };
     see!(organizations.list_events, of_one);
     see!(organizations.get_member, pb::GetMemberRequest { name: member.clone() });
-    let named = pb::Member { name: member.clone(), role: pb::Role::Owner.into(), ..Default::default() };
-    see!(organizations.update_member, pb::UpdateMemberRequest { member: Some(named), ..Default::default() });
+    let promoted = pb::Member { name: member.clone(), role: pb::Role::Owner.into(), ..Default::default() };
+    see!(organizations.update_member, pb::UpdateMemberRequest { member: Some(promoted), ..Default::default() });
     see!(organizations.delete_member, pb::DeleteMemberRequest { name: member.clone(), ..Default::default() });
 
     let invited = pb::Invitation { email: "new@example.com".to_owned(), ..Default::default() };

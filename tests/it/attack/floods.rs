@@ -272,7 +272,7 @@ async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
         assert!(count > 10 && bystander.calls() - before >= CALLS, "{story:#?}");
         assert!(memory - start < GROWTH, "from {start:.1} MiB: {story:#?}");
     }
-    println!("from {start:.1} MiB: {story:#?}");
+    eprintln!("from {start:.1} MiB: {story:#?}");
     bystander.stop.store(true, Ordering::Relaxed);
     assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new(), "{story:#?}");
     assert!(process.lives());

@@ -51,7 +51,7 @@ async fn send(requests: usize) {
     tally.add(&world, &channels, &mut rng, requests).await;
     let after = process.memory();
 
-    println!("{tally:?} in {:?}, memory {before:.1} then {after:.1} MiB", began.elapsed());
+    eprintln!("{tally:?} in {:?}, memory {before:.1} then {after:.1} MiB", began.elapsed());
     assert!(process.lives());
     let log = String::from_utf8_lossy(&process.log()).into_owned();
     assert!(!log.contains("panicked") && !log.contains("\"ERROR\""), "{log}");
@@ -76,7 +76,8 @@ impl World {
         let (_, offered) = service.offered(&owner, "acme", "ben", "READER").await;
         let member = service.member(&owner, "acme", "carl", "MANAGER").await;
         let invited = owner.invite("acme", "dora@example.com").await.unwrap();
-        let gateway = service.service("gateway", &invitations::domain::Scope::ALL.map(|scope| scope.as_str()));
+        let gateway =
+            service.service("gateway", &invitations::domain::Scope::ALL.map(invitations::domain::Scope::as_str));
         let words = [
             "organizations/acme",
             "organizations/umbrella",

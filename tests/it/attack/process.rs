@@ -1,6 +1,6 @@
 //! The service in a process of its own: what it writes to its log, and how much memory it takes.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,13 +54,13 @@ impl Process {
     /// The whole service, whose server is that process.
     pub async fn serve(circumstances: Circumstances<'_>) -> (Service, Self) {
         let start = async |database: &Database, dir: &Path, smtp| {
-            let process = Self::start(database, dir, smtp, circumstances);
+            let process = Self::start(database, dir, smtp, &circumstances);
             (process.address, process)
         };
         Service::around(Database::create().await, Script::accept_all(), start).await
     }
 
-    fn start(database: &Database, dir: &Path, smtp: SocketAddr, circumstances: Circumstances<'_>) -> Self {
+    fn start(database: &Database, dir: &Path, smtp: SocketAddr, circumstances: &Circumstances<'_>) -> Self {
         let settings = circumstances.settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let told = Told {
             database_url: database.url.clone(),
@@ -133,7 +133,7 @@ async fn the_server() {
     let stop = CancellationToken::new();
     let server = Server::start(&told.settings(), &stop).await.unwrap();
     // after what the test runner has left on its line
-    println!("\nserves {}", server.address());
+    writeln!(std::io::stdout(), "\nserves {}", server.address()).unwrap();
     let parent_is_gone = || std::io::stdin().read_line(&mut String::new());
     tokio::task::spawn_blocking(parent_is_gone).await.unwrap().unwrap();
     stop.cancel();

@@ -111,7 +111,7 @@ impl Contract {
             let is_rare = rare.contains(&field.name()) && field.r#type() != Type::Message;
             let times = match (chance % 8, field.label()) {
                 (0, _) => 0,
-                _ if is_rare && chance % 3 > 0 => 0,
+                _ if is_rare && !chance.is_multiple_of(3) => 0,
                 (7, Label::Repeated) => 250,
                 (more, Label::Repeated) => more / 2,
                 // twice is allowed for every field: the last one counts
