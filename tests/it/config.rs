@@ -152,7 +152,9 @@ fn a_wrong_setting_ends_the_start_with_one_line_that_names_it() {
 fn tls_is_set_as_a_whole_and_its_files_are_read() {
     let refused = |settings: &[(&str, &str)], expected: &str| {
         let mut setup = Setup::new();
-        settings.iter().for_each(|(key, value)| setup.set(key, value));
+        for (key, value) in settings {
+            setup.set(key, value);
+        }
         let line = setup.refusal(&[]);
         assert!(line.contains(expected), "{line}");
     };
