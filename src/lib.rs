@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod identity;
 pub mod mail;
 pub mod pb;
+pub mod scrape;
 pub mod server;
 pub mod shutdown;
 pub mod store;

@@ -13,7 +13,7 @@ use invitations::{
     grpc::probe,
     server::Server,
     shutdown,
-    store::migrations,
+    store::{migrations, roles},
     telemetry,
 };
 use secrecy::ExposeSecret;
@@ -42,9 +42,18 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         Cli::Migrate(migrate) => {
             start_log(&migrate.log);
-            match migrations::run(migrate.database.database_url.expose_secret()).await? {
+            let url = migrate.database.database_url.expose_secret();
+            match migrations::run(url).await? {
                 0 => print("the schema is up to date")?,
                 count => print(&format!("migrations applied: {count}"))?,
+            }
+            if let Some(role) = migrate.database.database_service_role {
+                if !roles::restrict(url, &role).await? {
+                    let why =
+                        "is a superuser, owns the tables or belongs to a role that may change events: choose another";
+                    return Err(config::Error::Settings(format!("setting database_service_role: {role} {why}")).into());
+                }
+                print(&format!("rights of {role}: what the service needs"))?;
             }
         }
         Cli::CheckConfig(_) => {

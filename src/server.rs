@@ -18,8 +18,9 @@ use crate::domain::Deployment;
 use crate::grpc::Api;
 use crate::grpc::serve::{ServeSettings, serve};
 use crate::mail::{self, Mailer};
+use crate::scrape::Scrape;
 use crate::store::pool::{self, Purpose};
-use crate::store::{self, migrations};
+use crate::store::{self, migrations, roles};
 
 /// Connections for the transactions of two writers and of accounts.
 const WRITE_CONNECTIONS: u32 = 6;
@@ -45,12 +46,15 @@ pub enum StartError {
     Settings(crate::config::Error),
     #[error("setting listen (INVITATIONS_LISTEN): {0}")]
     Listen(io::Error),
+    #[error("setting metrics_listen (INVITATIONS_METRICS_LISTEN): {0}")]
+    Metrics(io::Error),
 }
 
 /// A service that answers calls.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     serving: tokio::task::JoinHandle<io::Result<()>>,
     tasks: TaskTracker,
     pools: Vec<PgPool>,
@@ -72,6 +76,12 @@ impl Server {
         if missing > 0 {
             return Err(StartError::Schema(missing));
         }
+        if roles::may_change_events(&reads).await.map_err(StartError::Database)? {
+            tracing::warn!(
+                setting = "database_service_role",
+                "the database role of this service may change and delete events: give it one of its own, see the setting"
+            );
+        }
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
@@ -91,6 +101,15 @@ impl Server {
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
 
+        let scrape = match settings.calls.metrics_listen {
+            Some(address) => Some(Scrape::bind(address).await.map_err(StartError::Metrics)?),
+            None => None,
+        };
+        let metrics_address = scrape.as_ref().and_then(|scrape| scrape.address().ok());
+        if let Some(scrape) = scrape {
+            tokio::spawn(scrape.serve(stop.clone()));
+        }
+
         let tasks = TaskTracker::new();
         let committed = Arc::new(Notify::new());
         let app = App::start(reads.clone(), writes.clone(), deployment, limits, tasks.clone(), &committed);
@@ -102,12 +121,17 @@ impl Server {
         let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
         let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
         let serving = tokio::spawn(serve(listener, routes, serve_settings, is_ready, stop.clone()));
-        Ok(Self { address, serving, tasks, pools: vec![reads, writes, mails] })
+        Ok(Self { address, metrics_address, serving, tasks, pools: vec![reads, writes, mails] })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Ends when the service was told to stop, its calls have ended and what they asked for is done.

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
-    ("server", &["app", "config", "domain", "grpc", "identity", "mail", "store"]),
+    ("server", &["app", "config", "domain", "grpc", "identity", "mail", "scrape", "store"]),
+    ("scrape", &[]),
     ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),

@@ -21,14 +21,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- toYaml $env }}
 {{- end }}
 
-{{/* Environment variables that are Secrets or point at mounted ones. */}}
+{{/* Environment variables that are Secrets or point at mounted ones: of `secrets` and `files`. */}}
 {{- define "invitations.secretEnv" -}}
-{{- range $name, $from := .Values.secrets }}
+{{- range $name, $from := .secrets }}
 - name: INVITATIONS_{{ upper $name }}
   valueFrom:
     secretKeyRef: {name: {{ $from.secretName | quote }}, key: {{ $from.key | quote }}}
 {{- end }}
-{{- range $name, $_ := .Values.files }}
+{{- range $name, $_ := .files }}
 - name: INVITATIONS_{{ upper $name }}
   value: /etc/invitations/{{ $name }}
 {{- end }}

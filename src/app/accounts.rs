@@ -134,9 +134,9 @@ impl App {
             }
             (Some(Caller::Service(_)), None) => return Err(Refusal::PersonRequired.into()),
         };
-        let request = delete.request;
+        let deletion = Deletion { username, caller: delete.caller, request: delete.request };
         self.finish(move |app| async move {
-            let mut outcome = app.bury(&username, hash, request.as_ref()).await;
+            let mut outcome = app.bury(&deletion, hash).await;
             for _ in 1..ATTEMPTS {
                 // whoever came first in a race is found by the next look
                 if !matches!(
@@ -145,11 +145,11 @@ impl App {
                 ) {
                     break;
                 }
-                outcome = app.bury(&username, hash, request.as_ref()).await;
+                outcome = app.bury(&deletion, hash).await;
             }
             outcome??;
             // deleted it is: what is left is the sweep's, should this fail
-            if let Err(error) = app.leave_all(&username).await {
+            if let Err(error) = app.leave_all(&deletion).await {
                 tracing::warn!(?error, "a deleted account has not left every organization, the sweep goes on");
             }
             Ok(())
@@ -158,12 +158,9 @@ impl App {
     }
 
     /// The first part, in one transaction.
-    async fn bury(
-        &self,
-        username: &Username,
-        hash: [u8; 32],
-        request: Option<&Request>,
-    ) -> store::Result<std::result::Result<(), Refusal>> {
+    async fn bury(&self, deletion: &Deletion, hash: [u8; 32]) -> store::Result<std::result::Result<(), Refusal>> {
+        let Deletion { username, request, .. } = deletion;
+        let request = request.as_ref();
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         // in this order: whoever misses the account that the same request has deleted sees its id
@@ -175,8 +172,7 @@ impl App {
             Err(refusal) => return Ok(Err(refusal)),
         }
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
-        let leave = |organization: &String| leave(OrganizationId::stored(organization.clone()), username);
-        let commands = owned.iter().map(leave).collect::<Vec<_>>();
+        let commands = owned.into_iter().map(|organization| deletion.leave(organization)).collect::<Vec<_>>();
         let mut batch = Batch::load(&mut transaction, &commands, &self.deployment, Lock::Yes).await?;
         for command in &commands {
             if let Err(refusal) = batch.decide(command, &self.deployment) {
@@ -197,20 +193,35 @@ impl App {
     }
 
     /// The second part.
-    pub(super) async fn leave_all(&self, username: &Username) -> Result<()> {
+    pub(super) async fn leave_all(&self, deletion: &Deletion) -> Result<()> {
         let organizations = {
             let mut connection = self.reads.acquire().await?;
-            accounts::organizations_of(&mut connection, username).await?
+            accounts::organizations_of(&mut connection, &deletion.username).await?
         };
         for organization in organizations {
-            go_on(self.writer.submit(leave(OrganizationId::stored(organization), username)).await)?;
+            go_on(self.writer.submit(deletion.leave(organization)).await)?;
         }
         Ok(())
     }
 }
 
-fn leave(organization: OrganizationId, username: &Username) -> Command {
-    Command { organization, caller: None, request: None, operation: Operation::Leave(username.clone()) }
+/// A deletion and who has asked for it; nobody, where the sweep goes on with one that was cut off.
+#[derive(Clone, Debug)]
+pub(super) struct Deletion {
+    pub username: Username,
+    pub caller: Option<Caller>,
+    pub request: Option<Request>,
+}
+
+impl Deletion {
+    fn leave(&self, organization: String) -> Command {
+        Command {
+            organization: OrganizationId::stored(organization),
+            caller: self.caller.clone(),
+            request: self.request.clone(),
+            operation: Operation::Leave(self.username.clone()),
+        }
+    }
 }
 
 /// What the same request of an identity did before.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::Deletion;
 use super::{App, Error, Result};
 use crate::domain::{Command, Operation, OrganizationId, Subject};
 use crate::store::sweep;
@@ -70,7 +71,8 @@ impl App {
         };
         for username in accounts {
             // one that cannot leave must not keep the others
-            if let Err(error) = self.leave_all(&username).await {
+            let deletion = Deletion { username, caller: None, request: None };
+            if let Err(error) = self.leave_all(&deletion).await {
                 tracing::warn!(?error, "a deleted account could not leave its organizations yet");
             }
         }

@@ -105,6 +105,11 @@ pub struct Calls {
     /// Whether the contract can be read by gRPC reflection.
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     pub reflection: bool,
+
+    /// Where Prometheus may read what was counted, at `/metrics` over plain HTTP, without a token: for an address that
+    /// only it can reach. Without it nowhere.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -114,6 +119,11 @@ pub struct Database {
     /// this machine. A secret: not for the command line, which other users can read.
     #[arg(long, value_name = "URL", value_parser = values::database_url)]
     pub database_url: SecretString,
+
+    /// Role as which `serve` connects, where `migrate` connects as another one: `migrate` gives it what the service needs
+    /// and takes everything else, above all the right to change or delete events. The role has to exist.
+    #[arg(long, value_name = "ROLE", value_parser = values::role)]
+    pub database_service_role: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

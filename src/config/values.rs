@@ -14,7 +14,7 @@ use super::settings::{Issuers, Limit, Names};
 use crate::{
     domain::{ID_RULE, Username},
     mail::{BaseUrl, InvalidSetting},
-    store::pool,
+    store::{pool, roles},
     telemetry,
 };
 
@@ -62,6 +62,11 @@ pub(super) fn database_url(text: &str) -> Result<SecretString, String> {
         return Err(rule.to_owned());
     }
     Ok(text.into())
+}
+
+pub(super) fn role(text: &str) -> Result<String, String> {
+    let rule = "must be a role's name of lower-case letters, digits, _ and -, beginning with a letter, at most 63";
+    if roles::is_name(text) { Ok(text.to_owned()) } else { Err(but_is(rule, text)) }
 }
 
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {

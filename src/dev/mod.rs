@@ -28,7 +28,7 @@ use crate::pb::account_service_client::AccountServiceClient;
 use crate::pb::organization_service_client::OrganizationServiceClient;
 use crate::pb::{self, CreateAccountRequest, CreateOrganizationRequest};
 use crate::server::Server;
-use crate::store::migrations;
+use crate::store::{migrations, roles};
 use issuer::Provider;
 use mailbox::{Mailbox, Script};
 use postgres::{Durability, Postgres};
@@ -38,6 +38,9 @@ pub use state::State;
 const DEMO_ORGANIZATION: &str = "organizations/acme";
 const NOTIFICATION_EMAIL: &str = "it@acme.example";
 const OWNER: &str = "olga";
+
+/// As whom the service connects: not as the superuser, who could change events.
+const SERVICE_ROLE: &str = "invitations_service";
 
 /// How long the start of the database may still take after an interrupt. A download is not waited for.
 const END_OF_START: Duration = Duration::from_secs(5);
@@ -145,10 +148,13 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     migrations::run(database_url).await.map_err(Error::from_display)?;
+    let password = uuid::Uuid::new_v4().simple().to_string();
+    let service_url = roles::make(database_url, SERVICE_ROLE, &password).await.map_err(Error::from_display)?;
+    roles::restrict(database_url, SERVICE_ROLE).await.map_err(Error::from_display)?;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let mailbox = Mailbox::start(loopback, &state.mailbox(), Script::accept_all()).await?;
 
-    let defaults = state.settings(database_url, options.listen, mailbox.addr())?;
+    let defaults = state.settings(&service_url, options.listen, mailbox.addr())?;
     let settings = settings(&defaults).map_err(Error::from_display)?;
     let service_stop = stop.child_token();
     let server = Server::start(&settings, &service_stop).await.map_err(Error::from_display)?;

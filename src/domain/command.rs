@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    Actor, Caller, Context, Edit, Found, InvitationId, Invite, Method, Offer, OrganizationId, Refusal, Role, Scope,
-    Standing, Tenant, Username, administer, answer, expire, invite, membership, offer, organization::member_name,
-    request_access, settings,
+    Actor, Caller, Context, Edit, Event, Found, InvitationId, Invite, Method, Offer, OrganizationId, Refusal, Role,
+    Scope, Standing, Tenant, Username, administer, answer, expire, invite, membership, offer,
+    organization::member_name, request_access, settings,
 };
 
 /// Who wants what of which organization.
@@ -195,10 +195,32 @@ pub fn decide(
     };
     let tenant = tenant.as_mut().ok_or_else(unknown)?;
     expire::close_overdue(tenant, context);
+    // what had to be closed first is not of this request
+    let earlier = tenant.events.len();
+    let outcome = decide_on(tenant, context, command, remembered);
+    sign(&mut tenant.events[earlier..], command);
+    outcome
+}
+
+/// Puts the request id on the events that the command has made.
+fn sign(events: &mut [Event], command: &Command) {
+    for event in events {
+        event.request_id = command.request.as_ref().map(|request| request.id);
+    }
+}
+
+fn decide_on(
+    tenant: &mut Tenant,
+    context: &Context<'_>,
+    command: &Command,
+    remembered: Option<&Remembered>,
+) -> Result<Subject, Refusal> {
     match (&command.operation, &command.caller) {
         (Operation::Expire(_), _) => Ok(Subject::Organization),
-        (Operation::Leave(username), _) => {
-            membership::leave(tenant, context, username).map(|()| Subject::Member(username.clone()))
+        (Operation::Leave(username), caller) => {
+            // the sweep, which finishes a deletion, knows only whose it is
+            let actor = caller.as_ref().map_or_else(|| Actor::Account(username.clone()), Caller::actor);
+            membership::leave(tenant, context, &actor, username).map(|()| Subject::Member(username.clone()))
         }
         (_, Some(caller)) => {
             if may_see(tenant, context, caller, &command.operation)
@@ -208,7 +230,7 @@ pub fn decide(
             }
             operate(tenant, context, caller, &command.operation)
         }
-        (_, None) => Err(unknown()),
+        (_, None) => Err(Refusal::not_found(&command.organization, &command.operation.subject())),
     }
 }
 
@@ -322,7 +344,9 @@ fn decide_create(
     if tenant.is_some() {
         return Err(Refusal::OrganizationExists(command.organization.name()));
     }
-    *tenant = Some(settings::create(context, caller, &command.organization, found)?);
+    let mut founded = settings::create(context, caller, &command.organization, found)?;
+    sign(&mut founded.events, command);
+    *tenant = Some(founded);
     Ok(Subject::Organization)
 }
 

@@ -1,5 +1,7 @@
 //! What happened to an organization, its invitations and its members; never changed afterwards.
 
+use uuid::Uuid;
+
 use super::{Actor, InvitationId, Timestamp, Username};
 
 /// What happened.
@@ -79,9 +81,12 @@ pub struct Event {
     pub member: Option<Username>,
     pub changes: Vec<Change>,
     pub create_time: Timestamp,
+    /// Of the request that did it.
+    pub request_id: Option<Uuid>,
 }
 
-/// A field before and after. Holds no personal data but names of resources: an address shows as changed, not as text.
+/// A field before and after. Holds no personal data but names of resources, as no event is ever erased: an address or a
+/// display name shows as changed, not as text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     pub field: String,

@@ -66,8 +66,7 @@ pub fn delete(
 }
 
 /// An account that is being deleted leaves: its open invitations first, then the membership.
-pub fn leave(tenant: &mut Tenant, context: &Context<'_>, username: &Username) -> Result<(), Refusal> {
-    let actor = Actor::Account(username.clone());
+pub fn leave(tenant: &mut Tenant, context: &Context<'_>, actor: &Actor, username: &Username) -> Result<(), Refusal> {
     let member = tenant.members.get(username).cloned();
     if let Some(member) = &member {
         check_owner_stays(tenant, member.role, None)?;
@@ -82,7 +81,7 @@ pub fn leave(tenant: &mut Tenant, context: &Context<'_>, username: &Username) ->
         }
     }
     if let Some(member) = member {
-        remove(tenant, context, &actor, &member);
+        remove(tenant, context, actor, &member);
     }
     Ok(())
 }

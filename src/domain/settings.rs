@@ -8,6 +8,9 @@ use super::{
     rights::Action,
 };
 
+/// Lists of a policy stand in events up to this length, in bytes.
+const LONGEST_LIST: usize = 200;
+
 /// An organization to be founded.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -183,12 +186,12 @@ fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
     }));
 }
 
-/// What changed, without addresses.
+/// What changed, without addresses and names.
 fn changes(old: &Organization, new: &Organization, old_limit: Option<i32>, new_limit: Option<i32>) -> Vec<Change> {
     let limit = |limit: Option<i32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
     let mut changes = Vec::new();
     if old.display_name != new.display_name {
-        changes.push(Change::new("display_name", old.display_name.as_str(), new.display_name.as_str()));
+        changes.push(Change::new("display_name", "", ""));
     }
     if old.notification_email != new.notification_email {
         changes.push(Change::new("notification_email", "", ""));
@@ -218,5 +221,10 @@ fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {
         ]
     };
     let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
-    pairs.map(|((field, before), (_, after))| Change::new(field, before, after)).collect()
+    pairs.map(|((field, before), (_, after))| Change::new(field, shorten(before), shorten(after))).collect()
+}
+
+/// A list that is too long to be kept for ever is told by its length.
+fn shorten(list: String) -> String {
+    if list.len() > LONGEST_LIST { format!("{} entries", list.split(',').count()) } else { list }
 }

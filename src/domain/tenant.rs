@@ -135,7 +135,16 @@ impl Tenant {
     ) {
         self.head.event_position += 1;
         let position = self.head.event_position;
-        self.events.push(Event { position, kind, actor, invitation, member, changes, create_time: now });
+        self.events.push(Event {
+            position,
+            kind,
+            actor,
+            invitation,
+            member,
+            changes,
+            create_time: now,
+            request_id: None,
+        });
     }
 
     /// Writes an email about an invitation to the outbox.

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Status};
 
-use super::{Api, status};
+use super::{Api, status, telemetry};
 use crate::domain::{Caller, Identity, Method, Refusal, Service};
 use crate::identity::{Credential, TokenError};
 
@@ -38,7 +38,11 @@ impl Api {
     /// The same, for RPCs that a person without an account may call too.
     pub async fn authenticate<T>(&self, method: Method, request: &Request<T>) -> Result<Authenticated, Status> {
         let authenticated = self.verify(request).await?;
-        method.check_kind(authenticated.caller().as_ref()).map_err(status::from_refusal)?;
+        let caller = authenticated.caller();
+        if let Some(caller) = &caller {
+            telemetry::note_caller(caller.actor());
+        }
+        method.check_kind(caller.as_ref()).map_err(status::from_refusal)?;
         Ok(authenticated)
     }
 

@@ -169,6 +169,7 @@ pub fn event(organization: &OrganizationId, event: Event) -> pb::Event {
         member: event.member.map(|username| member_name(organization, &username)).unwrap_or_default(),
         changes: event.changes.into_iter().map(change).collect(),
         create_time: Some(timestamp(event.create_time)),
+        request_id: event.request_id.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 

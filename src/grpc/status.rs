@@ -43,6 +43,7 @@ impl Problem {
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
+        super::telemetry::note_reason(problem.reason);
         let metadata = problem.metadata.into_iter().filter(|(_, value)| !value.is_empty());
         let metadata =
             metadata.map(|(key, value)| (key.to_owned(), value)).collect::<std::collections::HashMap<_, _>>();

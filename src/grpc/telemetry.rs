@@ -1,7 +1,10 @@
-//! One span and one log line for each call, and the id that joins an answer to its log lines.
+//! One span, one log line and one count for each call, and the id that joins an answer to its log lines. A refusal says
+//! its reason there and is counted by it: it is no event, and takes no lock.
 //!
 //! Metadata and messages are never logged: they hold tokens, codes and addresses.
 
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -10,24 +13,48 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Span;
 
+use crate::domain::{Actor, Method};
+use crate::pb::ErrorReason;
+
 const REQUEST_ID: &str = "x-request-id";
 
 /// Methods are logged up to this length, in bytes; a caller can name any.
 const MAX_METHOD: usize = 100;
 
 tokio::task_local! {
-    static CALL_ID: String;
+    static CALL: Arc<Known>;
+}
+
+/// What the inside of a call finds out about it.
+#[derive(Debug, Default)]
+struct Known {
+    id: String,
+    caller: OnceLock<Actor>,
+    /// Of the last refusal, as the enum of the contract; 0: none.
+    reason: AtomicI32,
 }
 
 /// The id of the call that this task is carrying out; empty outside of one.
 pub fn call_id() -> String {
-    CALL_ID.try_with(Clone::clone).unwrap_or_default()
+    CALL.try_with(|call| call.id.clone()).unwrap_or_default()
+}
+
+/// Tells whose call it is.
+pub(super) fn note_caller(caller: Actor) {
+    CALL.try_with(|call| call.caller.set(caller).ok()).ok();
+}
+
+/// Tells why it is refused.
+pub(super) fn note_reason(reason: ErrorReason) {
+    CALL.try_with(|call| call.reason.store(reason.into(), Ordering::Relaxed)).ok();
 }
 
 /// What is known of a call; dropping it writes the log line.
 #[derive(Debug)]
 pub(super) struct Call {
-    id: String,
+    known: Arc<Known>,
+    /// `None`: not of our contract.
+    method: Option<Method>,
     quiet: bool,
     began: Instant,
     code: Option<Code>,
@@ -49,18 +76,20 @@ impl Call {
         );
         // Probes come every few seconds and would be most of the log.
         let quiet = path.starts_with("/grpc.health.v1.Health/");
-        Self { id, quiet, began: Instant::now(), code: None, span }
+        let method = Method::of_path(path);
+        let known = Arc::new(Known { id, ..Known::default() });
+        Self { known, method, quiet, began: Instant::now(), code: None, span }
     }
 
     /// Makes [`call_id`] and the span known to the call.
     pub(super) async fn carry_out<F: Future>(&self, call: F) -> F::Output {
         use tracing::Instrument;
-        CALL_ID.scope(self.id.clone(), call).instrument(self.span.clone()).await
+        CALL.scope(Arc::clone(&self.known), call).instrument(self.span.clone()).await
     }
 
     /// Adds the id to the answer, and waits for the answer's end.
     pub(super) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
-        if let Ok(id) = HeaderValue::from_str(&self.id) {
+        if let Ok(id) = HeaderValue::from_str(&self.known.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         self.note_code(response.headers());
@@ -88,11 +117,21 @@ impl Drop for Call {
         // Without an end, the caller has left, or the connection was lost.
         let code = self.code.unwrap_or(Code::Cancelled);
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let reason = ErrorReason::try_from(self.known.reason.load(Ordering::Relaxed)).unwrap_or_default();
+        // a refusal that came to nothing, as another part of the call went on, is none
+        let reason = (code != Code::Ok && reason != ErrorReason::Unspecified).then(|| reason.as_str_name());
+        let caller = self.known.caller.get().map(tracing::field::display);
         let _in_span = self.span.enter();
         if self.quiet {
             tracing::debug!(rpc.code = ?code, duration_ms, "call ended");
         } else {
-            tracing::info!(rpc.code = ?code, duration_ms, "call ended");
+            tracing::info!(rpc.code = ?code, reason, caller, duration_ms, "call ended");
+        }
+        // labels that a caller cannot multiply
+        let method = self.method.map_or("other", Method::name);
+        metrics::counter!("invitations_calls_total", "method" => method, "code" => format!("{code:?}")).increment(1);
+        if let Some(reason) = reason {
+            metrics::counter!("invitations_refusals_total", "method" => method, "reason" => reason).increment(1);
         }
     }
 }
@@ -124,9 +163,53 @@ mod tests {
     async fn a_call_knows_its_id_and_has_another_one_than_the_next() {
         let call = Call::begin(&Request::new(()));
         let id = call.carry_out(async { call_id() }).await;
-        assert_eq!(id, call.id);
+        assert_eq!(id, call.known.id);
         assert_eq!(id.len(), 16);
-        assert_ne!(id, Call::begin(&Request::new(())).id);
+        assert_ne!(id, Call::begin(&Request::new(())).known.id);
         assert_eq!(call_id(), "");
+    }
+
+    /// What a call that ends with this status leaves in the log.
+    async fn logged(code: &'static str, call: impl Future<Output = ()>) -> String {
+        let log = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || Log(Arc::clone(&writer)));
+        let _here = tracing::subscriber::set_default(lines.finish());
+        let begun = Call::begin(&Request::builder().uri(Method::GetMember.path()).body(()).unwrap());
+        begun.carry_out(call).await;
+        let answer = Response::builder().header(Status::GRPC_STATUS, code).body(Body::empty()).unwrap();
+        drop(begun.answered(answer));
+        let log = log.lock().unwrap().clone();
+        String::from_utf8(log).unwrap()
+    }
+
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_line_of_a_refused_call_has_its_reason_and_its_caller() {
+        let anna = || Actor::parse("accounts/anna").unwrap();
+        let refused = async {
+            note_caller(anna());
+            drop(Status::from(crate::grpc::status::token_missing()));
+        };
+        let line = logged("16", refused).await;
+        let both = [r#""reason":"TOKEN_MISSING""#, r#""caller":"accounts/anna""#];
+        assert!(both.iter().all(|part| line.contains(part)), "{line}");
+
+        let line = logged("0", async { note_caller(anna()) }).await;
+        assert!(!line.contains("reason") && line.contains(both[1]), "{line}");
+        let line = logged("0", async {}).await;
+        assert!(!line.contains("caller\":"), "{line}");
     }
 }

@@ -38,6 +38,7 @@ struct EventRow {
     username: Option<String>,
     changes: serde_json::Value,
     create_time: Timestamp,
+    request_id: Option<Uuid>,
 }
 
 /// At most `limit` events after a position.
@@ -49,7 +50,7 @@ pub async fn list(
 ) -> Result<Vec<Event>> {
     let rows = sqlx::query_as!(
         EventRow,
-        "SELECT position, kind, actor, invitation, username, changes, create_time FROM events \
+        "SELECT position, kind, actor, invitation, username, changes, create_time, request_id FROM events \
           WHERE organization = $1 AND position > $2 ORDER BY position LIMIT $3",
         organization.as_str(),
         after,
@@ -70,7 +71,7 @@ pub async fn list_of_invitation(
 ) -> Result<Vec<Event>> {
     let rows = sqlx::query_as!(
         EventRow,
-        "SELECT position, kind, actor, invitation, username, changes, create_time FROM events \
+        "SELECT position, kind, actor, invitation, username, changes, create_time, request_id FROM events \
           WHERE organization = $1 AND invitation = $2 AND position > $3 ORDER BY position LIMIT $4",
         organization.as_str(),
         invitation.0,
@@ -96,6 +97,7 @@ impl TryFrom<EventRow> for Event {
             member: row.username.map(Username::stored),
             changes: decode_changes(row.changes)?,
             create_time: row.create_time,
+            request_id: row.request_id,
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod organizations;
 pub mod outbox;
 pub mod pool;
 pub mod request_ids;
+pub mod roles;
 pub mod sweep;
 pub mod tenants;
 

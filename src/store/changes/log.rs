@@ -12,9 +12,10 @@ pub(super) async fn insert_events(connection: &mut PgConnection, rows: &[(Organi
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time) \
+        "INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time, \
+                             request_id) \
          SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::jsonb[], \
-                              $8::timestamptz[])",
+                              $8::timestamptz[], $9::uuid[])",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, event)| event.position),
         &column(rows, |(_, event)| event.kind.as_str().to_owned()),
@@ -23,6 +24,7 @@ pub(super) async fn insert_events(connection: &mut PgConnection, rows: &[(Organi
         &column(rows, |(_, event)| event.member.as_ref().map(username)) as &[Option<String>],
         &column(rows, |(_, event)| events::encode_changes(&event.changes)),
         &column(rows, |(_, event)| event.create_time),
+        &column(rows, |(_, event)| event.request_id) as &[Option<Uuid>],
     )
     .execute(connection)
     .await?;

@@ -130,8 +130,8 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
     assert_eq!(reason(anna.accept(&offer.name).await), "ACCOUNT_REQUIRED");
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 2, "the control: the membership and the offer are there");
 
-    let reads = open(&service.database.url, Purpose::Read, 2).unwrap();
-    let writes = open(&service.database.url, Purpose::Write, 2).unwrap();
+    let reads = open(&service.database.service_url, Purpose::Read, 2).unwrap();
+    let writes = open(&service.database.service_url, Purpose::Write, 2).unwrap();
     let limits = Limits { wrong_codes: None, wrong_accounts: None };
     let app = App::start(reads, writes, deployment(), limits, TaskTracker::new(), &Arc::default());
     app.sweep().await.unwrap();

@@ -25,6 +25,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 pub use people::{Person, bad_fields, named, reason, retry_after, words};
 pub use postgres::Database;
+pub use tokens::FORGED;
 
 /// Nothing that a test waits for takes longer, unless it never comes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,6 +112,11 @@ impl Service {
     pub async fn replica(&self, settings: &[(&str, &str)]) -> Channel {
         let server = start_server(&self.database, &self.dir, self.mailbox.addr(), settings, &self.stop).await;
         channel_to(server.address()).await
+    }
+
+    /// Where its metrics are, with the setting `metrics_listen`.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.server.as_ref().and_then(Server::metrics_address).unwrap()
     }
 
     /// A connection of the test's own, to look at rows and to age them.
@@ -241,7 +247,7 @@ async fn start_server(
     settings: &[(&str, &str)],
     stop: &CancellationToken,
 ) -> Server {
-    Server::start(&settings_for(&database.url, dir, smtp, settings), stop).await.unwrap()
+    Server::start(&settings_for(&database.service_url, dir, smtp, settings), stop).await.unwrap()
 }
 
 /// Connects when calls can be carried out.

@@ -5,16 +5,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 
 use invitations::dev::postgres::{self, Durability};
-use invitations::store::migrations;
+use invitations::store::{migrations, roles};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 
 const TEMPLATE: &str = "migrated";
+const SERVICE_ROLE: &str = "service";
+static SERVICE_URL: OnceLock<String> = OnceLock::new();
 
 /// A migrated database of its own.
 pub struct Database {
     pub name: String,
+    /// As the owner of the tables.
     pub url: String,
+    /// As the service connects: with the rights that it needs and no others.
+    pub service_url: String,
     pub pool: PgPool,
 }
 
@@ -35,7 +40,8 @@ impl Database {
         execute(server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         let url = in_database(server, &name);
         let pool = PgPoolOptions::new().max_connections(8).connect_lazy(&url).unwrap();
-        Self { name, url, pool }
+        let service_url = in_database(SERVICE_URL.get().unwrap(), &name);
+        Self { name, url, service_url, pool }
     }
 }
 
@@ -69,7 +75,10 @@ async fn prepare(url: &str) {
         execute(url, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }
     execute(url, &format!("CREATE DATABASE {TEMPLATE}")).await;
-    migrations::run(&in_database(url, TEMPLATE)).await.unwrap();
+    let template = in_database(url, TEMPLATE);
+    migrations::run(&template).await.unwrap();
+    SERVICE_URL.set(roles::make(&template, SERVICE_ROLE, "service").await.unwrap()).unwrap();
+    assert!(roles::restrict(&template, SERVICE_ROLE).await.unwrap());
     pool.close().await;
 }
 

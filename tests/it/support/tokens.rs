@@ -1,13 +1,29 @@
 //! Tokens that no well-behaved issuer would make at that moment.
 
+use std::fs;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use invitations::dev::issuer::{self, Provider};
-use jsonwebtoken::{EncodingKey, decode_header, encode};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Person, Service};
+use super::{Person, Service, scratch};
+
+/// Every kind of token that must count for nothing.
+pub const FORGED: [&str; 9] = [
+    "expired",
+    "not yet valid",
+    "wrong audience",
+    "wrong issuer",
+    "alg none",
+    "HS256 with the public key",
+    "unknown key",
+    "embedded key",
+    "an id token",
+];
 
 impl Service {
     /// A GitHub token of the dev issuer whose times lie this many seconds from now.
@@ -46,12 +62,61 @@ impl Service {
         Person::new(&self.channel, token)
     }
 
+    /// A token that says to be the person's, and is made wrongly in one way.
+    pub fn forged(&self, how: &str, subject: &str, email: &str) -> String {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let good = issuer::user_token(&self.dir, subject, Some(email), true, Provider::Github).unwrap();
+        let with = |changes: Value| {
+            let changes = changes.as_object().unwrap().clone();
+            self.changed(&good, |claims| claims.as_object_mut().unwrap().extend(changes))
+        };
+        let (header, claims) = (decode_header(&good).unwrap(), claims_of(&good));
+        match how {
+            "expired" => with(json!({"iat": now - 3600, "exp": now - 60})),
+            "not yet valid" => with(json!({"nbf": now + 3600})),
+            "wrong audience" => with(json!({"aud": "another-service"})),
+            "wrong issuer" => with(json!({"iss": "https://issuer.example"})),
+            "alg none" => {
+                let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+                format!("{}.{}.", part(&json!({"alg": "none", "typ": "at+jwt"})), part(&claims))
+            }
+            "HS256 with the public key" => {
+                let jwks: Value = serde_json::from_slice(&fs::read(self.dir.join("issuer.jwks")).unwrap()).unwrap();
+                let public = URL_SAFE_NO_PAD.decode(jwks["keys"][0]["x"].as_str().unwrap()).unwrap();
+                let header = Header { alg: Algorithm::HS256, ..header };
+                encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap()
+            }
+            "unknown key" => encode(&header, &claims, &self.foreign_key()).unwrap(),
+            "embedded key" => {
+                let key = self.foreign_key();
+                let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+                encode(&Header { jwk: Some(jwk), ..header }, &claims, &key).unwrap()
+            }
+            "an id token" => with(json!({"nonce": "n-0S6_WzA2Mj"})),
+            _ => panic!("nobody forges like {how}"),
+        }
+    }
+
     /// Signed anew by the dev issuer.
     fn changed(&self, token: &str, change: impl FnOnce(&mut Value)) -> String {
-        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        let mut claims: Value = serde_json::from_slice(&payload).unwrap();
+        let mut claims = claims_of(token);
         change(&mut claims);
-        let key = EncodingKey::from_ed_pem(&std::fs::read(self.dir.join("issuer")).unwrap()).unwrap();
-        encode(&decode_header(token).unwrap(), &claims, &key).unwrap()
+        encode(&decode_header(token).unwrap(), &claims, &self.key()).unwrap()
     }
+
+    fn key(&self) -> EncodingKey {
+        EncodingKey::from_ed_pem(&fs::read(self.dir.join("issuer")).unwrap()).unwrap()
+    }
+
+    /// Of an issuer that nobody here trusts.
+    fn foreign_key(&self) -> EncodingKey {
+        let dir = scratch(&format!("{}-foreign", self.database.name));
+        issuer::entries(&dir).unwrap();
+        EncodingKey::from_ed_pem(&fs::read(dir.join("issuer")).unwrap()).unwrap()
+    }
+}
+
+fn claims_of(token: &str) -> Value {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
 }

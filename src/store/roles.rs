@@ -1,0 +1,99 @@
+//! The role as which the service connects: what it may do with each table, and no more. Events are append-only because the
+//! service has no right to change or delete them, whatever its code does.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+
+use super::Result;
+
+/// What the service needs. A row lock needs UPDATE. A table that is not here is not there for the service.
+pub const GRANTS: [(&str, &str); 13] = [
+    ("_sqlx_migrations", "SELECT"),
+    ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
+    ("account_request_ids", "SELECT, INSERT, DELETE"),
+    ("accounts", "SELECT, INSERT, UPDATE"),
+    ("emails", "SELECT, INSERT, UPDATE"),
+    ("events", "SELECT, INSERT"),
+    ("identities", "SELECT, INSERT, UPDATE, DELETE"),
+    ("invitations", "SELECT, INSERT, UPDATE"),
+    ("members", "SELECT, INSERT, UPDATE, DELETE"),
+    ("organization_heads", "SELECT, INSERT, UPDATE"),
+    ("organizations", "SELECT, INSERT, UPDATE"),
+    ("request_ids", "SELECT, INSERT, DELETE"),
+    ("subject_limits", "SELECT, INSERT, UPDATE, DELETE"),
+];
+
+/// Whether that is a role's name that needs no thought about quoting: a letter, then letters, digits, `_` and `-`, all in
+/// lower case, at most 63.
+pub fn is_name(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(fits)
+}
+
+/// Gives the role what the service needs and takes everything else, in one transaction: a service that runs notices
+/// nothing. `false`, and nothing is done: it would change events all the same, as a superuser, their owner or a member of
+/// such a role.
+pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let mut transaction = connection.begin().await?;
+    let mut statements = vec![
+        format!(r#"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "{role}""#),
+        format!(r#"GRANT USAGE ON SCHEMA public TO "{role}""#),
+    ];
+    statements.extend(GRANTS.map(|(table, rights)| format!(r#"GRANT {rights} ON {table} TO "{role}""#)));
+    for statement in statements {
+        transaction.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+    }
+    let may_change = sqlx::query_scalar!(
+        r#"SELECT has_table_privilege($1, oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role($1, relowner, 'MEMBER') AS "may!"
+             FROM pg_class WHERE oid = 'events'::regclass"#,
+        role,
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if may_change {
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(true)
+}
+
+/// Whether the role of this connection may change or delete events, or could give itself the right.
+pub async fn may_change_events(pool: &PgPool) -> Result<bool> {
+    let may = sqlx::query_scalar!(
+        r#"SELECT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER') AS "may!"
+             FROM pg_class WHERE oid = 'events'::regclass"#,
+    );
+    Ok(may.fetch_one(pool).await?)
+}
+
+/// Makes the role, or gives it another password, and returns the URL with which it connects to the same database. The
+/// password needs no escaping.
+#[cfg(feature = "dev")]
+pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
+        .fetch_one(&mut connection)
+        .await?;
+    let verb = if exists { "ALTER" } else { "CREATE" };
+    let statement = format!(r#"{verb} ROLE "{role}" LOGIN PASSWORD '{password}'"#);
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+    connection.close().await?;
+    let place = url.rsplit_once('@').map_or(url, |(_, place)| place);
+    Ok(format!("postgres://{role}:{password}@{place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_role_cannot_be_more_than_that() {
+        for good in ["invitations", "invitations_service", "hub-2"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "1a", "Hub", r#"a"b"#, "a b", "a;b", "a'b", &"a".repeat(64)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}
