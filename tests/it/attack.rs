@@ -12,6 +12,7 @@ mod process;
 mod recorder;
 mod requests;
 mod secrets;
+mod takeovers;
 mod wire;
 
 use std::time::{Duration, Instant};

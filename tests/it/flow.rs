@@ -6,6 +6,7 @@ mod approvals;
 mod codes;
 mod decline;
 mod offers;
+mod policy;
 mod repeats;
 mod requests;
 mod states;
