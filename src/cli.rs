@@ -30,7 +30,8 @@ such as INVITATIONS_DATABASE_URL_FILE, is the path of a file that holds the valu
 /// What `dev` makes itself: an environment that was made for a deployment must not lead it to the database, the people
 /// or the mail server of that one.
 #[cfg(feature = "dev")]
-const OWN: [&str; 7] = ["listen", "database_url", "code_keys_file", "issuers", "smtp_host", "smtp_port", "smtp_tls"];
+const OWN: [&str; 8] =
+    ["listen", "database_url", "code_keys_file", "address_key_file", "issuers", "smtp_host", "smtp_port", "smtp_tls"];
 
 /// What the program is asked to do.
 #[derive(Debug, Parser)]
@@ -51,8 +52,8 @@ pub enum Cli {
     Probe(Probe),
     /// Run everything on this machine: a private Postgres, the service, and a mailbox for what it sends.
     ///
-    /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, code
-    /// keys and mail server.
+    /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, keys and
+    /// mail server.
     #[cfg(feature = "dev")]
     Dev(Dev),
     /// Print a token of `dev`'s issuer, good for 12 hours.

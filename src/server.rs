@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::domain::Deployment;
 use crate::grpc::Api;
 use crate::grpc::serve::{ServeSettings, serve};
-use crate::mail::{self, Mailer};
+use crate::mail;
 use crate::scrape::Scrape;
 use crate::store::pool::{self, Purpose};
 use crate::store::{self, migrations, roles};
@@ -86,18 +86,22 @@ impl Server {
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
             code_keys: settings.tenancy.code_keys.clone(),
+            address_key: settings.tenancy.address_key.clone(),
             reserved_names: settings.tenancy.reserved_names.clone(),
             accounts_create_organizations: settings.tenancy.accounts_create_organizations,
             resend_interval: settings.throttles.resend_interval_seconds.try_into().unwrap_or(time::Duration::MINUTE),
             open_invitations_limit: settings.throttles.open_invitations_limit,
+            daily_invitations_limit: settings.throttles.invitations_per_organization_limit,
             services: verifier.services().cloned().collect(),
         };
         let limits = Limits {
             wrong_codes: settings.throttles.wrong_codes_limit,
             wrong_accounts: settings.throttles.wrong_accounts_limit,
+            invitations: settings.throttles.invitations_per_caller_limit,
+            organizations: settings.throttles.organizations_per_identity_limit,
+            account_attempts: settings.throttles.account_attempts_per_identity_limit,
         };
-        let mailer = settings.mail_settings().and_then(|mail| Mailer::new(mail, settings.tenancy.code_keys.clone()));
-        let mailer = Arc::new(mailer.map_err(|invalid| StartError::Settings(invalid.into()))?);
+        let mailer = Arc::new(settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?);
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
 

@@ -160,12 +160,12 @@ fn token(dir: &Path, username: &str) -> Result<Token> {
     Ok(format!("Bearer {token}").parse()?)
 }
 
-/// The defaults, but no limit on what one organization may have.
+/// The defaults, but no limit on what one organization may have and one owner may do.
 fn settings(database_url: &str, dir: &Path, smtp: Option<SocketAddr>) -> Result<Settings> {
-    let keys = dir.join("code-keys");
-    if !keys.exists() {
-        std::fs::write(&keys, format!("bench {}\n", STANDARD.encode([7; 32])))?;
-        std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let [keys, address_key] = ["code-keys", "address-key"].map(|name| dir.join(name));
+    for file in [&keys, &address_key].into_iter().filter(|file| !file.exists()) {
+        std::fs::write(file, format!("bench {}\n", STANDARD.encode([7; 32])))?;
+        std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     }
     // nobody listens on port 1
     let smtp = smtp.unwrap_or(([127, 0, 0, 1], 1).into());
@@ -174,12 +174,16 @@ fn settings(database_url: &str, dir: &Path, smtp: Option<SocketAddr>) -> Result<
         ("database_url", database_url.to_owned()),
         ("public_base_url", "https://hub.example".to_owned()),
         ("code_keys_file", keys.display().to_string()),
+        ("address_key_file", address_key.display().to_string()),
         ("issuers", serde_json::to_string(&issuer::entries(dir)?)?),
         ("smtp_host", smtp.ip().to_string()),
         ("smtp_port", smtp.port().to_string()),
         ("smtp_tls", "none".to_owned()),
         ("mail_from", "IPMHub <invitations@hub.example>".to_owned()),
         ("open_invitations_limit", "0".to_owned()),
+        ("invitations_per_organization_limit", "0".to_owned()),
+        ("invitations_per_caller_limit", "0".to_owned()),
+        ("organizations_per_identity_limit", "0".to_owned()),
         ("endpoint_delay_seconds", "0".to_owned()),
         ("drain_timeout_seconds", "2".to_owned()),
     ];

@@ -4,8 +4,9 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::batch::Batch;
+use super::limits::Counted;
 use super::sweep::go_on;
-use super::{App, Error, Result};
+use super::{App, Result};
 use crate::domain::{
     Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
 };
@@ -14,7 +15,7 @@ use crate::store::tenants::Lock;
 use crate::store::{self, request_ids};
 
 /// How often a transaction that met another one is tried.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// An account to be opened.
 #[derive(Clone, Debug)]
@@ -61,9 +62,14 @@ impl App {
         Ok(Some(known.username))
     }
 
-    /// Opens an account.
+    /// Opens an account. Every try is charged but the repetition of one that has succeeded.
     pub async fn create_account(&self, new: NewAccount) -> Result<Username> {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
+        let repeated = {
+            let mut connection = self.reads.acquire().await?;
+            replay(&mut connection, hash, new.request.as_ref(), Method::CreateAccount).await??.is_some()
+        };
+        let charge = if repeated { None } else { self.charge_account_attempt(&hash).await? };
         let mut outcome = self.try_create_account(&new, hash).await;
         for _ in 1..ATTEMPTS {
             // whoever came first in a race is found by the next look
@@ -72,14 +78,19 @@ impl App {
             }
             outcome = self.try_create_account(&new, hash).await;
         }
-        outcome?.map_err(Error::from)
+        let (username, is_new) = outcome??;
+        if !is_new {
+            self.give_back(Counted::AccountAttempt, charge).await;
+        }
+        Ok(username)
     }
 
+    /// The username, and whether this very try has made the account.
     async fn try_create_account(
         &self,
         new: &NewAccount,
         hash: [u8; 32],
-    ) -> store::Result<std::result::Result<Username, Refusal>> {
+    ) -> store::Result<std::result::Result<(Username, bool), Refusal>> {
         let new = new.clone();
         let reserved = new.username.is_reserved(&self.deployment.reserved_names);
         let writes = self.writes.clone();
@@ -90,7 +101,9 @@ impl App {
             let known = accounts::find(&mut transaction, &hash).await?;
             match replay(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount).await? {
                 Ok(None) => {}
-                Ok(Some(name)) => return Ok(Username::from_name(&name).ok_or(Refusal::RequestIdReused)),
+                Ok(Some(name)) => {
+                    return Ok(Username::from_name(&name).map(|name| (name, false)).ok_or(Refusal::RequestIdReused));
+                }
                 Err(refusal) => return Ok(Err(refusal)),
             }
             if let Some(known) = known {
@@ -107,7 +120,7 @@ impl App {
             }
             remember(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount, new.username.name()).await?;
             transaction.commit().await?;
-            Ok(Ok(new.username))
+            Ok(Ok((new.username, true)))
         };
         self.tasks
             .spawn(work)
@@ -225,7 +238,7 @@ impl Deletion {
 }
 
 /// What the same request of an identity did before.
-async fn replay(
+pub(super) async fn replay(
     connection: &mut sqlx::PgConnection,
     identity: [u8; 32],
     request: Option<&Request>,
@@ -242,7 +255,7 @@ async fn replay(
     })
 }
 
-async fn remember(
+pub(super) async fn remember(
     connection: &mut sqlx::PgConnection,
     identity: [u8; 32],
     request: Option<&Request>,

@@ -13,6 +13,15 @@ use crate::store::request_ids::{self, Done, Key};
 use crate::store::tenants::{self, Lock, Wanted};
 use crate::store::{self, accounts, changes};
 
+/// What became of a command.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub subject: Subject,
+    /// Whether an organization was founded or an invitation counted: not by a repetition, nor by an offer that answers
+    /// an access request.
+    pub is_counted: bool,
+}
+
 /// Commands on their way through one transaction, with everything that they touch.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -74,12 +83,16 @@ impl Batch {
     }
 
     /// Decides one command; the next one sees what it did.
-    pub fn decide(&mut self, command: &Command, deployment: &Deployment) -> Result<Subject, Refusal> {
+    pub fn decide(&mut self, command: &Command, deployment: &Deployment) -> Result<Decided, Refusal> {
         let context = Context { now: self.now, accounts: &self.accounts, deployment };
         let tenant = self.after.entry(command.organization.clone()).or_default();
         let key = request_key(command);
         let remembered = key.as_ref().and_then(|key| self.remembered.get(key));
+        // no organization and one that is being founded differ as well
+        let counted = |tenant: &Option<Tenant>| tenant.as_ref().map(|tenant| tenant.counted);
+        let before = counted(tenant);
         let subject = domain::decide(tenant, &context, command, remembered)?;
+        let is_counted = counted(tenant) != before;
         if let (Some(key), None, Some(request)) = (key, remembered, &command.request) {
             let remembered = Remembered {
                 method: command.operation.method().to_owned(),
@@ -89,7 +102,7 @@ impl Batch {
             self.remembered.insert(key.clone(), remembered.clone());
             self.done.push(Done { key, remembered });
         }
-        Ok(subject)
+        Ok(Decided { subject, is_counted })
     }
 
     /// Writes what the decisions changed.
@@ -171,7 +184,7 @@ fn founder(command: &Command) -> Option<String> {
 fn is_full(tenant: &Tenant, deployment: &Deployment) -> bool {
     let at = |limit: Option<i32>, count: i32| limit.is_some_and(|limit| count >= limit);
     at(tenant.head.seat_limit, tenant.head.seats_taken)
-        || at(deployment.open_invitations_limit, tenant.head.open_invitations)
+        || at(tenant.open_invitations_limit(deployment), tenant.head.open_invitations)
 }
 
 /// The account that becomes a member, or bound, or gets another role: a deletion must see it, or be seen.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::limits::Guess;
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Actor, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
-    InvitationState, Method, Operation, OrganizationId, Refusal, Request, Standing, Subject, Timestamp, Username,
+    Account, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId, InvitationState,
+    Method, Operation, OrganizationId, Refusal, Request, Standing, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, Delivery, FIRST_PAGE};
 use crate::store::{self, accounts};
@@ -161,8 +161,13 @@ impl App {
         Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
     }
 
-    /// Binds the caller to the invitation of a code. Wrong codes slow down the caller, never the invitation.
+    /// Binds the caller to the invitation of a code. Wrong codes slow down the caller, never the invitation. Runs to its
+    /// end: a caller who leaves has still guessed, and one who was right is not charged for leaving.
     pub async fn request_access(&self, request: RequestAccess) -> Result<InvitationPlace> {
+        self.finish(|app| async move { app.try_code(request).await }).await
+    }
+
+    async fn try_code(&self, request: RequestAccess) -> Result<InvitationPlace> {
         let RequestAccess { caller, code, request } = request;
         if caller.username().is_none() {
             return Err(Refusal::PersonRequired.into());
@@ -177,34 +182,30 @@ impl App {
         let (organization, invitation) = found.unwrap_or_else(nowhere);
         let operation = Operation::RequestAccess { invitation, code_hash };
         let command = Command { organization: organization.clone(), caller: Some(caller), request, operation };
-        self.check_guesses(&actor, Guess::Code, &command).await?;
+        let charge = self.charge_guess(&actor, Guess::Code, &command).await?;
         let outcome = self.change(command).await.map(|_| (organization, invitation));
-        self.count_guess(&actor, Guess::Code, outcome).await
+        self.settle_guess(Guess::Code, charge, outcome).await
     }
 
-    /// Offers a role. Wrong pairs of username and address are counted against the caller.
+    /// Offers a role. Wrong pairs of username and address are counted against the caller, also of one who leaves.
     pub async fn offer(&self, command: Command) -> Result<Subject> {
         let Some(actor) = command.actor() else { return Err(Error::Fault) };
-        self.check_guesses(&actor, Guess::Account, &command).await?;
-        let outcome = self.change(command).await;
-        self.count_guess(&actor, Guess::Account, outcome).await
+        self.finish(|app| async move {
+            let charge = app.charge_guess(&actor, Guess::Account, &command).await?;
+            let outcome = app.change(command).await;
+            app.settle_guess(Guess::Account, charge, outcome).await
+        })
+        .await
     }
 
-    async fn count_guess<T>(&self, actor: &Actor, guess: Guess, outcome: Result<T>) -> Result<T> {
-        let wrong = match guess {
-            Guess::Code => Refusal::CodeNotFound,
-            Guess::Account => Refusal::AccountEmailNotFound,
-        };
-        if matches!(&outcome, Err(Error::Refused(refusal)) if *refusal == wrong) {
-            self.charge_guess(actor, guess).await?;
-        }
-        outcome
-    }
-
-    /// What an invitation would be: every check runs, nothing is written.
+    /// What an invitation would be: every check runs, and nothing is written but what the caller is charged as if it
+    /// had been made.
     pub async fn preview(&self, command: Command) -> Result<InvitationView> {
         let (batch, outcome) = self.look(&command).await?;
-        let Subject::Invitation(id) = outcome? else { return Err(Error::Fault) };
+        let Subject::Invitation(id) = outcome?.subject else { return Err(Error::Fault) };
+        if let Some((counted, who)) = self.counted(&command).await? {
+            self.charge(counted, &who).await?;
+        }
         let found = batch.invitation(&command.organization, id).zip(batch.organization(&command.organization));
         let (invitation, organization) = found.ok_or(Error::Fault)?;
         let (name, now) = (organization.display_name.clone(), invitation.update_time);

@@ -6,6 +6,7 @@ mod error;
 mod invitations;
 mod limits;
 mod organizations;
+mod suppressions;
 mod sweep;
 mod writer;
 
@@ -20,6 +21,7 @@ pub use error::Error;
 pub use invitations::{Audience, InvitationFilter, InvitationView, RequestAccess};
 pub use limits::Limits;
 pub use organizations::{MemberView, OrganizationView};
+pub use suppressions::Suppression;
 pub use sweep::Sweeper;
 use writer::Writer;
 
@@ -69,17 +71,38 @@ impl App {
     /// Changes an organization and says what the answer is about.
     ///
     /// Only inviters reach the lock without a look: what anybody else asks for is first decided on what can be read
-    /// without one, so nobody can hold up an organization from outside.
+    /// without one, so nobody can hold up an organization from outside. What the caller may do only so often is charged
+    /// in between, and stays charged if the caller leaves.
     pub async fn change(&self, command: Command) -> Result<Subject> {
-        if !self.is_inviter(&command).await? {
+        let counted = self.counted(&command).await?;
+        // most invitations by email are counted; of the rest that is known only after a look
+        let by_email = matches!(command.operation, Operation::CreateInvitation(_));
+        let looked = if self.is_inviter(&command).await? && (counted.is_none() || by_email) {
+            None
+        } else {
             let (batch, outcome) = self.look(&command).await?;
-            let subject = outcome?;
+            let decided = outcome?;
             // a repetition: who has left long ago could go on with it for ever
             if !batch.is_change() {
-                return Ok(subject);
+                return Ok(decided.subject);
             }
-        }
-        self.writer.submit(command).await
+            Some(decided)
+        };
+        let counted = counted.filter(|_| looked.as_ref().is_none_or(|decided| decided.is_counted));
+        let charge = match &counted {
+            Some((counted, who)) => match self.charge(*counted, who).await {
+                // a repetition is answered all the same
+                Err(Error::Refused(refusal)) if looked.is_some() || self.look(&command).await?.1?.is_counted => {
+                    return Err(refusal.into());
+                }
+                Err(Error::Refused(_)) => None,
+                charged => charged?,
+            },
+            None => None,
+        };
+        let outcome = self.writer.submit(command).await;
+        self.settle(counted.map(|(counted, _)| counted), charge, &outcome).await;
+        outcome.map(|decided| decided.subject)
     }
 
     async fn is_inviter(&self, command: &Command) -> Result<bool> {
@@ -98,7 +121,7 @@ impl App {
 
     /// Decides a command on what is there at one moment, and writes nothing. Without the snapshot, whoever accepts twice
     /// at once may be read as offered a role and a member already, and refused.
-    async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<Subject, Refusal>)> {
+    async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<batch::Decided, Refusal>)> {
         let command = command.clone();
         self.finish(|app| async move {
             let mut connection = app.reads.acquire().await?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::Deletion;
+use super::batch::Decided;
 use super::{App, Error, Result};
-use crate::domain::{Command, Operation, OrganizationId, Subject};
+use crate::domain::{Command, Operation, OrganizationId};
 use crate::store::sweep;
 
 /// How many rows one round looks at.
@@ -95,7 +96,7 @@ impl App {
 }
 
 /// What cannot be carried out in one organization, which was logged, must not keep the others waiting.
-pub(super) fn go_on(outcome: Result<Subject>) -> Result<()> {
+pub(super) fn go_on(outcome: Result<Decided>) -> Result<()> {
     match outcome {
         Ok(_) | Err(Error::Fault) => Ok(()),
         Err(error) => Err(error),

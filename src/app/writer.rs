@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Error;
-use super::batch::Batch;
-use crate::domain::{Command, Deployment, OrganizationId, Refusal, Subject};
+use super::batch::{Batch, Decided};
+use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;
 use crate::store::tenants::Lock;
 
@@ -28,11 +28,11 @@ const WRITERS: usize = 2;
 /// How often a whole batch is tried when it meets other transactions.
 const ATTEMPTS: u32 = 3;
 
-type Outcome = Result<Subject, Refusal>;
+type Outcome = Result<Decided, Refusal>;
 
 struct Job {
     command: Command,
-    reply: oneshot::Sender<Result<Subject, Error>>,
+    reply: oneshot::Sender<Result<Decided, Error>>,
 }
 
 /// Hands commands to the writers.
@@ -65,7 +65,7 @@ impl Writer {
     }
 
     /// Carries a command out and waits for what became of it.
-    pub async fn submit(&self, command: Command) -> Result<Subject, Error> {
+    pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
         let (reply, outcome) = oneshot::channel();
         let lane = &self.lanes[shard(&command.organization)];
         lane.try_send(Job { command, reply }).map_err(|_| Error::Overloaded)?;
@@ -127,7 +127,7 @@ impl Lane {
 
     /// One outcome for each command. What fails as a whole is tried again in halves, down to the culprit: one bad row
     /// must not fail its neighbours.
-    async fn carry_out(&self, commands: Vec<Command>) -> Vec<Result<Subject, Error>> {
+    async fn carry_out(&self, commands: Vec<Command>) -> Vec<Result<Decided, Error>> {
         let mut pending = vec![commands];
         let mut outcomes = Vec::new();
         // depth first and first half first, so outcomes come in the order of the commands

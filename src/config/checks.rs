@@ -4,7 +4,7 @@ use super::{Error, Settings};
 use crate::{
     grpc::tls::TlsFiles,
     identity::{IssuerEntry, Verifier},
-    mail::{self, InvalidSetting, MailSettings, Mailer, SmtpTls},
+    mail::{self, ColdMail, InvalidSetting, MailSettings, Mailer, SmtpTls},
 };
 
 impl Settings {
@@ -31,7 +31,7 @@ impl Settings {
             files.check().map_err(|error| Error::setting("tls_certificate_file", &error))?;
         }
         self.verifier()?;
-        Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone())?;
+        self.mailer()?;
         Ok(())
     }
 
@@ -53,6 +53,15 @@ impl Settings {
     pub fn verifier(&self) -> Result<Verifier, Error> {
         Verifier::new(self.tenancy.issuers.clone())
             .map_err(|error| Error::setting("issuers", error.trim_start_matches("issuers: ")))
+    }
+
+    /// What writes and sends email.
+    pub fn mailer(&self) -> Result<Mailer, InvalidSetting> {
+        let cold = ColdMail {
+            address_key: self.tenancy.address_key.clone(),
+            per_address: self.throttles.emails_per_address_limit,
+        };
+        Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone(), cold)
     }
 
     /// What email needs; an error's field becomes the setting's name by [`Error::from`].

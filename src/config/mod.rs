@@ -5,10 +5,10 @@
 //! clap's: the lower layers are given to it as defaults.
 
 mod checks;
-mod code_keys;
 mod environment;
 mod error;
 mod file;
+mod key_files;
 mod layers;
 mod settings;
 mod table;

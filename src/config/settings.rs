@@ -5,9 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{ArgAction, Args};
 use secrecy::SecretString;
 
-use super::{code_keys, values};
+use super::{key_files, values};
 use crate::{
-    domain::CodeKeys,
+    domain::{AddressKey, CodeKeys},
     identity::IssuerEntry,
     mail::{BaseUrl, SmtpTls},
     telemetry::LogFormat,
@@ -136,8 +136,13 @@ pub struct Tenancy {
     /// File with the keys that invitation codes are made with, one per line: an id, a blank, at least 32 random bytes in
     /// base64. The first one makes new codes; codes of a key that is not there do not count. Must not be readable by
     /// every user.
-    #[arg(long = "code-keys-file", id = "code_keys_file", value_name = "FILE", value_parser = code_keys::read)]
+    #[arg(long = "code-keys-file", id = "code_keys_file", value_name = "FILE", value_parser = key_files::code_keys)]
     pub code_keys: CodeKeys,
+
+    /// File with the key under which addresses are hashed that want no email or have had enough for a day: one line as in
+    /// `code_keys_file`. With another key, all suppressions are forgotten. Must not be readable by every user.
+    #[arg(long = "address-key-file", id = "address_key_file", value_name = "FILE", value_parser = key_files::address_key)]
+    pub address_key: AddressKey,
 
     /// Whose tokens count: `[[issuers]]` tables in the file, a list in JSON elsewhere. An entry has id, kind (user or
     /// service), issuer, audience, and one of jwks_url, jwks_file and discovery; it may have ca_file, bearer_token_file,
@@ -164,7 +169,7 @@ pub struct Throttles {
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds(0..=86_400))]
     pub resend_interval_seconds: Duration,
 
-    /// Open invitations that an organization may have, up to 1000000; 0 is no limit.
+    /// Open invitations that an organization may have, unless it has a limit of its own, up to 1000000; 0 is no limit.
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = values::limit(1_000_000))]
     pub open_invitations_limit: Limit,
 
@@ -175,6 +180,29 @@ pub struct Throttles {
     /// Wrong pairs of username and address that a caller may try in 15 minutes, up to 1000000; 0 is no limit.
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = values::limit(1_000_000))]
     pub wrong_accounts_limit: Limit,
+
+    /// Invitations that an organization may send in 24 hours, resends among them, unless it has a limit of its own, up to
+    /// 1000000; 0 is no limit.
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = values::limit(1_000_000))]
+    pub invitations_per_organization_limit: Limit,
+
+    /// Invitations that a caller, also a service, may send in 24 hours over all organizations, up to 1000000; 0 is no
+    /// limit.
+    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = values::limit(1_000_000))]
+    pub invitations_per_caller_limit: Limit,
+
+    /// Organizations that a person, or a service, may create in 24 hours, up to 1000000; 0 is no limit.
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::limit(1_000_000))]
+    pub organizations_per_identity_limit: Limit,
+
+    /// Tries of a person to create their account in 24 hours, failed ones too, up to 1000000; 0 is no limit.
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = values::limit(1_000_000))]
+    pub account_attempts_per_identity_limit: Limit,
+
+    /// Emails that an address may get in 24 hours, from all organizations together, by people it need not know, up to
+    /// 1000000; 0 is no limit. Further ones wait.
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1_000_000))]
+    pub emails_per_address_limit: Limit,
 
     /// Time in seconds between two looks for overdue invitations, 1 to 3600. Answers never wait for it, only emails and
     /// events about expiry do.

@@ -15,8 +15,9 @@ use super::{Error, OWNER};
 
 const MAILBOX: &str = "mailbox";
 const CODE_KEYS: &str = "code-keys";
+const ADDRESS_KEY: &str = "address-key";
 /// What `--fresh` removes beside the database: what `dev` made, and nothing else that may lie there.
-const MADE_BY_US: [&str; 4] = [MAILBOX, CODE_KEYS, "issuer", "issuer.jwks"];
+const MADE_BY_US: [&str; 5] = [MAILBOX, CODE_KEYS, ADDRESS_KEY, "issuer", "issuer.jwks"];
 /// The permission bit of folders that all users share, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
@@ -76,12 +77,18 @@ impl State {
             ("listen", listen.to_string()),
             ("database_url", database_url.to_owned()),
             ("public_base_url", "http://localhost:8080".to_owned()),
-            ("code_keys_file", self.code_keys()?.display().to_string()),
+            ("code_keys_file", self.key_file(CODE_KEYS)?.display().to_string()),
+            ("address_key_file", self.key_file(ADDRESS_KEY)?.display().to_string()),
             ("issuers", issuers),
             ("accounts_create_organizations", "true".to_owned()),
             ("resend_interval_seconds", "0".to_owned()),
             ("open_invitations_limit", "0".to_owned()),
             ("wrong_accounts_limit", "0".to_owned()),
+            ("invitations_per_organization_limit", "0".to_owned()),
+            ("invitations_per_caller_limit", "0".to_owned()),
+            ("organizations_per_identity_limit", "0".to_owned()),
+            ("account_attempts_per_identity_limit", "0".to_owned()),
+            ("emails_per_address_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),
             ("smtp_tls", "none".to_owned()),
@@ -93,12 +100,12 @@ impl State {
         ])
     }
 
-    /// The key of this directory's codes, made on first use.
-    fn code_keys(&self) -> Result<PathBuf, Error> {
-        let path = self.dir.join(CODE_KEYS);
+    /// A file with a key of this directory's own, made on first use.
+    fn key_file(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.dir.join(name);
         if !path.exists() {
             let line = format!("dev {}\n", STANDARD.encode(rand::random::<[u8; 32]>()));
-            let new = self.dir.join("code-keys.new");
+            let new = self.dir.join(format!("{name}.new"));
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
             file.and_then(|mut file| file.write_all(line.as_bytes()))?;
             // renamed, so that a start that is cut off leaves no half of a key

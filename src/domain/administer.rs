@@ -70,6 +70,10 @@ pub fn resend(
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });
     }
+    // an offer that answers an access request is expected
+    if state == InvitationState::Invited || state == InvitationState::Offered && invitation.began_with_an_offer() {
+        tenant.count_invitation(context)?;
+    }
 
     let policy = &tenant.organization.policy;
     let code = invitation.code.clone().filter(|_| state == InvitationState::Invited);

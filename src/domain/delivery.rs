@@ -48,6 +48,8 @@ pub enum Answer {
     Unbuildable,
     /// Its invitation wants it no more.
     MovedOn,
+    /// The address wants no such email.
+    Suppressed,
     /// The mail server did not answer in time.
     Timeout,
     /// The mail server could not be reached, or the connection broke.
@@ -57,10 +59,11 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 6] = [
+    const REASONS: [(Self, &'static str); 7] = [
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
         (Self::MovedOn, "MOVED_ON"),
+        (Self::Suppressed, "SUPPRESSED"),
         (Self::Timeout, "TIMEOUT"),
         (Self::Connection, "CONNECTION"),
         (Self::Tls, "TLS"),
@@ -97,6 +100,7 @@ impl Answer {
             }
             Self::Unbuildable => "The email could not be written; this is a fault of the service.",
             Self::MovedOn => "Not sent: the invitation had moved on.",
+            Self::Suppressed => "Not sent: the recipient does not want such emails.",
             Self::Timeout => "The mail server did not answer in time.",
             Self::Connection => "The mail server could not be reached, or the connection broke.",
             Self::Tls => "No encrypted connection to the mail server; whoever operates this service has to correct it.",

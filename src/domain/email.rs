@@ -79,6 +79,15 @@ impl EmailKind {
         matches!(self, Self::AccountInvitation | Self::InvitationReminder)
     }
 
+    /// Whether the recipient need not know the organization: whoever offers out of the blue writes to them first.
+    pub fn is_cold(self, began_with_an_offer: bool) -> bool {
+        match self {
+            Self::AccountInvitation | Self::InvitationReminder => true,
+            Self::OrganizationInvitation | Self::OfferReminder => began_with_an_offer,
+            _ => false,
+        }
+    }
+
     /// Whether an invitation in that (shown) state still wants it: asked before each attempt to send. Facts are told
     /// for as long as they are true, requests only while they can be answered.
     pub fn is_wanted_in(self, state: InvitationState) -> bool {

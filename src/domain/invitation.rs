@@ -110,6 +110,11 @@ impl Invitation {
         self.state.is_open() && self.expire_time.is_some_and(|end| end <= now)
     }
 
+    /// Whether nobody was asked by email first: the account is offered a role out of the blue.
+    pub fn began_with_an_offer(&self) -> bool {
+        self.inviter.is_none()
+    }
+
     /// The state that anybody is shown: EXPIRED from the moment on.
     pub fn state_at(&self, now: Timestamp) -> InvitationState {
         if self.is_overdue(now) { InvitationState::Expired } else { self.state }

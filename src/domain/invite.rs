@@ -32,7 +32,8 @@ pub fn create(
     if let Some(member) = tenant.members.values().find(|member| holds(&member.email)) {
         return Err(Refusal::AlreadyMember(member.name(tenant.id())));
     }
-    check_open_invitations(tenant, context)?;
+    tenant.check_open_invitations(context)?;
+    tenant.count_invitation(context)?;
 
     let invitation = Invitation {
         id: invite.id,
@@ -56,14 +57,6 @@ pub fn create(
         tenant.transition(invitation, InvitationState::Invited, EventKind::Invited, Some(actor.clone()), now);
     send_code(tenant, context, &invitation);
     Ok(invitation.id)
-}
-
-/// Refuses one more open invitation than the deployment allows.
-pub fn check_open_invitations(tenant: &Tenant, context: &Context<'_>) -> Result<(), Refusal> {
-    match context.deployment.open_invitations_limit {
-        Some(limit) if tenant.head.open_invitations >= limit => Err(Refusal::TooManyOpenInvitations { limit }),
-        _ => Ok(()),
-    }
 }
 
 /// The code of a generation, made with the first key.

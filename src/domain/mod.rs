@@ -4,6 +4,7 @@
 
 mod account;
 mod address;
+mod address_key;
 mod administer;
 mod answer;
 mod caller;
@@ -30,9 +31,11 @@ mod settings;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use account::Account;
 pub use address::{ADDRESS_RULE, EmailAddress, a_label};
+pub use address_key::AddressKey;
 pub use caller::{Actor, Caller, Identity, Scope, Service};
 pub use code::{CodeKey, CodeKeys, InvitationCode};
 pub use command::{Command, Operation, Remembered, Request, Subject, decide};
@@ -45,13 +48,14 @@ pub use invite::Invite;
 pub use method::Method;
 pub use name::{ID_RULE, InvitationId, OrganizationId, Username};
 pub use offer::Offer;
-pub use organization::{Head, Member, Organization, member_name};
+pub use organization::{Head, Member, Organization, OrganizationLimits, member_name};
 pub use policy::{AddressMatch, DEFAULT_LIFETIME, LIFETIMES, Policy};
 pub use refusal::{InvalidField, Refusal};
 pub use rights::{Action, Admits, Standing};
 pub use role::Role;
-pub use settings::{Edit, Found, PolicyEdit};
+pub use settings::{Edit, Found, LimitsEdit, PolicyEdit};
 pub use tenant::{Context, Deployment, Tenant};
+pub use window::{DAY, Window};
 
 /// A moment, always taken from the database's clock where something is decided by it.
 pub type Timestamp = time::OffsetDateTime;

@@ -43,6 +43,9 @@ pub fn offer(
     tenant.check_seats(offer.role.seats())?;
 
     let mut invitation = invitation_for(tenant, context, account, offer)?;
+    if !tenant.invitations.contains_key(&invitation.id) {
+        tenant.count_invitation(context)?;
+    }
     invitation.username = Some(offer.username.clone());
     invitation.account_email = Some(offer.email.clone());
     invitation.role = Some(offer.role);
@@ -114,7 +117,7 @@ fn invitation_for(
         Some(unused) if unused.username.is_none() => Ok(unused.clone()),
         Some(other) => Err(Refusal::EmailBoundToOther(other.id.name(tenant.id()))),
         None => {
-            invite::check_open_invitations(tenant, context)?;
+            tenant.check_open_invitations(context)?;
             Ok(Invitation {
                 id: offer.id,
                 state: InvitationState::Offered,

@@ -1,6 +1,6 @@
 //! An organization, its head row, and its members.
 
-use super::{Actor, DisplayName, EmailAddress, OrganizationId, Policy, Role, Timestamp, Username};
+use super::{Actor, DisplayName, EmailAddress, OrganizationId, Policy, Role, Timestamp, Username, Window};
 
 /// What an organization has set for itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +30,32 @@ pub struct Head {
     pub owners: i32,
     /// Overdue ones count until they are closed.
     pub open_invitations: i32,
+    pub limits: OrganizationLimits,
+    /// Invitations of the last days, for their limit.
+    pub invitations: Window,
+}
+
+impl Head {
+    /// Of an organization in which nothing has happened yet.
+    pub fn new(seat_limit: Option<i32>, limits: OrganizationLimits, now: Timestamp) -> Self {
+        Self {
+            event_position: 0,
+            seat_limit,
+            seats_taken: 0,
+            owners: 0,
+            open_invitations: 0,
+            limits,
+            invitations: Window::new(now),
+        }
+    }
+}
+
+/// Limits that an organization has instead of the deployment's; `None`: the deployment's, 0: not one.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct OrganizationLimits {
+    /// Emails to people who may not expect them, in 24 hours: see [`super::Tenant::count_invitation`].
+    pub invitations_per_day: Option<i32>,
+    pub open_invitations: Option<i32>,
 }
 
 /// An account in an organization.

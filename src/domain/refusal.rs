@@ -70,6 +70,19 @@ pub enum Refusal {
     TooManyOpenInvitations {
         limit: i32,
     },
+    TooManyOrganizationInvitations {
+        limit: i32,
+        wait: Duration,
+    },
+    TooManyInvitations {
+        wait: Duration,
+    },
+    TooManyOrganizations {
+        wait: Duration,
+    },
+    TooManyAccountAttempts {
+        wait: Duration,
+    },
 }
 
 /// A field of a request and the rule that it breaks; the description completes "{field} …".

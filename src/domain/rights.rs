@@ -64,6 +64,9 @@ impl Method {
             Self::GetAccount => Oneself(Scope::AccountsRead),
             Self::DeleteAccount => Former(Scope::AccountsAdmin),
             Self::ListAccountMemberships => Oneself(Scope::AccountsRead),
+
+            Self::SuppressEmail => Admits::Service(Scope::MailOperate),
+            Self::UnsuppressEmail => Admits::Service(Scope::MailOperate),
         }
     }
 
@@ -134,6 +137,7 @@ pub enum Action {
     EditProfile,
     /// Notification address and policy.
     EditProtection,
+    /// The seat limit and the limits of its own.
     EditSeatLimit,
 }
 

@@ -4,8 +4,8 @@ use time::Duration;
 
 use super::{
     Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
-    Method, Organization, OrganizationId, Policy, Refusal, Role, Standing, Tenant, Username, check_etag,
-    rights::Action,
+    Method, Organization, OrganizationId, OrganizationLimits, Policy, Refusal, Role, Standing, Tenant, Username,
+    check_etag, rights::Action,
 };
 
 /// Lists of a policy stand in events up to this length, in bytes.
@@ -20,6 +20,8 @@ pub struct Found {
     pub policy: PolicyEdit,
     /// Only from services.
     pub seat_limit: Option<i32>,
+    /// Only from services.
+    pub limits: OrganizationLimits,
     /// The first OWNER: required from services, refused from accounts.
     pub owner: Option<Username>,
 }
@@ -33,7 +35,24 @@ pub struct Edit {
     pub policy: PolicyEdit,
     /// `Some(None)` takes the limit away.
     pub seat_limit: Option<Option<i32>>,
+    pub limits: LimitsEdit,
     pub etag: Option<String>,
+}
+
+/// The part of an [`Edit`] that is the limits; `Some(None)` leaves a limit to the deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsEdit {
+    pub invitations_per_day: Option<Option<i32>>,
+    pub open_invitations: Option<Option<i32>>,
+}
+
+impl LimitsEdit {
+    fn apply(self, limits: OrganizationLimits) -> OrganizationLimits {
+        OrganizationLimits {
+            invitations_per_day: self.invitations_per_day.unwrap_or(limits.invitations_per_day),
+            open_invitations: self.open_invitations.unwrap_or(limits.open_invitations),
+        }
+    }
 }
 
 /// The part of an [`Edit`] that is the policy, field by field.
@@ -82,7 +101,9 @@ pub fn founder(
         (Caller::Account(username), None) => {
             // as the owner that they are about to be
             let standing = Standing::Member(Role::Owner);
-            found.seat_limit.map_or(Ok(()), |_| standing.check(Action::EditSeatLimit))?;
+            if found.seat_limit.is_some() || found.limits != OrganizationLimits::default() {
+                standing.check(Action::EditSeatLimit)?;
+            }
             Ok(username.clone())
         }
         (Caller::Service(_), None) => Err(Refusal::field("owner", "must name the account that becomes the owner")),
@@ -107,8 +128,7 @@ pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found
         update_time: now,
         revision: 1,
     };
-    let head = Head { event_position: 0, seat_limit: found.seat_limit, seats_taken: 0, owners: 0, open_invitations: 0 };
-    let mut tenant = Tenant::new(organization, head);
+    let mut tenant = Tenant::new(organization, Head::new(found.seat_limit, found.limits, now));
     tenant.check_seats(Role::Owner.seats())?;
     tenant.put_member(Member {
         username: owner.clone(),
@@ -135,8 +155,10 @@ pub fn update(
     if touches_protection {
         standing.check(Action::EditProtection)?;
     }
-    // a mask of everything names the limit too; whoever leaves it as it is needs no right to it
-    if edit.seat_limit.is_some_and(|limit| limit != tenant.head.seat_limit) {
+    // a mask of everything names the limits too; whoever leaves them as they are needs no right to them
+    let seat_limit = edit.seat_limit.unwrap_or(tenant.head.seat_limit);
+    let limits = edit.limits.apply(tenant.head.limits);
+    if (seat_limit, limits) != (tenant.head.seat_limit, tenant.head.limits) {
         standing.check(Action::EditSeatLimit)?;
     }
     standing.check(Action::EditProfile)?;
@@ -149,8 +171,8 @@ pub fn update(
     new.notification_email = edit.notification_email.unwrap_or(new.notification_email);
     new.locale = edit.locale.unwrap_or(new.locale);
     new.policy = edit.policy.apply(new.policy);
-    let seat_limit = edit.seat_limit.unwrap_or(tenant.head.seat_limit);
-    let changes = changes(&old, &new, tenant.head.seat_limit, seat_limit);
+    let mut changes = changes(&old, &new);
+    changes.extend(limit_changes((tenant.head.seat_limit, tenant.head.limits), (seat_limit, limits)));
     if changes.is_empty() {
         return Ok(());
     }
@@ -159,6 +181,7 @@ pub fn update(
     let is_protection = old.policy != new.policy || old.notification_email != new.notification_email;
     tenant.organization = new;
     tenant.head.seat_limit = seat_limit;
+    tenant.head.limits = limits;
     tenant.record(EventKind::OrganizationUpdated, Some(actor.clone()), None, None, changes, context.now);
     if is_protection {
         warn(tenant, context, old.notification_email);
@@ -187,8 +210,7 @@ fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
 }
 
 /// What changed, without addresses and names.
-fn changes(old: &Organization, new: &Organization, old_limit: Option<i32>, new_limit: Option<i32>) -> Vec<Change> {
-    let limit = |limit: Option<i32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
+fn changes(old: &Organization, new: &Organization) -> Vec<Change> {
     let mut changes = Vec::new();
     if old.display_name != new.display_name {
         changes.push(Change::new("display_name", "", ""));
@@ -199,11 +221,24 @@ fn changes(old: &Organization, new: &Organization, old_limit: Option<i32>, new_l
     if old.locale != new.locale {
         changes.push(Change::new("locale", old.locale.as_str(), new.locale.as_str()));
     }
-    if old_limit != new_limit {
-        changes.push(Change::new("seat_limit", limit(old_limit), limit(new_limit)));
-    }
     changes.extend(policy_changes(&old.policy, &new.policy));
     changes
+}
+
+/// Seat limit and other limits.
+type AllLimits = (Option<i32>, OrganizationLimits);
+
+fn limit_changes(old: AllLimits, new: AllLimits) -> Vec<Change> {
+    let fields = |(seat_limit, limits): AllLimits| {
+        [
+            ("seat_limit", seat_limit),
+            ("limits.invitations_per_day", limits.invitations_per_day),
+            ("limits.open_invitations", limits.open_invitations),
+        ]
+    };
+    let text = |limit: Option<i32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
+    let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
+    pairs.map(|((field, before), (_, after))| Change::new(field, text(before), text(after))).collect()
 }
 
 fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Account, Actor, Change, CodeKeys, Email, EmailAddress, EmailKind, Event, EventKind, Head, Invitation, InvitationId,
-    InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Timestamp, Username, Withdrawal,
+    Account, Actor, AddressKey, Change, CodeKeys, DAY, Email, EmailAddress, EmailKind, Event, EventKind, Head,
+    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Timestamp,
+    Username, Withdrawal,
 };
 
 /// What a decision may know beside the organization.
@@ -21,14 +22,18 @@ pub struct Context<'a> {
 #[derive(Clone, Debug)]
 pub struct Deployment {
     pub code_keys: CodeKeys,
+    /// Under which something is stored about an address without the address.
+    pub address_key: AddressKey,
     /// Usernames and slugs that nobody may take, beside the built-in ones.
     pub reserved_names: Vec<String>,
     /// Whether accounts may found organizations, or only services.
     pub accounts_create_organizations: bool,
     /// The least time between two emails of an invitation that somebody asks for.
     pub resend_interval: time::Duration,
-    /// Open invitations of one organization; `None`: no limit.
+    /// Open invitations of one organization that has no limit of its own; `None`: no limit.
     pub open_invitations_limit: Option<i32>,
+    /// Invitations of one organization in 24 hours, where it has no limit of its own; `None`: no limit.
+    pub daily_invitations_limit: Option<i32>,
     /// The configured services: what one of them offered counts while its entry still grants the role.
     pub services: Vec<Service>,
 }
@@ -49,6 +54,8 @@ pub struct Tenant {
     pub emails: Vec<Email>,
     /// To be taken back from the outbox.
     pub withdrawals: Vec<Withdrawal>,
+    /// Invitations that were counted in this batch: what the limit of their caller counts, too.
+    pub counted: u32,
 }
 
 impl Tenant {
@@ -61,6 +68,7 @@ impl Tenant {
             events: Vec::new(),
             emails: Vec::new(),
             withdrawals: Vec::new(),
+            counted: 0,
         }
     }
 
@@ -119,6 +127,30 @@ impl Tenant {
             Some(limit) if more > 0 && self.head.seats_taken + more > limit => Err(Refusal::SeatsExhausted { limit }),
             _ => Ok(()),
         }
+    }
+
+    /// How many invitations may be open; `None`: any number.
+    pub fn open_invitations_limit(&self, deployment: &Deployment) -> Option<i32> {
+        self.head.limits.open_invitations.or(deployment.open_invitations_limit)
+    }
+
+    /// Refuses one more open invitation than there may be.
+    pub fn check_open_invitations(&self, context: &Context<'_>) -> Result<(), Refusal> {
+        match self.open_invitations_limit(context.deployment) {
+            Some(limit) if self.head.open_invitations >= limit => Err(Refusal::TooManyOpenInvitations { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts an invitation, or refuses: an email to somebody who need not know the organization. That is a new
+    /// invitation by email or by an offer, and each resend of one, which would else be a way around the limit; but no
+    /// answer to an access request and nothing that goes to the organization itself.
+    pub fn count_invitation(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
+        let limit = self.head.limits.invitations_per_day.or(context.deployment.daily_invitations_limit);
+        let refusal = |wait| Refusal::TooManyOrganizationInvitations { limit: limit.unwrap_or_default(), wait };
+        self.head.invitations.charge(context.now, DAY, limit).map_err(refusal)?;
+        self.counted += 1;
+        Ok(())
     }
 
     // what decisions leave behind

@@ -4,7 +4,8 @@ use prost_types::{Duration, Timestamp};
 
 use crate::app::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    Account, Actor, Answer, EmailAddress, Event, InvitationState, OrganizationId, Policy, Role, etag, member_name,
+    Account, Actor, Answer, EmailAddress, Event, InvitationState, OrganizationId, OrganizationLimits, Policy, Role,
+    etag, member_name,
 };
 use crate::pb;
 use crate::store::invitations::Delivery;
@@ -94,8 +95,16 @@ pub fn organization(view: OrganizationView) -> pb::Organization {
         policy: Some(policy(organization.policy)),
         seat_limit: view.head.seat_limit,
         seats_taken: view.head.seats_taken,
+        limits: limits(view.head.limits),
         ..common
     }
+}
+
+/// Unset where both are the deployment's.
+fn limits(limits: OrganizationLimits) -> Option<pb::OrganizationLimits> {
+    let OrganizationLimits { invitations_per_day, open_invitations } = limits;
+    (limits != OrganizationLimits::default())
+        .then_some(pb::OrganizationLimits { invitations_per_day, open_invitations })
 }
 
 fn policy(policy: Policy) -> pb::Policy {

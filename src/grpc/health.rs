@@ -17,13 +17,14 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::pb::{account_service_server, invitation_service_server, organization_service_server};
+use crate::pb::{account_service_server, invitation_service_server, mail_service_server, organization_service_server};
 
 /// What follows the readiness of the application: the server as a whole, and each service.
-const READINESS: [&str; 4] = [
+const READINESS: [&str; 5] = [
     "",
     account_service_server::SERVICE_NAME,
     invitation_service_server::SERVICE_NAME,
+    mail_service_server::SERVICE_NAME,
     organization_service_server::SERVICE_NAME,
 ];
 

@@ -9,6 +9,7 @@ mod encode;
 mod fields;
 pub mod health;
 mod invitations;
+mod mail;
 mod organizations;
 mod page_token;
 pub mod probe;
@@ -27,12 +28,13 @@ use crate::app::App;
 use crate::identity::Verifier;
 use crate::pb::account_service_server::AccountServiceServer;
 use crate::pb::invitation_service_server::InvitationServiceServer;
+use crate::pb::mail_service_server::MailServiceServer;
 use crate::pb::organization_service_server::OrganizationServiceServer;
 
 /// The largest request that is read, in bytes: requests hold names, not data.
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// The three services of the contract.
+/// The services of the contract.
 #[derive(Clone, Debug)]
 pub struct Api {
     app: App,
@@ -49,8 +51,10 @@ impl Api {
         let invitations = InvitationServiceServer::new(self.clone());
         let organizations = OrganizationServiceServer::new(self.clone());
         let accounts = AccountServiceServer::new(self.clone());
+        let mail = MailServiceServer::new(self.clone());
         Routes::new(invitations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
             .add_service(organizations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
             .add_service(accounts.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
+            .add_service(mail.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
     }
 }

@@ -25,6 +25,7 @@ impl OrganizationService for Api {
         let locale = fields.locale("organization.locale", &input.locale);
         let policy = settings::policy(&mut fields, input.policy.as_ref());
         let seat_limit = settings::seat_limit(&mut fields, &input);
+        let limits = settings::limits(&mut fields, input.limits.as_ref());
         let owner =
             fields.optional(!message.owner.is_empty(), |fields| fields.account("owner", &message.owner, &caller));
         let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
@@ -35,6 +36,7 @@ impl OrganizationService for Api {
                 locale: locale?.unwrap_or_else(settings::default_locale),
                 policy: policy?,
                 seat_limit: seat_limit?,
+                limits: limits?,
                 owner: owner?,
             };
             let operation = Operation::CreateOrganization(Box::new(found));

@@ -5,15 +5,18 @@
 use time::Duration;
 
 use super::fields::Fields;
-use crate::domain::{AddressMatch, Edit, PolicyEdit, Role, a_label};
+use crate::domain::{AddressMatch, Edit, LimitsEdit, OrganizationLimits, PolicyEdit, Role, a_label};
 use crate::pb;
 
 /// What can be set, by the paths of `update_mask`.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 17] = [
     "display_name",
     "notification_email",
     "locale",
     "seat_limit",
+    "limits",
+    "limits.invitations_per_day",
+    "limits.open_invitations",
     "policy",
     "policy.allowed_email_domains",
     "policy.blocked_email_domains",
@@ -25,6 +28,8 @@ const PATHS: [&str; 14] = [
     "policy.reminders_disabled",
     "policy.expiry_notifications_disabled",
 ];
+/// The highest limit that an organization can have of its own.
+const MAX_LIMIT: i32 = 1_000_000;
 /// The most entries of a list in a policy.
 const MAX_LIST: usize = 100;
 
@@ -46,6 +51,7 @@ pub fn edit(
         "notification_email" => !organization.notification_email.is_empty(),
         "locale" => !organization.locale.is_empty(),
         "seat_limit" => organization.seat_limit.is_some(),
+        "limits" => organization.limits.is_some(),
         "policy" => organization.policy.is_some(),
         _ => false,
     };
@@ -63,6 +69,12 @@ pub fn edit(
         Some(fields.locale(&field("locale"), &organization.locale)?.unwrap_or_else(default_locale))
     });
     let seat_limit = fields.optional(named("seat_limit"), |fields| seat_limit(fields, organization));
+    let limits = limits(fields, organization.limits.as_ref());
+    let limit = |path: &str, limit| Some(limit).filter(|_| named("limits") || named(&format!("limits.{path}")));
+    let limits = limits.map(|limits| LimitsEdit {
+        invitations_per_day: limit("invitations_per_day", limits.invitations_per_day),
+        open_invitations: limit("open_invitations", limits.open_invitations),
+    });
     let etag = fields.etag(&field("etag"), &organization.etag);
     let policy = organization.policy.clone().unwrap_or_default();
     let policy = policy_edit(fields, &policy, |path| named("policy") || named(&format!("policy.{path}")));
@@ -72,6 +84,7 @@ pub fn edit(
         locale: locale?,
         policy: policy?,
         seat_limit: seat_limit?,
+        limits: limits?,
         etag: etag?,
     })
 }
@@ -87,6 +100,26 @@ pub fn seat_limit(fields: &mut Fields, organization: &pb::Organization) -> Optio
         return None;
     }
     Some(organization.seat_limit)
+}
+
+/// The limits as a whole; what is not set is the deployment's.
+pub fn limits(fields: &mut Fields, limits: Option<&pb::OrganizationLimits>) -> Option<OrganizationLimits> {
+    let limits = limits.copied().unwrap_or_default();
+    let mut good = true;
+    for (path, limit) in
+        [("invitations_per_day", limits.invitations_per_day), ("open_invitations", limits.open_invitations)]
+    {
+        if limit.is_some_and(|limit| !(0..=MAX_LIMIT).contains(&limit)) {
+            let rule = "must be from 0 to 1000000, or unset for the limit of the deployment";
+            fields.refuse(&format!("organization.limits.{path}"), rule);
+            good = false;
+        }
+    }
+    let parsed = OrganizationLimits {
+        invitations_per_day: limits.invitations_per_day,
+        open_invitations: limits.open_invitations,
+    };
+    good.then_some(parsed)
 }
 
 /// The policy as a whole; what is not set has its default.

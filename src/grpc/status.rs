@@ -13,6 +13,9 @@ use crate::pb::ErrorReason;
 /// `ErrorInfo.domain` of every status.
 pub const DOMAIN: &str = "invitations.ipmhub.io";
 
+/// How long to wait for open invitations to end by themselves: the shortest time that one lives.
+const INVITATIONS_END: Duration = Duration::from_hours(1);
+
 /// What a status is made of.
 #[derive(Debug)]
 pub struct Problem {
@@ -347,7 +350,29 @@ fn describe(refusal: Refusal) -> Problem {
             Reason::TooManyOpenInvitations,
             format!("the organization has {limit} open invitations: revoke those that are no longer wanted"),
         )
+        .with("limit", limit.to_string())
+        .retry_after(INVITATIONS_END),
+        Refusal::TooManyOrganizationInvitations { limit, wait } => waiting(
+            Reason::TooManyOrganizationInvitations,
+            wait,
+            "the organization has sent as many invitations and resends as it may in 24 hours: wait, or have the limit raised",
+        )
         .with("limit", limit.to_string()),
+        Refusal::TooManyInvitations { wait } => waiting(
+            Reason::TooManyInvitations,
+            wait,
+            "you have sent as many invitations and resends as you may in 24 hours: wait before the next one",
+        ),
+        Refusal::TooManyOrganizations { wait } => waiting(
+            Reason::TooManyOrganizations,
+            wait,
+            "you have created as many organizations as you may in 24 hours: wait before the next one",
+        ),
+        Refusal::TooManyAccountAttempts { wait } => waiting(
+            Reason::TooManyAccountAttempts,
+            wait,
+            "you have tried to create an account too often: wait before the next try",
+        ),
     }
 }
 

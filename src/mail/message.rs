@@ -38,6 +38,8 @@ pub enum Draft {
     Drop(Answer),
     /// It cannot be written, now or later.
     Fail(Answer),
+    /// Not before that time has passed.
+    Wait(std::time::Duration),
 }
 
 /// Whether the email shows where the account signs in.

@@ -4,6 +4,7 @@
 //! same `Message-ID` and the same code.
 
 mod backoff;
+mod cold;
 mod message;
 mod round;
 mod settings;
@@ -14,6 +15,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use cold::ColdMail;
 pub use round::{Round, Worker};
 pub use settings::{BaseUrl, InvalidSetting, MailSettings, SmtpTls, parse_from};
 pub use smtp::Timeouts;
@@ -26,19 +28,20 @@ use crate::domain::CodeKeys;
 pub struct Mailer {
     writer: message::Writer,
     server: smtp::Server,
+    cold: ColdMail,
     poll_interval: Duration,
     workers: usize,
 }
 
 impl Mailer {
     /// Checks the settings and reads the certificates.
-    pub fn new(settings: MailSettings, code_keys: CodeKeys) -> Result<Self, InvalidSetting> {
+    pub fn new(settings: MailSettings, code_keys: CodeKeys, cold: ColdMail) -> Result<Self, InvalidSetting> {
         settings.check()?;
         let server = smtp::Server::new(&settings)?;
         let broken = |error| InvalidSetting::new("templates", format!("cannot be read: {error}"));
         let templates = templates::Templates::new().map_err(broken)?;
         let writer = message::Writer { templates, from: settings.from, base: settings.public_base_url, code_keys };
-        Ok(Self { writer, server, poll_interval: settings.poll_interval, workers: settings.workers })
+        Ok(Self { writer, server, cold, poll_interval: settings.poll_interval, workers: settings.workers })
     }
 
     /// Other times than [`Timeouts::default`]: for tests with a mail server that stalls.

@@ -12,10 +12,12 @@ use tokio::time::{Instant, Interval, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::cold::Verdict;
 use super::message::{Draft, shows_sign_in};
 use super::smtp::{Failure, Letter, Session};
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailState};
+use crate::store::limits::Charge;
 use crate::store::outbox::{self, Held};
 use crate::store::{Error, Result};
 
@@ -35,6 +37,8 @@ pub struct Round {
     pub dropped: usize,
     /// Given back untried.
     pub released: usize,
+    /// Given back untried: their addresses have had enough for now.
+    pub waiting: usize,
     /// Withdrawn, or taken over by somebody else, between lease and attempt.
     pub lost: usize,
     /// The mail server takes nothing at present.
@@ -83,13 +87,18 @@ impl Worker {
         let mut life = interval_at(Instant::now() + lease / 3, lease / 3);
         while !stop.is_cancelled() && !round.unreachable {
             let Some(mut held) = batch.pop_front() else { break };
-            let Some(draft) = self.draft(&held).await? else {
+            let Some((draft, charge)) = self.draft(&held).await? else {
                 round.lost += 1;
                 continue;
             };
             let outcome = match draft {
                 Draft::Drop(answer) => Outcome::Dropped(answer),
                 Draft::Fail(answer) => Outcome::Failed(answer),
+                Draft::Wait(wait) => {
+                    with(&self.pool, async |c| outbox::release(c, &held, wait).await).await?;
+                    round.waiting += 1;
+                    continue;
+                }
                 Draft::Send(letter) => {
                     let waiting = batch.len();
                     let result = self.send(&letter, &mut held, &mut batch, &mut life).await;
@@ -99,6 +108,9 @@ impl Worker {
                 }
             };
             self.settle(&held, outcome).await?;
+            if let (Some(charge), false) = (charge, matches!(outcome, Outcome::Sent(_))) {
+                with(&self.pool, async |c| self.mailer.cold.give_back(c, &charge).await).await?;
+            }
             round.count(outcome);
         }
         round.released += batch.len();
@@ -106,19 +118,30 @@ impl Worker {
         Ok(round)
     }
 
-    /// Reads what the email needs at this moment, and writes it. `None`: it is held no more.
-    async fn draft(&self, held: &Held) -> Result<Option<Draft>> {
+    /// Reads what the email needs at this moment, and writes it; with what its recipient was charged. `None`: it is held
+    /// no more.
+    async fn draft(&self, held: &Held) -> Result<Option<(Draft, Option<Charge>)>> {
         let Some(facts) = with(&self.pool, async |c| outbox::facts(c, held).await).await? else { return Ok(None) };
         if backoff::is_spent(held.attempt) {
             // no attempt of it ever came to an end
-            return Ok(Some(Draft::Fail(Answer::Unbuildable)));
+            return Ok(Some((Draft::Fail(Answer::Unbuildable), None)));
         }
         let username = facts.invitation.as_ref().and_then(|invitation| invitation.username.as_ref());
         let sign_in = match username.filter(|_| shows_sign_in(held.kind)) {
             Some(username) => with(&self.pool, async |c| outbox::sign_in(c, username).await).await?,
             None => None,
         };
-        Ok(Some(self.mailer.writer.draft(held, &facts, sign_in.as_ref())))
+        let draft = self.mailer.writer.draft(held, &facts, sign_in.as_ref());
+        let began_with_an_offer = facts.invitation.as_ref().is_some_and(|invitation| invitation.began_with_an_offer);
+        if !matches!(draft, Draft::Send(_)) || !held.kind.is_cold(began_with_an_offer) {
+            return Ok(Some((draft, None)));
+        }
+        let judge = async |c: &mut PgConnection| self.mailer.cold.judge(c, &held.recipient).await;
+        Ok(Some(match with(&self.pool, judge).await? {
+            Verdict::Send(charge) => (draft, charge),
+            Verdict::Wait(wait) => (Draft::Wait(wait), None),
+            Verdict::Suppressed => (Draft::Drop(Answer::Suppressed), None),
+        }))
     }
 
     /// Sends, and gives signs of life meanwhile. An email that takes its time holds up no other.
@@ -215,7 +238,7 @@ fn log(held: &Held, outcome: Outcome) {
 /// Gives all of them back.
 async fn release(pool: &PgPool, batch: &mut VecDeque<Held>) -> Result<()> {
     while let Some(held) = batch.pop_front() {
-        with(pool, async |c| outbox::release(c, &held).await).await?;
+        with(pool, async |c| outbox::release(c, &held, Duration::ZERO).await).await?;
     }
     Ok(())
 }

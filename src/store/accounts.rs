@@ -33,6 +33,12 @@ pub async fn find(connection: &mut PgConnection, identity: &[u8; 32]) -> Result<
     Ok(row.map(|row| Known { username: Username::stored(row.username), attest_time: row.attest_time }))
 }
 
+/// The hash of an account's identity; `None`: it was deleted.
+pub async fn identity_of(connection: &mut PgConnection, username: &Username) -> Result<Option<Vec<u8>>> {
+    let identity = sqlx::query_scalar!("SELECT identity FROM accounts WHERE username = $1", username.as_str());
+    Ok(identity.fetch_optional(connection).await?.flatten())
+}
+
 /// Accounts that exist, by username; deleted ones are not among them.
 pub async fn load(connection: &mut PgConnection, usernames: &[String]) -> Result<HashMap<Username, Account>> {
     let rows = sqlx::query_as!(

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod pool;
 pub mod request_ids;
 pub mod roles;
+pub mod suppressions;
 pub mod sweep;
 pub mod tenants;
 
@@ -19,3 +20,12 @@ mod policy;
 mod rows;
 
 pub use error::{Error, Result};
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+
+/// A span of time as a parameter.
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), ..PgInterval::default() }
+}

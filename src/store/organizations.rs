@@ -52,6 +52,8 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     let head = sqlx::query_as!(
         HeadRow,
         r#"SELECT h.organization, h.event_position, h.seat_limit, h.owners, h.open_invitations,
+                  h.invitations_limit, h.open_invitations_limit, h.invitations_time, h.invitations_used,
+                  h.invitations_used_before,
                   h.seats_taken - (SELECT count(*)::int FROM invitations i
                      WHERE i.organization = $1 AND i.state IN ('PENDING_APPROVAL', 'OFFERED') AND i.role <> 'NONE'
                        AND i.expire_time <= now()) AS "seats_taken!"

@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 use sqlx::types::Uuid;
 
-use super::{Error, Result, rows};
+use super::{Error, Result, interval, rows};
 use crate::domain::{
     Answer, DisplayName, EmailAddress, EmailKind, EmailState, InvitationId, InvitationState, OrganizationId, Role,
     Timestamp, Username,
@@ -54,6 +53,8 @@ pub struct InvitationFacts {
     /// The one that anybody is shown: EXPIRED from the moment on.
     pub state: InvitationState,
     pub email: EmailAddress,
+    /// Whether nobody was asked by email first.
+    pub began_with_an_offer: bool,
     pub username: Option<Username>,
     pub account_email: Option<EmailAddress>,
     pub role: Option<Role>,
@@ -142,6 +143,7 @@ pub async fn facts(connection: &mut PgConnection, held: &Held) -> Result<Option<
     let row = sqlx::query!(
         r#"SELECT now() AS "now!", o.display_name, coalesce(i.locale, o.locale) AS "locale!",
                   i.state::text AS "state?", i.email AS "email?", i.email_key AS "email_key?", i.username, i.account_email,
+                  i.inviter IS NULL AS "began_with_an_offer!",
                   i.account_email_key, i.role::text, i.code_key_id, i.generation AS "generation?", i.expire_time,
                   coalesce(i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now(), false)
                     AS "overdue!"
@@ -165,6 +167,7 @@ pub async fn facts(connection: &mut PgConnection, held: &Held) -> Result<Option<
         (Some(state), Some(email)) => Some(InvitationFacts {
             state: if row.overdue { InvitationState::Expired } else { rows::state(&state)? },
             email,
+            began_with_an_offer: row.began_with_an_offer,
             username: row.username.map(Username::stored),
             account_email,
             role: row.role.as_deref().map(rows::role).transpose()?,
@@ -206,16 +209,18 @@ pub async fn renew(connection: &mut PgConnection, held: &mut Held, lease: Durati
     Ok(lease_until.map(|end| held.lease_until = end).is_some())
 }
 
-/// Gives an untried email back, to be taken at once, and its attempt with it.
-pub async fn release(connection: &mut PgConnection, held: &Held) -> Result<()> {
+/// Gives an untried email back, to be taken when that time has passed, and its attempt with it: nothing of the row tells
+/// that it was looked at.
+pub async fn release(connection: &mut PgConnection, held: &Held, wait: Duration) -> Result<()> {
     sqlx::query!(
-        "UPDATE emails SET attempt = attempt - 1, due_time = now(), lease_until = NULL
+        "UPDATE emails SET attempt = attempt - 1, due_time = now() + $5, lease_until = NULL
           WHERE organization = $1 AND email_id = $2 AND attempt = $3 AND lease_until = $4
             AND state IN ('QUEUED', 'RETRYING')",
         held.organization.as_str(),
         held.id,
         held.attempt,
         held.lease_until,
+        interval(wait),
     )
     .execute(connection)
     .await?;
@@ -260,8 +265,4 @@ pub async fn settle(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval { microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), ..PgInterval::default() }
 }

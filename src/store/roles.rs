@@ -6,11 +6,12 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use super::Result;
 
 /// What the service needs. A row lock needs UPDATE. A table that is not here is not there for the service.
-pub const GRANTS: [(&str, &str); 13] = [
+pub const GRANTS: [(&str, &str); 14] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
     ("account_request_ids", "SELECT, INSERT, DELETE"),
     ("accounts", "SELECT, INSERT, UPDATE"),
+    ("email_suppressions", "SELECT, INSERT, DELETE"),
     ("emails", "SELECT, INSERT, UPDATE"),
     ("events", "SELECT, INSERT"),
     ("identities", "SELECT, INSERT, UPDATE, DELETE"),

@@ -5,7 +5,7 @@ use sqlx::types::Uuid;
 use super::{Error, Result, policy};
 use crate::domain::{
     Actor, DisplayName, EmailAddress, Head, Invitation, InvitationId, InvitationState, Member, Organization,
-    OrganizationId, Role, StoredCode, Timestamp, Username,
+    OrganizationId, OrganizationLimits, Role, StoredCode, Timestamp, Username, Window,
 };
 
 /// Enums that the database and the domain know by the same names.
@@ -143,6 +143,11 @@ pub(super) struct HeadRow {
     pub seats_taken: i32,
     pub owners: i32,
     pub open_invitations: i32,
+    pub invitations_limit: Option<i32>,
+    pub open_invitations_limit: Option<i32>,
+    pub invitations_time: Timestamp,
+    pub invitations_used: i32,
+    pub invitations_used_before: i32,
 }
 
 impl From<HeadRow> for Head {
@@ -153,6 +158,15 @@ impl From<HeadRow> for Head {
             seats_taken: row.seats_taken,
             owners: row.owners,
             open_invitations: row.open_invitations,
+            limits: OrganizationLimits {
+                invitations_per_day: row.invitations_limit,
+                open_invitations: row.open_invitations_limit,
+            },
+            invitations: Window {
+                start: row.invitations_time,
+                used: row.invitations_used,
+                used_before: row.invitations_used_before,
+            },
         }
     }
 }

@@ -74,7 +74,8 @@ pub async fn load(
 async fn lock_heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<HeadRow>> {
     Ok(sqlx::query_as!(
         HeadRow,
-        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations \
+        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations, \
+                invitations_limit, open_invitations_limit, invitations_time, invitations_used, invitations_used_before \
            FROM organization_heads WHERE organization = ANY($1) ORDER BY organization FOR UPDATE",
         ids,
     )
@@ -85,7 +86,8 @@ async fn lock_heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec
 async fn read_heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<HeadRow>> {
     Ok(sqlx::query_as!(
         HeadRow,
-        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations \
+        "SELECT organization, event_position, seat_limit, seats_taken, owners, open_invitations, \
+                invitations_limit, open_invitations_limit, invitations_time, invitations_used, invitations_used_before \
            FROM organization_heads WHERE organization = ANY($1)",
         ids,
     )

@@ -25,10 +25,12 @@ impl Setup {
         fs::create_dir_all(&dir).unwrap();
         let mut setup = Self { dir, variables: Vec::new() };
         let keys = setup.file("code_keys", "k1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
+        let address_key = setup.file("address_key", "a1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
         for (key, value) in [
             ("DATABASE_URL", "postgres://hub:hunter2@db.example/hub"),
             ("PUBLIC_BASE_URL", "https://hub.example"),
             ("CODE_KEYS_FILE", &keys),
+            ("ADDRESS_KEY_FILE", &address_key),
             ("ISSUERS", ISSUERS),
             ("SMTP_HOST", "127.0.0.1"),
             ("SMTP_TLS", "none"),
@@ -212,11 +214,12 @@ fn a_flag_wins_over_the_variable_over_the_file_over_the_default() {
 #[test]
 fn a_file_can_hold_all_settings() {
     let mut setup = Setup::new();
-    let keys = setup.dir.join("code_keys");
+    let [keys, address_key] = ["code_keys", "address_key"].map(|name| setup.dir.join(name));
     let content = format!(
         r#"
         public_base_url = "https://hub.example"
         code_keys_file = "{}"
+        address_key_file = "{}"
         reserved_names = ["acme", "hub-1"]
         [database]
         url = "postgres://hub:hunter2@db.example/hub"
@@ -235,7 +238,8 @@ fn a_file_can_hold_all_settings() {
         provider = "hub"
         email_domains = ["example.com"]
         "#,
-        keys.display()
+        keys.display(),
+        address_key.display()
     );
     let config = setup.file("config.toml", &content);
     setup.variables.clear();
@@ -291,13 +295,15 @@ fn a_value_can_come_from_a_file() {
 #[test]
 fn a_key_file_that_every_user_can_read_is_refused() {
     let setup = Setup::new();
-    let path = setup.dir.join("code_keys");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let line = setup.refusal(&[]);
-    assert!(line.contains("setting code_keys_file") && line.ends_with("chmod o= it"), "{line}");
-    // what Kubernetes makes of a Secret with fsGroup
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
-    assert_eq!(setup.run(&["check-config"]).status.code(), Some(0));
+    for name in ["code_keys", "address_key"] {
+        let path = setup.dir.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let line = setup.refusal(&[]);
+        assert!(line.contains(&format!("setting {name}_file")) && line.ends_with("chmod o= it"), "{line}");
+        // what Kubernetes makes of a Secret with fsGroup
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(setup.run(&["check-config"]).status.code(), Some(0));
+    }
 }
 
 #[test]

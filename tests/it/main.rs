@@ -9,6 +9,7 @@ mod dev;
 mod expiry;
 mod flow;
 mod identity;
+mod limits;
 mod lists;
 mod metrics;
 mod outbox;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use invitations::dev::mailbox::{Action, Mailbox, Received, Script, Step};
-use invitations::domain::{CodeKey, CodeKeys};
-use invitations::mail::{MailSettings, Mailer, Round, SmtpTls, Timeouts, Worker, parse_from};
+use invitations::domain::{AddressKey, CodeKey, CodeKeys};
+use invitations::mail::{ColdMail, MailSettings, Mailer, Round, SmtpTls, Timeouts, Worker, parse_from};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::runtime::Handle;
@@ -126,7 +126,8 @@ fn mailer(server: SocketAddr) -> Mailer {
         workers: 4,
     };
     let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
-    Mailer::new(settings, CodeKeys::new(vec![key]).unwrap()).unwrap()
+    let cold = ColdMail { address_key: AddressKey::new(vec![5; 32]).unwrap(), per_address: None };
+    Mailer::new(settings, CodeKeys::new(vec![key]).unwrap(), cold).unwrap()
 }
 
 async fn round(worker: &mut Worker) -> Round {

@@ -8,7 +8,7 @@ mod requests;
 mod workers;
 
 use futures_util::future::join_all;
-use invitations::domain::{CodeKey, CodeKeys, Deployment};
+use invitations::domain::{AddressKey, CodeKey, CodeKeys, Deployment};
 use invitations::pb;
 use sqlx::PgPool;
 use tonic::Code;
@@ -79,10 +79,12 @@ fn deployment() -> Deployment {
     let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
     Deployment {
         code_keys: CodeKeys::new(vec![key]).unwrap(),
+        address_key: AddressKey::new(vec![5; 32]).unwrap(),
         reserved_names: Vec::new(),
         accounts_create_organizations: true,
         resend_interval: time::Duration::ZERO,
         open_invitations_limit: None,
+        daily_invitations_limit: None,
         services: Vec::new(),
     }
 }

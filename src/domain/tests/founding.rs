@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::invariants::check_rows;
 use super::world::{World, acme, email, service, user};
 use crate::domain::{
-    Command, DisplayName, EventKind, Found, Operation, OrganizationId, PolicyEdit, Refusal, Request, Role, Scope,
-    Subject,
+    Command, DisplayName, EventKind, Found, Operation, OrganizationId, OrganizationLimits, PolicyEdit, Refusal,
+    Request, Role, Scope, Subject,
 };
 
 /// No organization yet; `anna` has an account, `robot` may found every one, `local` only acme.
@@ -28,6 +28,7 @@ fn found(owner: Option<&str>) -> Found {
         locale: "en".to_owned(),
         policy: PolicyEdit::default(),
         seat_limit: None,
+        limits: OrganizationLimits::default(),
         owner: owner.map(user),
     }
 }

@@ -41,8 +41,8 @@ fn request_access(row: usize) -> Operation {
 
 /// Everything that would be written.
 fn written(tenant: &Tenant) -> impl PartialEq + std::fmt::Debug + use<> {
-    let Tenant { organization, head, members, invitations, events, emails, withdrawals } = tenant.clone();
-    (organization, head, members, invitations, events, emails, withdrawals)
+    let Tenant { organization, head, members, invitations, events, emails, withdrawals, counted } = tenant.clone();
+    (organization, head, members, invitations, events, emails, withdrawals, counted)
 }
 
 /// Each operation that a caller can ask for, with one who may.

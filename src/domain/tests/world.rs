@@ -6,9 +6,10 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    Account, Actor, Caller, CodeKey, CodeKeys, Command, Context, Deployment, DisplayName, EmailAddress, Head,
-    Invitation, InvitationCode, InvitationId, InvitationState, Member, Operation, Organization, OrganizationId, Policy,
-    Refusal, Remembered, Request, Role, Scope, Service, StoredCode, Subject, Tenant, Timestamp, Username, decide,
+    Account, Actor, AddressKey, Caller, CodeKey, CodeKeys, Command, Context, Deployment, DisplayName, EmailAddress,
+    Head, Invitation, InvitationCode, InvitationId, InvitationState, Member, Operation, Organization, OrganizationId,
+    OrganizationLimits, Policy, Refusal, Remembered, Request, Role, Scope, Service, StoredCode, Subject, Tenant,
+    Timestamp, Username, decide,
 };
 
 /// Between two emails of an invitation that somebody asks for.
@@ -97,16 +98,18 @@ impl World {
             update_time: at(0),
             revision: 1,
         };
-        let head = Head { event_position: 0, seat_limit: None, seats_taken: 0, owners: 0, open_invitations: 0 };
+        let head = Head::new(None, OrganizationLimits::default(), at(0));
         Self {
             tenant: Some(Tenant::new(organization, head)),
             accounts: HashMap::new(),
             deployment: Deployment {
                 code_keys: keys(&["k1"]),
+                address_key: AddressKey::new(vec![5; 32]).unwrap(),
                 reserved_names: Vec::new(),
                 accounts_create_organizations: true,
                 resend_interval: Duration::hours(RESEND_HOURS),
                 open_invitations_limit: Some(OPEN_LIMIT),
+                daily_invitations_limit: None,
                 services: Vec::new(),
             },
             now: at(0),

@@ -36,14 +36,22 @@ pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Tenant]
         return Ok(());
     }
     sqlx::query!(
-        "INSERT INTO organization_heads (organization, event_position, seat_limit, seats_taken, owners, open_invitations) \
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[])",
+        "INSERT INTO organization_heads (organization, event_position, seat_limit, seats_taken, owners, open_invitations, \
+                                         invitations_limit, open_invitations_limit, invitations_time, invitations_used, \
+                                         invitations_used_before) \
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], \
+                              $9::timestamptz[], $10::int[], $11::int[])",
         &column(rows, |t| text(t.id())),
         &column(rows, |t| t.head.event_position),
         &column(rows, |t| t.head.seat_limit) as &[Option<i32>],
         &column(rows, |t| t.head.seats_taken),
         &column(rows, |t| t.head.owners),
         &column(rows, |t| t.head.open_invitations),
+        &column(rows, |t| t.head.limits.invitations_per_day) as &[Option<i32>],
+        &column(rows, |t| t.head.limits.open_invitations) as &[Option<i32>],
+        &column(rows, |t| t.head.invitations.start),
+        &column(rows, |t| t.head.invitations.used),
+        &column(rows, |t| t.head.invitations.used_before),
     )
     .execute(connection)
     .await?;
@@ -84,9 +92,11 @@ pub(super) async fn update_heads(
     }
     let result = sqlx::query!(
         "UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
-                open_invitations = n.i \
-           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[]) \
-             AS n(o, was, p, l, s, w, i) \
+                open_invitations = n.i, invitations_limit = n.il, open_invitations_limit = n.ol, invitations_time = n.t, \
+                invitations_used = n.u, invitations_used_before = n.ub \
+           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], \
+                       $9::int[], $10::timestamptz[], $11::int[], $12::int[]) \
+             AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
           WHERE h.organization = n.o AND h.event_position = n.was \
             AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
         &column(rows, |(id, ..)| text(id)),
@@ -96,6 +106,11 @@ pub(super) async fn update_heads(
         &column(rows, |(.., head)| head.seats_taken),
         &column(rows, |(.., head)| head.owners),
         &column(rows, |(.., head)| head.open_invitations),
+        &column(rows, |(.., head)| head.limits.invitations_per_day) as &[Option<i32>],
+        &column(rows, |(.., head)| head.limits.open_invitations) as &[Option<i32>],
+        &column(rows, |(.., head)| head.invitations.start),
+        &column(rows, |(.., head)| head.invitations.used),
+        &column(rows, |(.., head)| head.invitations.used_before),
     )
     .execute(connection)
     .await?;

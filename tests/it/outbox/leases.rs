@@ -165,11 +165,11 @@ async fn only_the_holder_settles_and_sent_is_a_fact() {
         outbox::settle(connection, &first, state, Answer::Code(550), Duration::ZERO).await.unwrap();
         assert_eq!(outbox.rows().await, taken_over, "{state:?}");
     }
-    outbox::release(connection, &first).await.unwrap();
+    outbox::release(connection, &first, Duration::ZERO).await.unwrap();
     assert_eq!(outbox.rows().await, taken_over);
 
     // an attempt that was given back comes again: its number alone names nobody
-    outbox::release(connection, &second).await.unwrap();
+    outbox::release(connection, &second, Duration::ZERO).await.unwrap();
     let third = outbox::claim(connection, None, 16, LEASE).await.unwrap().remove(0);
     assert_eq!(third.attempt, second.attempt);
     outbox::settle(connection, &second, EmailState::Failed, Answer::Code(550), Duration::ZERO).await.unwrap();

@@ -132,7 +132,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
 
     let reads = open(&service.database.service_url, Purpose::Read, 2).unwrap();
     let writes = open(&service.database.service_url, Purpose::Write, 2).unwrap();
-    let limits = Limits { wrong_codes: None, wrong_accounts: None };
+    let limits = Limits::default();
     let app = App::start(reads, writes, deployment(), limits, TaskTracker::new(), &Arc::default());
     app.sweep().await.unwrap();
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 0);

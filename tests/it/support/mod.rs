@@ -262,14 +262,18 @@ pub async fn channel_to(server: SocketAddr) -> Channel {
 
 /// The settings of a service of these tests; those given win.
 pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: &[(&str, &str)]) -> Settings {
-    let keys = dir.join("code-keys");
-    std::fs::write(&keys, format!("test {}\n", base64_of(&[7; 32]))).unwrap();
-    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let [keys, address_key] = [("code-keys", 7), ("address-key", 5)].map(|(name, byte)| {
+        let path = dir.join(name);
+        std::fs::write(&path, format!("test {}\n", base64_of(&[byte; 32]))).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    });
     let fixed = [
         ("listen", "127.0.0.1:0".to_owned()),
         ("database_url", database_url.to_owned()),
         ("public_base_url", "https://hub.example".to_owned()),
         ("code_keys_file", keys.display().to_string()),
+        ("address_key_file", address_key.display().to_string()),
         ("issuers", serde_json::to_string(&issuer::entries(dir).unwrap()).unwrap()),
         ("accounts_create_organizations", "true".to_owned()),
         ("smtp_host", smtp.ip().to_string()),
@@ -279,6 +283,11 @@ pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: 
         ("resend_interval_seconds", "0".to_owned()),
         ("open_invitations_limit", "0".to_owned()),
         ("wrong_accounts_limit", "0".to_owned()),
+        ("invitations_per_organization_limit", "0".to_owned()),
+        ("invitations_per_caller_limit", "0".to_owned()),
+        ("organizations_per_identity_limit", "0".to_owned()),
+        ("account_attempts_per_identity_limit", "0".to_owned()),
+        ("emails_per_address_limit", "0".to_owned()),
         ("sweep_interval_seconds", "3600".to_owned()),
         ("endpoint_delay_seconds", "0".to_owned()),
         ("drain_timeout_seconds", "2".to_owned()),

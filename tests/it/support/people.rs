@@ -3,6 +3,7 @@
 use invitations::dev::mailbox::Received;
 use invitations::pb::account_service_client::AccountServiceClient;
 use invitations::pb::invitation_service_client::InvitationServiceClient;
+use invitations::pb::mail_service_client::MailServiceClient;
 use invitations::pb::organization_service_client::OrganizationServiceClient;
 use invitations::pb::{self, Invitation};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -33,6 +34,7 @@ pub struct Person {
     pub invitations: InvitationServiceClient<Authenticated>,
     pub organizations: OrganizationServiceClient<Authenticated>,
     pub accounts: AccountServiceClient<Authenticated>,
+    pub mail: MailServiceClient<Authenticated>,
 }
 
 impl Person {
@@ -46,7 +48,8 @@ impl Person {
             token,
             invitations: InvitationServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             organizations: OrganizationServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-            accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer),
+            accounts: AccountServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            mail: MailServiceClient::with_interceptor(channel.clone(), bearer),
         }
     }
 

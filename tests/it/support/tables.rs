@@ -77,7 +77,20 @@ impl Service {
 
     /// What callers were charged so far.
     pub async fn charges(&self) -> i64 {
-        sqlx::query_scalar("SELECT coalesce(sum(used), 0) FROM subject_limits").fetch_one(self.pool()).await.unwrap()
+        sqlx::query_scalar("SELECT coalesce(sum(used + used_before), 0) FROM subject_limits")
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
+    }
+
+    /// Lets that many minutes pass for everything that is counted in a window of time.
+    pub async fn let_limits_pass(&self, minutes: i32) {
+        for statement in [
+            "UPDATE subject_limits SET bucket_time = bucket_time - make_interval(mins => $1)",
+            "UPDATE organization_heads SET invitations_time = invitations_time - make_interval(mins => $1)",
+        ] {
+            sqlx::query(statement).bind(minutes).execute(self.pool()).await.unwrap();
+        }
     }
 
     /// The emails of an invitation in the order of their writing, as `KIND recipient`; reminders with the hours until

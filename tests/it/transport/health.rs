@@ -20,7 +20,7 @@ async fn nothing_is_served_before_the_application_is_ready_but_the_process_is_al
     let mut service = server.watch("ipmhub.invitations.v1.InvitationService").await;
     assert_eq!(next(&mut whole).await, Some(ServingStatus::NotServing));
     assert_eq!(next(&mut service).await, Some(ServingStatus::NotServing));
-    for service in ["", "ipmhub.invitations.v1.OrganizationService", "ipmhub.invitations.v1.AccountService"] {
+    for service in ["", "ipmhub.invitations.v1.OrganizationService", "ipmhub.invitations.v1.MailService"] {
         assert_eq!(check(&server, service).await, Ok(ServingStatus::NotServing));
     }
     assert_eq!(check(&server, "liveness").await, Ok(ServingStatus::Serving));

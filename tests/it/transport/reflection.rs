@@ -30,7 +30,7 @@ async fn both_versions_list_the_services_and_know_error_details() {
     let lists =
         [reflect!(server, v1, ListServices("")), reflect!(server, v1alpha, ListServices(""))].map(Result::unwrap);
     for list in lists {
-        for service in ["InvitationService", "OrganizationService", "AccountService"] {
+        for service in ["InvitationService", "OrganizationService", "AccountService", "MailService"] {
             assert!(contains(&list, &format!("ipmhub.invitations.v1.{service}")));
         }
         assert!(contains(&list, "grpc.health.v1.Health"));

@@ -1,0 +1,74 @@
+//! The key under which something is stored about an address without the address: whoever reads the database can neither
+//! see whose it is nor try out addresses.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::EmailAddress;
+
+/// A secret of at least 32 random bytes, of its own: suppressions have to outlive every key of codes. `Debug` shows
+/// nothing.
+#[derive(Clone)]
+pub struct AddressKey(Vec<u8>);
+
+impl AddressKey {
+    pub fn new(secret: Vec<u8>) -> Option<Self> {
+        (secret.len() >= 32).then_some(Self(secret))
+    }
+
+    /// What a suppression is found by.
+    pub fn suppression(&self, address: &EmailAddress) -> [u8; 32] {
+        self.mac(b"\x01suppression", address.key().as_bytes())
+    }
+
+    /// What the emails to an address are counted under.
+    pub fn counter(&self, address: &EmailAddress) -> [u8; 32] {
+        self.mac(b"\x01emails", address.key().as_bytes())
+    }
+
+    /// The digest of a request that names an address, for the row that remembers its id. As it is, it would tell the
+    /// address to whoever tries out many.
+    pub fn request(&self, digest: [u8; 32]) -> [u8; 32] {
+        self.mac(b"\x01request", &digest)
+    }
+
+    /// HMAC-SHA-256 over a purpose and what it is about; no purpose begins with another one.
+    fn mac(&self, purpose: &[u8], value: &[u8]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        mac.update(purpose);
+        mac.update(&[0]);
+        mac.update(value);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AddressKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_purpose_and_address_each_change_the_hash_and_spelling_does_not() {
+        let [key, other] = [1, 2].map(|byte| AddressKey::new(vec![byte; 32]).unwrap());
+        let address = |typed| EmailAddress::parse(typed).unwrap();
+        let anna = address("anna@example.com");
+        assert_eq!(key.suppression(&anna), key.suppression(&address("Anna@EXAMPLE.com")));
+        for different in [other.suppression(&anna), key.counter(&anna), key.suppression(&address("anne@example.com"))] {
+            assert_ne!(key.suppression(&anna), different);
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_no_key_and_debug_shows_none() {
+        assert!(AddressKey::new(vec![7; 31]).is_none());
+        assert_eq!(format!("{:?}", AddressKey::new(vec![7; 32])), "Some(AddressKey(…))");
+    }
+}

@@ -1,0 +1,155 @@
+//! Guesses at once, and the window that slides: both were ways around a limit that is checked first and counted after.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use invitations::domain::{CodeKey, InvitationCode, InvitationId};
+use invitations::store::limits;
+use tokio::sync::Barrier;
+
+use super::{Limited, assert_limited};
+use crate::support::{Person, Service, reason};
+
+const LIMIT: i32 = 10;
+const WINDOW: Duration = Duration::from_mins(15);
+
+fn unknown_code(n: usize) -> String {
+    let key = CodeKey::new("elsewhere".to_owned(), vec![9; 32]).unwrap();
+    InvitationCode::derive(&key, InvitationId(uuid::Uuid::from_u128(n as u128)), 1).reveal()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_wrong_codes_at_once_exactly_ten_are_looked_at() {
+    let limited = Limited::start(&[("wrong_codes_limit", "10")]).await;
+    let anna = limited.service.account("anna").await;
+    let guess = async |(n, anna): (usize, Person)| {
+        loop {
+            let reason = reason(anna.request_access(&unknown_code(n)).await);
+            // so many at once are more than a busy machine has connections for: nothing was counted then
+            if reason != "DATABASE_UNAVAILABLE" {
+                return reason;
+            }
+        }
+    };
+    let reasons = join_all(limited.in_turn(&anna, 64).enumerate().map(guess)).await;
+    let count = |reason: &str| reasons.iter().filter(|other| *other == reason).count();
+    assert_eq!((count("CODE_NOT_FOUND"), count("TOO_MANY_WRONG_CODES")), (10, 54));
+    assert_eq!(limited.service.charges().await, 10);
+
+    // without the limit each of them is looked at
+    let unlimited = anna.on(&limited.unlimited);
+    let reasons = join_all((0..16).map(|n| guess((n, unlimited.clone())))).await;
+    assert!(reasons.iter().all(|reason| reason == "CODE_NOT_FOUND"), "{reasons:?}");
+}
+
+/// The control: what is checked first and counted after lets all of them through.
+#[tokio::test]
+async fn a_limit_that_is_checked_first_and_counted_after_is_overshot() {
+    let service = Service::start().await;
+    let begin = Barrier::new(8);
+    let check_then_charge = async |_| {
+        let mut connection = service.pool().acquire().await.unwrap();
+        let counted = limits::counted(&mut connection, "somebody").await.unwrap();
+        let used = counted.map_or(0, |(window, _)| window.used);
+        begin.wait().await;
+        if used < 4 {
+            limits::charge(&mut connection, "somebody", WINDOW, i32::MAX).await.unwrap();
+        }
+        used < 4
+    };
+    let let_in = join_all((0..8).map(check_then_charge)).await;
+    assert_eq!(let_in.iter().filter(|let_in| **let_in).count(), 8);
+
+    let charge = async |_| {
+        let mut connection = service.pool().acquire().await.unwrap();
+        limits::charge(&mut connection, "somebody else", WINDOW, 4).await.unwrap().is_some()
+    };
+    let let_in = join_all((0..8).map(charge)).await;
+    assert_eq!(let_in.iter().filter(|let_in| **let_in).count(), 4);
+}
+
+#[tokio::test]
+async fn a_used_up_limit_comes_back_bit_by_bit_and_not_twice_at_a_border() {
+    let service = Service::start().await;
+    let anna = service.account("anna").await;
+    let mut guesses = 0;
+    let mut guess_until_refused = async || {
+        let begin = guesses;
+        loop {
+            guesses += 1;
+            let outcome = anna.request_access(&unknown_code(guesses)).await;
+            if retry(&outcome) {
+                assert_limited(outcome, "TOO_MANY_WRONG_CODES");
+                return guesses - begin - 1;
+            }
+            assert_eq!(reason(outcome), "CODE_NOT_FOUND");
+        }
+    };
+    assert_eq!(guess_until_refused().await, 10);
+    service.let_limits_pass(14).await;
+    assert_eq!(guess_until_refused().await, 0);
+    // a minute later the window is over; a fixed one would let in ten more
+    service.let_limits_pass(1).await;
+    assert_eq!(guess_until_refused().await, 1);
+    service.let_limits_pass(7).await;
+    assert_eq!(guess_until_refused().await, 4);
+    service.let_limits_pass(30).await;
+    assert_eq!(guess_until_refused().await, 10);
+}
+
+fn retry<T>(outcome: &Result<T, tonic::Status>) -> bool {
+    outcome.as_ref().is_err_and(|status| status.code() == tonic::Code::ResourceExhausted)
+}
+
+#[tokio::test]
+async fn the_statement_and_the_pure_rule_count_alike() {
+    let service = Service::start().await;
+    let mut connection = service.pool().acquire().await.unwrap();
+    let length = WINDOW.try_into().unwrap();
+    let counted = async |connection: &mut sqlx::PgConnection| limits::counted(connection, "both").await.unwrap();
+    for minutes in [0, 0, 0, 4, 9, 1, 1, 3, 20, 2, 7, 7, 7, 1, 90, 1, 14, 14, 14, 31] {
+        service.let_limits_pass(minutes).await;
+        for _ in 0..3 {
+            let before = counted(&mut connection).await;
+            let expected = before.map(|(mut window, now)| {
+                let is_ok = window.charge(now, length, Some(LIMIT)).is_ok();
+                (is_ok, window.used, window.used_before, window.start)
+            });
+            let is_ok = limits::charge(&mut connection, "both", WINDOW, LIMIT).await.unwrap().is_some();
+            let (after, _) = counted(&mut connection).await.unwrap();
+            if let Some(expected) = expected {
+                assert_eq!((is_ok, after.used, after.used_before, after.start), expected, "after {minutes} minutes");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_charge_is_given_back_to_the_window_that_it_was_counted_in() {
+    let service = Service::start().await;
+    let mut connection = service.pool().acquire().await.unwrap();
+    let charge = async |connection: &mut sqlx::PgConnection| {
+        limits::charge(connection, "somebody", WINDOW, LIMIT).await.unwrap().unwrap()
+    };
+    let used = async |connection: &mut sqlx::PgConnection| {
+        let (window, _) = limits::counted(connection, "somebody").await.unwrap().unwrap();
+        (window.used, window.used_before)
+    };
+    let mut first = charge(&mut connection).await;
+    limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+    assert_eq!(used(&mut connection).await, (0, 0));
+    // nothing is given back that is not there
+    limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+    assert_eq!(used(&mut connection).await, (0, 0));
+
+    for is_aged in [false, true] {
+        if is_aged {
+            sqlx::query("TRUNCATE subject_limits").execute(&mut *connection).await.unwrap();
+        }
+        first = charge(&mut connection).await;
+        let second = charge(&mut connection).await;
+        limits::give_back(&mut connection, &second, WINDOW).await.unwrap();
+        assert_eq!(used(&mut connection).await, (1, 0));
+        limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+    }
+}

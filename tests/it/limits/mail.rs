@@ -1,0 +1,231 @@
+//! How much email an address gets from people it need not know, and that it can have none.
+
+use std::time::Duration;
+
+use invitations::dev::mailbox::Script;
+use invitations::pb::{self, delivery};
+
+use super::request_id;
+use crate::support::{PATIENCE, Person, Service, bad_fields, reason};
+
+const ANNA: &str = "anna@example.com";
+
+async fn suppress(person: &Person, email: &str, request_id: &str) -> Result<(), tonic::Status> {
+    let message = pb::SuppressEmailRequest { email: email.to_owned(), request_id: request_id.to_owned() };
+    person.mail.clone().suppress_email(message).await.map(tonic::Response::into_inner)
+}
+
+async fn unsuppress(person: &Person, email: &str, request_id: &str) -> Result<(), tonic::Status> {
+    let message = pb::UnsuppressEmailRequest { email: email.to_owned(), request_id: request_id.to_owned() };
+    person.mail.clone().unsuppress_email(message).await.map(tonic::Response::into_inner)
+}
+
+/// The first email of an invitation as its inviter sees it: state, attempts, detail.
+async fn delivery(owner: &Person, name: &str) -> (delivery::State, i32, String) {
+    let deliveries = owner.get(name).await.unwrap().deliveries;
+    let first = deliveries.first().expect("each invitation has an email");
+    (first.state(), first.attempts, first.detail.clone())
+}
+
+/// Waits until the first email of an invitation is as it should be.
+async fn until_delivery(owner: &Person, name: &str, state: delivery::State) -> (delivery::State, i32, String) {
+    let waiting = async {
+        loop {
+            let delivery = delivery(owner, name).await;
+            if delivery.0 == state {
+                return delivery;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the email comes to that")
+}
+
+/// Waits until as many emails wait for their addresses: due later, held by nobody.
+async fn until_waiting(service: &Service, count: i64) {
+    let waiting = async || -> i64 {
+        let query = "SELECT count(*) FROM emails WHERE state IN ('QUEUED', 'RETRYING') AND kind NOT LIKE '%_REMINDER' \
+                        AND due_time > now() AND lease_until IS NULL";
+        sqlx::query_scalar(query).fetch_one(service.pool()).await.unwrap()
+    };
+    let reached = async {
+        while waiting().await != count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the emails wait");
+}
+
+/// Makes what waits due now.
+async fn make_due(service: &Service) {
+    let query =
+        "UPDATE emails SET due_time = now() WHERE state IN ('QUEUED', 'RETRYING') AND kind NOT LIKE '%_REMINDER'";
+    sqlx::query(query).execute(service.pool()).await.unwrap();
+}
+
+fn to(service: &Service, address: &str) -> usize {
+    service.mailbox.received().iter().filter(|email| email.recipients == [address]).count()
+}
+
+#[tokio::test]
+async fn an_address_gets_only_so_many_emails_a_day_and_nobody_who_invites_learns_of_it() {
+    let settings = [("emails_per_address_limit", "2")];
+    let service = Service::start_with(&settings, Script::accept_all()).await;
+    let second = service.replica(&settings).await;
+    let mut names = Vec::new();
+    for (n, organization) in ["acme", "beta", "gamma"].into_iter().enumerate() {
+        let owner = service.owner(&format!("olga{n}"), organization).await;
+        let owner = if n == 1 { owner.on(&second) } else { owner };
+        // one address, however it is spelt
+        let invited = owner.invite(organization, ["anna@example.com", "Anna@Example.com", ANNA][n]).await.unwrap();
+        if n < 2 {
+            until_delivery(&owner, &invited.name, delivery::State::Sent).await;
+        }
+        names.push((owner, invited.name));
+    }
+    until_waiting(&service, 1).await;
+    let (owner, name) = &names[2];
+    // as if nobody had looked at it, and so again and again
+    for _ in 0..2 {
+        assert_eq!(delivery(owner, name).await, (delivery::State::Queued, 0, String::new()));
+        let untouched =
+            "SELECT count(*) FROM emails WHERE update_time = create_time AND state = 'QUEUED' AND attempt = 0";
+        let untouched: i64 = sqlx::query_scalar(untouched).fetch_one(service.pool()).await.unwrap();
+        // and the reminders of all three
+        assert_eq!(untouched, 4);
+        make_due(&service).await;
+        until_waiting(&service, 1).await;
+    }
+    let count = || service.mailbox.received().len();
+    assert_eq!(count(), 2);
+
+    // what an account has asked for, and what other people get, is not held up
+    owner.invite("gamma", "bob@example.com").await.unwrap();
+    service.email_to("bob@example.com", 1).await;
+
+    service.let_limits_pass(48 * 60).await;
+    make_due(&service).await;
+    assert_eq!(until_delivery(owner, name, delivery::State::Sent).await.1, 1);
+    assert_eq!(to(&service, ANNA), 2);
+}
+
+#[tokio::test]
+async fn without_the_limit_nothing_waits() {
+    let service = Service::start().await;
+    for n in 0..3 {
+        let organization = format!("acme{n}");
+        let owner = service.owner(&format!("olga{n}"), &organization).await;
+        owner.invite(&organization, ANNA).await.unwrap();
+    }
+    service.email_to(ANNA, 3).await;
+    assert_eq!(service.charges().await, 0);
+}
+
+#[tokio::test]
+async fn only_cold_mail_is_counted_and_suppressed() {
+    let service = Service::start_with(&[("emails_per_address_limit", "1")], Script::accept_all()).await;
+    let owner = service.owner("olga", "acme").await;
+    let (anna, requested) = service.requested(&owner, "acme", "anna").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    suppress(&operator, ANNA, "").await.unwrap();
+    // the answer to her request, and that she has access
+    let offered = owner.offer("acme", "anna", ANNA, "READER").await.unwrap();
+    assert_eq!(offered.name, requested.name);
+    service.email_to(ANNA, 2).await;
+    anna.accept(&offered.name).await.unwrap();
+    service.email_to(ANNA, 3).await;
+
+    // an offer out of the blue is cold: the account has asked for nothing
+    owner.create_organization("beta").await.unwrap();
+    let cold = owner.offer("beta", "anna", ANNA, "READER").await.unwrap();
+    until_delivery(&owner, &cold.name, delivery::State::Dropped).await;
+    unsuppress(&operator, ANNA, "").await.unwrap();
+    owner.resend(&cold.name, false).await.unwrap();
+    until_waiting(&service, 1).await;
+    assert_eq!(to(&service, ANNA), 3);
+}
+
+#[tokio::test]
+async fn a_suppressed_address_gets_nothing_until_that_is_taken_back() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    suppress(&operator, "Anna@Example.com", "").await.unwrap();
+    // again: it stays so
+    suppress(&operator, ANNA, "").await.unwrap();
+    let invited = owner.invite("acme", ANNA).await.unwrap();
+    let (_, _, detail) = until_delivery(&owner, &invited.name, delivery::State::Dropped).await;
+    assert_eq!(detail, "Not sent: the recipient does not want such emails.");
+    owner.invite("acme", "bob@example.com").await.unwrap();
+    service.email_to("bob@example.com", 1).await;
+    assert_eq!(to(&service, ANNA), 0);
+
+    unsuppress(&operator, ANNA, "").await.unwrap();
+    unsuppress(&operator, ANNA, "").await.unwrap();
+    owner.resend(&invited.name, false).await.unwrap();
+    service.email_to(ANNA, 1).await;
+}
+
+#[tokio::test]
+async fn nothing_that_is_stored_tells_a_suppressed_address() {
+    let service = Service::start_with(&[("emails_per_address_limit", "9")], Script::accept_all()).await;
+    let operator = service.service("operator", &["mail.operate"]);
+    let message = pb::SuppressEmailRequest { email: ANNA.to_owned(), request_id: request_id() };
+    operator.mail.clone().suppress_email(message.clone()).await.unwrap();
+    let plain: Vec<Vec<u8>> = [ANNA.as_bytes().to_vec(), prost::Message::encode_to_vec(&message)]
+        .into_iter()
+        .flat_map(|text| {
+            use sha2::{Digest, Sha256};
+            let method = Sha256::new().chain_update("SuppressEmail").chain_update([0]).chain_update(&text).finalize();
+            [Sha256::digest(&text).to_vec(), method.to_vec()]
+        })
+        .collect();
+    for query in ["SELECT address_hash FROM email_suppressions", "SELECT digest FROM account_request_ids"] {
+        let stored: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(service.pool()).await.unwrap();
+        assert_eq!(stored.len(), 1);
+        assert!(stored.iter().all(|hash| hash.len() == 32 && !plain.contains(hash)), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn only_services_that_operate_mail_suppress_and_a_repetition_changes_nothing() {
+    let service = Service::start().await;
+    let olga = service.owner("olga", "acme").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    let reporter = service.service("reporter", &["mail.report", "organizations.admin"]);
+    let before = service.tables().await;
+    for person in [&olga, &reporter] {
+        assert_eq!(reason(suppress(person, ANNA, "").await), "SCOPE_REQUIRED");
+        assert_eq!(reason(unsuppress(person, ANNA, &request_id()).await), "SCOPE_REQUIRED");
+    }
+    let nobody = service.stranger("nobody", "nobody@example.com");
+    assert_eq!(reason(suppress(&nobody, ANNA, "").await), "ACCOUNT_REQUIRED");
+    let refused = suppress(&operator, "nobody", "1").await.unwrap_err();
+    assert_eq!(bad_fields(&refused), ["email", "request_id"]);
+    before.assert_same(&service.tables().await, "a refused suppression");
+
+    let (first, second) = (request_id(), request_id());
+    suppress(&operator, ANNA, &first).await.unwrap();
+    unsuppress(&operator, ANNA, &second).await.unwrap();
+    suppress(&operator, ANNA, &first).await.unwrap();
+    let suppressed: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM email_suppressions").fetch_one(service.pool()).await.unwrap();
+    assert_eq!(suppressed, 0, "the repetition must not suppress anew");
+    assert_eq!(reason(suppress(&operator, "bob@example.com", &first).await), "REQUEST_ID_REUSED");
+    assert_eq!(reason(unsuppress(&operator, ANNA, &first).await), "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn what_a_mail_server_refuses_is_given_back() {
+    use invitations::dev::mailbox::{Action, Step};
+    let refuse = Script::new(|step: Step<'_>| match step {
+        Step::Rcpt(_) => Action::Reply("550 5.1.1 no such mailbox"),
+        _ => Action::Proceed,
+    });
+    let service = Service::start_with(&[("emails_per_address_limit", "1")], refuse).await;
+    let owner = service.owner("olga", "acme").await;
+    let invited = owner.invite("acme", ANNA).await.unwrap();
+    until_delivery(&owner, &invited.name, delivery::State::Failed).await;
+    let given_back = async { while service.charges().await != 0 {} };
+    tokio::time::timeout(PATIENCE, given_back).await.expect("what was not sent is given back");
+}
