@@ -88,6 +88,8 @@ fn settings(database_url: &str, dir: &Path) -> Settings {
         ("database_url", database_url.to_owned()),
         ("public_base_url", "https://hub.example".to_owned()),
         ("code_keys_file", keys.display().to_string()),
+        // the same form; these settings are never kept
+        ("address_key_file", keys.display().to_string()),
         ("issuers", serde_json::to_string(&issuer::entries(dir).unwrap()).unwrap()),
         ("accounts_create_organizations", "true".to_owned()),
         // nobody listens there: the emails stay in the outbox
