@@ -7,6 +7,7 @@ CREATE TABLE events (
   username     text COLLATE "C",                     -- the member that it is about
   changes      jsonb NOT NULL DEFAULT '[]',
   create_time  timestamptz NOT NULL DEFAULT now(),
+  request_id   uuid,                                 -- of the request that made it; NULL: it named none
   CONSTRAINT events_pkey PRIMARY KEY (organization, position),
   CONSTRAINT events_actor CHECK (actor ~ '^(accounts/[^/]+|services/[^/]+/.+)$')
 );

@@ -51,6 +51,8 @@ const TABLE: &str = "
     GetAccount              OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
     DeleteAccount           LAST_OWNER           a   a    n     n    n      n           n                n       +     n     +   s    +   +
     ListAccountMemberships  OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
+    SuppressEmail           FIELD_INVALID        a   a    s     s    s      s           s                s       s     s     +   s    +   +
+    UnsuppressEmail         OK                   a   a    s     s    s      s           s                s       s     s     +   s    +   +
 ";
 
 /// The organization, and what the calls are about.
@@ -183,6 +185,8 @@ impl Scene {
             "GetAccount" => bytes!(GetAccountRequest { name: guest }),
             "DeleteAccount" => bytes!(DeleteAccountRequest { name: "accounts/owner".to_owned() }),
             "ListAccountMemberships" => bytes!(ListAccountMembershipsRequest { parent: guest }),
+            "SuppressEmail" => bytes!(SuppressEmailRequest { email: "nobody".to_owned() }),
+            "UnsuppressEmail" => bytes!(UnsuppressEmailRequest { email: "anna@example.com".to_owned() }),
             _ => panic!("nobody says what to send to {rpc}"),
         }
     }

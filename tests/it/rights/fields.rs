@@ -62,6 +62,7 @@ fn organization(outcome: Result<pb::Organization, Status>) -> String {
                 create_time,
                 update_time,
                 etag,
+                limits,
             }
         )
     };
@@ -86,7 +87,7 @@ const SOME_OF_INVITATION: &str =
     "name state account account_email role organization_display_name locale create_time update_time expire_time etag";
 const ALL_OF_MEMBER: &str = "name account email role inviter create_time update_time etag";
 const ALL_OF_ORGANIZATION: &str =
-    "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag";
+    "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag limits";
 const SOME_OF_ORGANIZATION: &str = "name display_name locale create_time update_time etag";
 
 #[tokio::test]
@@ -105,8 +106,12 @@ async fn each_reader_sees_the_fields_that_are_theirs_and_no_others() {
     }
     service.account("stranger").await;
     let billing = service.service("billing", &["organizations.admin"]);
-    let limited =
-        pb::Organization { name: "organizations/acme".to_owned(), seat_limit: Some(50), ..Default::default() };
+    let limited = pb::Organization {
+        name: "organizations/acme".to_owned(),
+        seat_limit: Some(50),
+        limits: Some(pb::OrganizationLimits { open_invitations: Some(50), ..Default::default() }),
+        ..Default::default()
+    };
     let message = pb::UpdateOrganizationRequest { organization: Some(limited), ..Default::default() };
     billing.organizations.clone().update_organization(message).await.unwrap();
 
