@@ -92,7 +92,6 @@ impl App {
         hash: [u8; 32],
     ) -> store::Result<std::result::Result<(Username, bool), Refusal>> {
         let new = new.clone();
-        let reserved = new.username.is_reserved(&self.deployment.reserved_names);
         let writes = self.writes.clone();
         let work = async move {
             let mut connection = writes.acquire().await?;
@@ -108,9 +107,6 @@ impl App {
             }
             if let Some(known) = known {
                 return Ok(Err(Refusal::AccountExists(known.username.name())));
-            }
-            if reserved {
-                return Ok(Err(Refusal::field("account_id", "is reserved, choose another one")));
             }
             match accounts::insert(&mut transaction, &new.username, new.display_name.as_ref(), &new.identity).await {
                 Err(store::Error::Constraint(name)) if name == "accounts_pkey" => {

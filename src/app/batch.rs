@@ -176,8 +176,7 @@ fn want_people_of(wanted: &mut Wanted, organization: &OrganizationId, invitation
 /// The account that becomes the first owner.
 fn founder(command: &Command) -> Option<String> {
     let Operation::CreateOrganization(found) = &command.operation else { return None };
-    let caller = command.caller.as_ref().and_then(Caller::username);
-    found.owner.as_ref().or(caller).map(|username| username.as_str().to_owned())
+    Some(found.owner.as_str().to_owned())
 }
 
 /// Whether it stands at a limit, where what is overdue must no longer count.

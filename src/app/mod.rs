@@ -171,6 +171,11 @@ impl App {
         Ok((access, standing))
     }
 
+    /// Names that this deployment lets nobody register, beside our own list.
+    pub fn reserved_names(&self) -> &[String] {
+        &self.deployment.reserved_names
+    }
+
     /// Whether Postgres answers and accepts writes.
     pub async fn is_ready(&self) -> bool {
         store::pool::is_writable(&self.writes).await

@@ -337,10 +337,7 @@ fn decide_create(
     let Some(caller) = &command.caller else {
         return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin));
     };
-    settings::founder(context, caller, &command.organization, found)?;
-    if command.organization.is_reserved(&context.deployment.reserved_names) {
-        return Err(Refusal::field("organization_id", "is reserved, choose another one"));
-    }
+    settings::check_founder(context, caller, &command.organization, found)?;
     if tenant.is_some() {
         return Err(Refusal::OrganizationExists(command.organization.name()));
     }

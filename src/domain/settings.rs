@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::{
     Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
-    Method, Organization, OrganizationId, OrganizationLimits, Policy, Refusal, Role, Standing, Tenant, Username,
+    Method, Organization, OrganizationId, OrganizationLimits, Policy, Refusal, Role, Scope, Standing, Tenant, Username,
     check_etag, rights::Action,
 };
 
@@ -22,8 +22,8 @@ pub struct Found {
     pub seat_limit: Option<i32>,
     /// Only from services.
     pub limits: OrganizationLimits,
-    /// The first OWNER: required from services, refused from accounts.
-    pub owner: Option<Username>,
+    /// The first OWNER: the calling account itself, or whom a service names.
+    pub owner: Username,
 }
 
 /// What is to be changed; `None` stays as it is.
@@ -86,35 +86,34 @@ impl PolicyEdit {
     }
 }
 
-/// Who becomes the first OWNER; asked before anything is looked up.
-pub fn founder(
+/// Whether the caller may found it: a service for anybody, an account for itself alone and without a limit of seats.
+/// Asked before anything is looked up.
+pub fn check_founder(
     context: &Context<'_>,
     caller: &Caller,
     id: &OrganizationId,
     found: &Found,
-) -> Result<Username, Refusal> {
+) -> Result<(), Refusal> {
     Method::CreateOrganization.check_founder(caller, id, context.deployment)?;
-    match (caller, &found.owner) {
-        (Caller::Account(_), Some(_)) => {
-            Err(Refusal::field("owner", "must not be set: the calling account becomes the owner"))
-        }
-        (Caller::Account(username), None) => {
+    match caller {
+        Caller::Service(_) => Ok(()),
+        Caller::Account(username) if found.owner != *username => Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+        Caller::Account(_) => {
             // as the owner that they are about to be
             let standing = Standing::Member(Role::Owner);
             if found.seat_limit.is_some() || found.limits != OrganizationLimits::default() {
                 standing.check(Action::EditSeatLimit)?;
             }
-            Ok(username.clone())
+            Ok(())
         }
-        (Caller::Service(_), None) => Err(Refusal::field("owner", "must name the account that becomes the owner")),
-        (Caller::Service(_), Some(owner)) => Ok(owner.clone()),
     }
 }
 
 /// Founds an organization with its first OWNER.
 pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found: &Found) -> Result<Tenant, Refusal> {
     let now = context.now;
-    let owner = founder(context, caller, id, found)?;
+    check_founder(context, caller, id, found)?;
+    let owner = found.owner.clone();
     if !context.accounts.contains_key(&owner) {
         return Err(Refusal::AccountNotFound(owner.name()));
     }

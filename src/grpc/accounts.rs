@@ -19,7 +19,7 @@ impl AccountService for Api {
         };
         let message = request.into_inner();
         let mut fields = Fields::default();
-        let username = fields.username("account_id", &message.account_id);
+        let username = fields.new_username("account_id", &message.account_id, self.app.reserved_names());
         let name = message.account.as_ref().map_or("", |account| account.display_name.as_str());
         let display_name =
             fields.optional(!name.is_empty(), |fields| fields.display_name("account.display_name", name));

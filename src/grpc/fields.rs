@@ -14,6 +14,7 @@ use crate::domain::{
 };
 use crate::pb;
 
+const RESERVED_RULE: &str = "is reserved: choose another one";
 const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the calling person";
 
 /// The bad fields found so far. Each parser answers `None` for a bad field and remembers why.
@@ -62,12 +63,22 @@ impl Fields {
         self.take(field, OrganizationId::from_name(name), "must be organizations/{organization}")
     }
 
-    pub fn organization_id(&mut self, field: &str, id: &str) -> Option<OrganizationId> {
-        self.take(field, OrganizationId::parse(id), ID_RULE)
+    /// One that is to be registered.
+    pub fn new_organization(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<OrganizationId> {
+        let organization = self.take(field, OrganizationId::parse(id), ID_RULE)?;
+        let is_free = !organization.is_reserved(reserved);
+        self.take(field, is_free.then_some(organization), RESERVED_RULE)
+    }
+
+    /// One that is to be registered.
+    pub fn new_username(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<Username> {
+        let username = self.take(field, Username::parse(id), ID_RULE)?;
+        let is_free = !username.is_reserved(reserved);
+        self.take(field, is_free.then_some(username), RESERVED_RULE)
     }
 
     pub fn username(&mut self, field: &str, id: &str) -> Option<Username> {
-        self.take(field, Username::parse(id).filter(|username| username.as_str() != "me"), ID_RULE)
+        self.take(field, Username::parse(id), ID_RULE)
     }
 
     pub fn invitation(&mut self, field: &str, name: &str) -> Option<(OrganizationId, InvitationId)> {

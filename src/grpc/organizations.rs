@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, settings, status};
-use crate::domain::{Command, Found, Method, Operation, Username};
+use crate::domain::{Caller, Command, Found, Method, Operation, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
@@ -19,15 +19,15 @@ impl OrganizationService for Api {
         let message = request.into_inner();
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
-        let organization = fields.organization_id("organization_id", &message.organization_id);
+        let organization =
+            fields.new_organization("organization_id", &message.organization_id, self.app.reserved_names());
         let display_name = fields.display_name("organization.display_name", &input.display_name);
         let notification_email = fields.email("organization.notification_email", &input.notification_email);
         let locale = fields.locale("organization.locale", &input.locale);
         let policy = settings::policy(&mut fields, input.policy.as_ref());
         let seat_limit = settings::seat_limit(&mut fields, &input);
         let limits = settings::limits(&mut fields, input.limits.as_ref());
-        let owner =
-            fields.optional(!message.owner.is_empty(), |fields| fields.account("owner", &message.owner, &caller));
+        let owner = owner(&mut fields, &message.owner, &caller);
         let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
         let command = fields.finish(|| {
             let found = Found {
@@ -163,21 +163,20 @@ impl OrganizationService for Api {
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let size = fields.page_size(message.page_size);
-        let invitation = fields
-            .optional(!message.invitation.is_empty(), |fields| fields.invitation("invitation", &message.invitation));
-        if let (Some(organization), Some(Some((other, _)))) = (&organization, &invitation)
-            && organization != other
-        {
-            fields.refuse("invitation", "must be an invitation of the organization in parent");
-        }
+        let invitation = fields.optional(!message.invitation.is_empty(), |fields| {
+            let (of, id) = fields.invitation("invitation", &message.invitation)?;
+            if organization.as_ref().is_some_and(|organization| *organization != of) {
+                fields.refuse("invitation", "must be an invitation of the organization in parent");
+                return None;
+            }
+            Some(id)
+        });
         let binding = organization.as_ref().zip(invitation.as_ref());
         let binding =
             binding.map(|(parent, _)| Binding::new(Method::ListEvents, &[parent.as_str(), &message.invitation]));
         let position = |cursor: &str| cursor.parse::<i64>().ok().filter(|position| *position > 0);
         let after = fields.page_token(binding.as_ref(), &message.page_token, position);
-        let parsed = fields.finish(|| {
-            Some((organization?, size?, binding?, invitation?.map(|(_, id)| id), after?.unwrap_or_default()))
-        });
+        let parsed = fields.finish(|| Some((organization?, size?, binding?, invitation?, after?.unwrap_or_default())));
         let (organization, size, binding, invitation, after) = parsed.map_err(status::from_refusal)?;
         let page =
             self.app.events(&caller, &organization, invitation, after, size).await.map_err(status::from_error)?;
@@ -185,5 +184,17 @@ impl OrganizationService for Api {
             events: page.items.into_iter().map(|event| encode::event(&organization, event)).collect(),
             next_page_token: binding.write(page.next),
         }))
+    }
+}
+
+/// The account that becomes the first owner: the caller itself, or whom a service names.
+fn owner(fields: &mut Fields, named: &str, caller: &Caller) -> Option<Username> {
+    match caller {
+        Caller::Account(username) if named.is_empty() => Some(username.clone()),
+        Caller::Account(_) => {
+            fields.refuse("owner", "must not be set: the calling account becomes the owner");
+            None
+        }
+        Caller::Service(_) => fields.account_named("owner", named),
     }
 }
