@@ -1,0 +1,418 @@
+//! The form of each RPC: a good request, and how each of its fields goes bad.
+
+use invitations::pb::{self, Invitation, Member, Organization, Policy, Role};
+use prost_types::{Duration, FieldMask};
+
+use super::fields::{
+    Form, account, display_name, email, etag, id, invitation, locale, member, numbers, organization, other, page_size,
+    page_token, request_id, required, required_role, role, text, texts, username,
+};
+use super::{Row, World};
+use crate::support::Person;
+
+const ID: &str = "0b7e6c0a-5a3e-4a59-9a4c-0d3c5d1f8f11";
+const ETAG: &str = "W/\"1\"";
+
+pub(super) fn rows(world: &World) -> Vec<Row> {
+    let parts = [of_invitations, of_transitions, of_organizations, of_members, of_accounts];
+    parts.into_iter().flat_map(|rows| rows(world)).collect()
+}
+
+fn acme() -> String {
+    "organizations/acme".to_owned()
+}
+
+fn of_invitations(world: &World) -> Vec<Row> {
+    let World { olga, bare, tokens, invited, .. } = world;
+    let form = || (olga.clone(), bare.clone());
+    let mut rows = Vec::new();
+
+    let (caller, control) = form();
+    let good = pb::CreateInvitationRequest {
+        parent: acme(),
+        invitation: Some(Invitation { email: "new@example.com".into(), locale: "de".into(), ..Default::default() }),
+        request_id: ID.into(),
+        validate_only: false,
+    };
+    let fields = vec![
+        organization("parent", |m: &mut pb::CreateInvitationRequest| &mut m.parent),
+        required(email("invitation.email", |m| &mut m.invitation.get_or_insert_default().email)),
+        locale("invitation.locale", |m| &mut m.invitation.get_or_insert_default().locale),
+        request_id(|m| &mut m.request_id),
+    ];
+    let form_of = Form { rpc: "CreateInvitation", caller, control, good, fields };
+    rows.extend(form_of.rows());
+    let mut dry = form_of;
+    dry.good.validate_only = true;
+    rows.extend(dry.rows());
+
+    let (caller, control) = form();
+    let good = pb::GetInvitationRequest { name: invited.name.clone() };
+    let fields = vec![invitation("name", |m: &mut pb::GetInvitationRequest| &mut m.name)];
+    rows.extend(Form { rpc: "GetInvitation", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::ListInvitationsRequest {
+        parent: acme(),
+        page_size: 10,
+        page_token: tokens.invitations.clone(),
+        ..Default::default()
+    };
+    let foreign = [&tokens.members, &tokens.filtered_invitations, &tokens.events, &tokens.account_invitations];
+    let fields = vec![
+        organization("parent", |m: &mut pb::ListInvitationsRequest| &mut m.parent),
+        page_size(|m| &mut m.page_size),
+        other(
+            "states",
+            &[
+                ("unknown", |m| m.states = vec![99]),
+                ("unspecified", |m| m.states = vec![0]),
+                ("negative", |m| m.states = vec![-1]),
+                ("twice", |m| m.states = vec![1, 2, 1]),
+                ("many", |m| m.states = vec![1; 1000]),
+            ],
+        ),
+        email("email", |m| &mut m.email),
+        page_token(|m| &mut m.page_token, &foreign),
+    ];
+    rows.extend(Form { rpc: "ListInvitations", caller, control, good, fields }.rows());
+
+    let (caller, control) = (world.otto.clone(), bare.clone());
+    let page_token_of = tokens.account_invitations.clone();
+    let good =
+        pb::ListAccountInvitationsRequest { parent: "accounts/otto".into(), page_size: 10, page_token: page_token_of };
+    let fields = vec![
+        account("parent", |m: &mut pb::ListAccountInvitationsRequest| &mut m.parent),
+        page_size(|m| &mut m.page_size),
+        page_token(|m| &mut m.page_token, &[&tokens.memberships, &tokens.invitations]),
+    ];
+    rows.extend(Form { rpc: "ListAccountInvitations", caller, control, good, fields }.rows());
+    rows
+}
+
+fn of_transitions(world: &World) -> Vec<Row> {
+    let World { olga, otto, bare, invited, offered, requested, code, .. } = world;
+    /// A request with nothing but `name`, `etag` and `request_id`.
+    macro_rules! transition {
+        ($rpc:literal, $message:ident, $caller:expr, $invitation:expr) => {{
+            let good = pb::$message {
+                name: $invitation.name.clone(),
+                etag: ETAG.into(),
+                request_id: ID.into(),
+                ..Default::default()
+            };
+            let fields = vec![
+                invitation("name", |m: &mut pb::$message| &mut m.name),
+                etag("etag", |m| &mut m.etag),
+                request_id(|m| &mut m.request_id),
+            ];
+            Form { rpc: $rpc, caller: Person::clone($caller), control: bare.clone(), good, fields }.rows()
+        }};
+    }
+    let mut rows = transition!("AcceptInvitation", AcceptInvitationRequest, otto, offered);
+    rows.extend(transition!("DeclineInvitation", DeclineInvitationRequest, otto, offered));
+    rows.extend(transition!("RejectAccess", RejectAccessRequest, olga, requested));
+    rows.extend(transition!("RevokeInvitation", RevokeInvitationRequest, olga, invited));
+    rows.extend(transition!("ResendInvitation", ResendInvitationRequest, olga, invited));
+
+    let good = pb::OfferMembershipRequest {
+        parent: acme(),
+        username: "rita".into(),
+        email: "rita@example.com".into(),
+        role: Role::Reader.into(),
+        request_id: ID.into(),
+    };
+    let fields = vec![
+        organization("parent", |m: &mut pb::OfferMembershipRequest| &mut m.parent),
+        username("username", |m| &mut m.username),
+        required(email("email", |m| &mut m.email)),
+        required_role("role", |m| &mut m.role),
+        request_id(|m| &mut m.request_id),
+    ];
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "OfferMembership", caller, control, good, fields }.rows());
+
+    let good = pb::RequestAccessRequest { code: code.clone(), request_id: ID.into() };
+    fn of(message: &mut pb::RequestAccessRequest) -> &mut String {
+        &mut message.code
+    }
+    let long = [String::new(), "x".repeat(65), format!("{code}{}", " ".repeat(60)), "x".repeat(60_000)];
+    let swapped = code.chars().rev().collect::<String>();
+    let mistyped = ["\0", "\r\n", "\u{202e}", "\u{ff11}", "0"].map(|end| format!("{code}{end}"));
+    let fields = vec![
+        required(
+            texts("code", of, mistyped.into_iter().chain([swapped, "K7QW".into(), "-".into(), "é".into()]))
+                .because("CODE_MISTYPED")
+                .and(texts("code", of, long)),
+        ),
+        request_id(|m| &mut m.request_id),
+    ];
+    let (caller, control) = (otto.clone(), bare.clone());
+    rows.extend(Form { rpc: "RequestAccess", caller, control, good, fields }.rows());
+    rows
+}
+
+fn of_organizations(world: &World) -> Vec<Row> {
+    let World { olga, admin, bare, .. } = world;
+    let set = Organization {
+        name: acme(),
+        display_name: "Acme".into(),
+        notification_email: "desk@acme.example".into(),
+        locale: "de".into(),
+        policy: Some(Policy { reminders_disabled: true, ..Default::default() }),
+        seat_limit: Some(7),
+        ..Default::default()
+    };
+    /// The fields of `Organization.policy`, the same for both calls.
+    macro_rules! policy {
+        ($message:ident) => {{
+            type M = pb::$message;
+            fn policy(m: &mut M) -> &mut Policy {
+                m.organization.get_or_insert_default().policy.get_or_insert_default()
+            }
+            fn duration(seconds: i64, nanos: i32) -> Option<Duration> {
+                Some(Duration { seconds, nanos })
+            }
+            vec![
+                other::<M>(
+                    "organization.policy.allowed_email_domains",
+                    &[
+                        ("with an @", |m| policy(m).allowed_email_domains = vec!["@example.com".into()]),
+                        ("a wildcard", |m| {
+                            policy(m).allowed_email_domains = vec!["example.com".into(), "*.example.com".into()]
+                        }),
+                        ("empty", |m| policy(m).allowed_email_domains = vec![String::new()]),
+                        ("one label", |m| policy(m).allowed_email_domains = vec!["localhost".into()]),
+                        ("NUL", |m| policy(m).allowed_email_domains = vec!["exa\0mple.com".into()]),
+                        ("too many", |m| policy(m).allowed_email_domains = vec!["a.example".into(); 101]),
+                    ],
+                ),
+                other(
+                    "organization.policy.blocked_email_domains",
+                    &[
+                        ("an address", |m| policy(m).blocked_email_domains = vec!["anna@example.com".into()]),
+                        ("too long", |m| policy(m).blocked_email_domains = vec![format!("{}.com", "a".repeat(300))]),
+                        ("too many", |m| policy(m).blocked_email_domains = vec!["a.example".into(); 101]),
+                    ],
+                ),
+                other(
+                    "organization.policy.allowed_providers",
+                    &[
+                        ("empty", |m| policy(m).allowed_providers = vec![String::new()]),
+                        ("control characters", |m| policy(m).allowed_providers = vec!["git\u{7}hub".into()]),
+                        ("too long", |m| policy(m).allowed_providers = vec!["x".repeat(65)]),
+                        ("too many", |m| policy(m).allowed_providers = vec!["github".into(); 101]),
+                    ],
+                ),
+                numbers("organization.policy.address_match", |m| &mut policy(m).address_match, &[99, -1]),
+                other(
+                    "organization.policy.invitation_lifetime",
+                    &[
+                        ("short", |m| policy(m).invitation_lifetime = duration(3599, 0)),
+                        ("long", |m| policy(m).invitation_lifetime = duration(2_592_001, 0)),
+                        ("broken", |m| policy(m).invitation_lifetime = duration(7200, 1)),
+                        ("huge", |m| policy(m).invitation_lifetime = duration(i64::MAX, i32::MAX)),
+                        ("negative", |m| policy(m).invitation_lifetime = duration(i64::MIN, i32::MIN)),
+                    ],
+                ),
+                other(
+                    "organization.policy.offer_lifetime",
+                    &[
+                        ("zero", |m| policy(m).offer_lifetime = duration(0, 0)),
+                        ("long", |m| policy(m).offer_lifetime = duration(2_592_001, 0)),
+                    ],
+                ),
+                role("organization.policy.approval_role", |m| &mut policy(m).approval_role),
+            ]
+        }};
+    }
+    let mut rows = Vec::new();
+
+    let good = pb::CreateOrganizationRequest {
+        organization_id: "gamma".into(),
+        organization: Some(set.clone()),
+        owner: "accounts/olga".into(),
+        request_id: ID.into(),
+    };
+    let mut fields = vec![
+        id("organization_id", |m: &mut pb::CreateOrganizationRequest| &mut m.organization_id),
+        required(display_name("organization.display_name", |m| {
+            &mut m.organization.get_or_insert_default().display_name
+        })),
+        required(email("organization.notification_email", |m| {
+            &mut m.organization.get_or_insert_default().notification_email
+        })),
+        locale("organization.locale", |m| &mut m.organization.get_or_insert_default().locale),
+    ];
+    fields.extend(policy!(CreateOrganizationRequest));
+    fields.extend([
+        other(
+            "organization.seat_limit",
+            &[("negative", |m: &mut pb::CreateOrganizationRequest| {
+                m.organization.get_or_insert_default().seat_limit = Some(-1)
+            })],
+        ),
+        account("owner", |m: &mut pb::CreateOrganizationRequest| &mut m.owner).and(texts(
+            "owner",
+            |m| &mut m.owner,
+            ["accounts/me".to_owned()],
+        )),
+        request_id(|m| &mut m.request_id),
+    ]);
+    let (caller, control) = (admin.clone(), bare.clone());
+    let form = Form { rpc: "CreateOrganization", caller, control, good, fields };
+    rows.extend(form.rows());
+
+    let good = pb::UpdateOrganizationRequest {
+        organization: Some(Organization { etag: ETAG.into(), ..set }),
+        update_mask: None,
+        request_id: ID.into(),
+    };
+    let mut fields = vec![
+        organization("organization.name", |m: &mut pb::UpdateOrganizationRequest| {
+            &mut m.organization.get_or_insert_default().name
+        }),
+        other(
+            "update_mask",
+            &[
+                ("unknown", |m| m.update_mask = mask(&["*", "colour"])),
+                ("of another message", |m| m.update_mask = mask(&["organization.display_name"])),
+                ("output only", |m| m.update_mask = mask(&["seats_taken"])),
+                ("name", |m| m.update_mask = mask(&["name"])),
+                ("an unknown field of policy", |m| m.update_mask = mask(&["policy.colour"])),
+                ("empty", |m| m.update_mask = mask(&[""])),
+                ("NUL", |m| m.update_mask = mask(&["display_name\0"])),
+                ("long", |m| m.update_mask = mask(&["x".repeat(60_000).as_str()])),
+            ],
+        ),
+        display_name("organization.display_name", |m| &mut m.organization.get_or_insert_default().display_name),
+        email("organization.notification_email", |m| &mut m.organization.get_or_insert_default().notification_email),
+        locale("organization.locale", |m| &mut m.organization.get_or_insert_default().locale),
+        other(
+            "organization.seat_limit",
+            &[("negative", |m| m.organization.get_or_insert_default().seat_limit = Some(-1))],
+        ),
+        etag("organization.etag", |m| &mut m.organization.get_or_insert_default().etag),
+    ];
+    fields.extend(policy!(UpdateOrganizationRequest));
+    fields.push(request_id(|m| &mut m.request_id));
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "UpdateOrganization", caller, control, good, fields }.rows());
+
+    let good = pb::GetOrganizationRequest { name: acme() };
+    let fields = vec![organization("name", |m: &mut pb::GetOrganizationRequest| &mut m.name)];
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "GetOrganization", caller, control, good, fields }.rows());
+    rows
+}
+
+fn mask(paths: &[&str]) -> Option<FieldMask> {
+    Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
+}
+
+fn of_members(world: &World) -> Vec<Row> {
+    let World { olga, bare, tokens, requested, .. } = world;
+    let form = || (olga.clone(), bare.clone());
+    let max = || "organizations/acme/members/max".to_owned();
+    let mut rows = Vec::new();
+
+    let (caller, control) = form();
+    let good = pb::GetMemberRequest { name: max() };
+    let fields = vec![member("name", |m: &mut pb::GetMemberRequest| &mut m.name)];
+    rows.extend(Form { rpc: "GetMember", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::ListMembersRequest { parent: acme(), page_size: 10, page_token: tokens.members.clone() };
+    let fields = vec![
+        organization("parent", |m: &mut pb::ListMembersRequest| &mut m.parent),
+        page_size(|m| &mut m.page_size),
+        page_token(|m| &mut m.page_token, &[&tokens.foreign_members, &tokens.memberships, &tokens.events]),
+    ];
+    rows.extend(Form { rpc: "ListMembers", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::UpdateMemberRequest {
+        member: Some(Member { name: max(), role: Role::None.into(), etag: ETAG.into(), ..Default::default() }),
+        update_mask: None,
+        request_id: ID.into(),
+    };
+    let fields = vec![
+        member("member.name", |m: &mut pb::UpdateMemberRequest| &mut m.member.get_or_insert_default().name),
+        required_role("member.role", |m| &mut m.member.get_or_insert_default().role),
+        etag("member.etag", |m| &mut m.member.get_or_insert_default().etag),
+        other(
+            "update_mask",
+            &[
+                ("another field", |m| m.update_mask = mask(&["role", "email"])),
+                ("empty", |m| m.update_mask = mask(&[""])),
+                ("NUL", |m| m.update_mask = mask(&["role\0"])),
+            ],
+        ),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "UpdateMember", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::DeleteMemberRequest { name: max(), etag: ETAG.into(), request_id: ID.into() };
+    let fields = vec![
+        member("name", |m: &mut pb::DeleteMemberRequest| &mut m.name),
+        etag("etag", |m| &mut m.etag),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "DeleteMember", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let page_token_of = tokens.invitation_events.clone();
+    let invitation_of = requested.name.clone();
+    let good =
+        pb::ListEventsRequest { parent: acme(), invitation: invitation_of, page_size: 10, page_token: page_token_of };
+    let good_name = &requested.name;
+    let malformed = ["invitations/1", "organizations/acme", &good_name.to_uppercase(), &world.foreign.name];
+    let fields = vec![
+        organization("parent", |m: &mut pb::ListEventsRequest| &mut m.parent),
+        page_size(|m| &mut m.page_size),
+        text("invitation", |m| &mut m.invitation, good_name, &malformed),
+        page_token(|m| &mut m.page_token, &[&tokens.events, &tokens.members, &tokens.invitations]),
+    ];
+    rows.extend(Form { rpc: "ListEvents", caller, control, good, fields }.rows());
+    rows
+}
+
+fn of_accounts(world: &World) -> Vec<Row> {
+    let World { olga, nobody, bare, tokens, .. } = world;
+    let form = || (olga.clone(), bare.clone());
+    let own = || "accounts/olga".to_owned();
+    let mut rows = Vec::new();
+
+    let (caller, control) = (nobody.clone(), olga.clone());
+    let account_of = Some(pb::Account { display_name: "Anna".into(), ..Default::default() });
+    let good = pb::CreateAccountRequest { account_id: "anna".into(), account: account_of, request_id: ID.into() };
+    let fields = vec![
+        id("account_id", |m: &mut pb::CreateAccountRequest| &mut m.account_id),
+        display_name("account.display_name", |m| &mut m.account.get_or_insert_default().display_name),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "CreateAccount", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let fields = vec![account("name", |m: &mut pb::GetAccountRequest| &mut m.name)];
+    let good = pb::GetAccountRequest { name: own() };
+    rows.extend(Form { rpc: "GetAccount", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::DeleteAccountRequest { name: own(), request_id: ID.into() };
+    let fields =
+        vec![account("name", |m: &mut pb::DeleteAccountRequest| &mut m.name), request_id(|m| &mut m.request_id)];
+    rows.extend(Form { rpc: "DeleteAccount", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good =
+        pb::ListAccountMembershipsRequest { parent: own(), page_size: 10, page_token: tokens.memberships.clone() };
+    let fields = vec![
+        account("parent", |m: &mut pb::ListAccountMembershipsRequest| &mut m.parent),
+        page_size(|m| &mut m.page_size),
+        page_token(|m| &mut m.page_token, &[&tokens.account_invitations, &tokens.members]),
+    ];
+    rows.extend(Form { rpc: "ListAccountMemberships", caller, control, good, fields }.rows());
+    rows
+}
