@@ -17,10 +17,9 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::deadline::Deadlines;
-use super::status::{self, Problem};
+use super::status;
 use super::telemetry::Call;
 use crate::app;
-use crate::pb::ErrorReason;
 
 /// Answers the calls of every connection. Clones share the limit of open streams.
 #[derive(Clone, Debug)]
@@ -89,8 +88,7 @@ fn in_our_words(response: Response<Body>, method: &str) -> Result<Response<Body>
     match refused.code() {
         Code::Unimplemented if refused.message().is_empty() => Err(status::method_unknown(method).into()),
         Code::Internal | Code::OutOfRange | Code::ResourceExhausted => {
-            let message = format!("the request cannot be read: {}", refused.message());
-            Err(Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, message).into())
+            Err(status::unreadable(refused.message()).into())
         }
         // An encoding that we do not know stays UNIMPLEMENTED, which tells clients to send it plain.
         _ => Ok(response),

@@ -103,6 +103,13 @@ pub fn method_unknown(method: &str) -> Problem {
     Problem::new(Code::Unimplemented, ErrorReason::MethodUnknown, message).with("method", method)
 }
 
+/// What tonic could not make a request of; `why` is its own word for it, which quotes nothing.
+pub fn unreadable(why: &str) -> Problem {
+    let message = format!("the request cannot be read, because {why}: compare with the method's message");
+    let bad = InvalidField { field: "request".to_owned(), description: why.to_owned() };
+    Problem { fields: vec![bad], ..Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, message) }
+}
+
 /// Says nothing but the id of the call's log lines, which the answer carries as `x-request-id` too.
 pub fn internal() -> Problem {
     let call = super::telemetry::call_id();
@@ -401,3 +408,6 @@ fn invitation_state(name: String, state: InvitationState) -> Problem {
     };
     Problem::new(Code::FailedPrecondition, reason, message).with("invitation", name).with("state", state.as_str())
 }
+
+#[cfg(test)]
+mod tests;

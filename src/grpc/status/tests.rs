@@ -1,0 +1,211 @@
+//! Every status that a caller can get, as the caller reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Request;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use time::Duration;
+
+use super::*;
+use crate::domain::{Role, Scope};
+use crate::grpc::telemetry::Call;
+
+/// One `match` arm and its samples for each variant: a variant without samples does not compile.
+macro_rules! samples {
+    ($samples:ident of $error:ty: $($variant:pat => [$($sample:expr),+ $(,)?],)+) => {
+        fn $samples() -> Vec<Vec<$error>> {
+            let is_sampled = |error: &$error| match error { $($variant => ()),+ };
+            vec![$(vec![$({
+                let sample: $error = $sample;
+                is_sampled(&sample);
+                assert!(matches!(sample, $variant), "a sample stands at another variant");
+                sample
+            }),+]),+]
+        }
+    };
+}
+
+fn name(which: &str) -> String {
+    format!("organizations/{which}/things/{which}")
+}
+
+fn fields(which: &str) -> Refusal {
+    let bad = |field: &str| InvalidField { field: format!("{which}.{field}"), description: format!("must be {which}") };
+    Refusal::InvalidFields(vec![bad("first"), bad("second")])
+}
+
+// of each variant with values two samples, so that what they differ in is seen
+samples! { refusals of Refusal:
+    Refusal::InvalidFields(_) => [fields("this"), fields("that")],
+    Refusal::CodeMistyped => [Refusal::CodeMistyped],
+    Refusal::PageTokenInvalid => [Refusal::PageTokenInvalid],
+    Refusal::RequestIdReused => [Refusal::RequestIdReused],
+    Refusal::EtagMismatch => [Refusal::EtagMismatch],
+    Refusal::AccountRequired => [Refusal::AccountRequired],
+    Refusal::PersonRequired => [Refusal::PersonRequired],
+    Refusal::InviteeRequired => [Refusal::InviteeRequired],
+    Refusal::RoleRequired(_) => [Refusal::RoleRequired(Role::Owner), Refusal::RoleRequired(Role::SecurityManager)],
+    Refusal::RoleNotGrantable(_) => [Refusal::RoleNotGrantable(Role::Owner), Refusal::RoleNotGrantable(Role::Manager)],
+    Refusal::ScopeRequired(_) => [Refusal::ScopeRequired(Scope::MembersGrant), Refusal::ScopeRequired(Scope::AccountsRead)],
+    Refusal::OrganizationNotFound(_) => [Refusal::OrganizationNotFound(name("a1")), Refusal::OrganizationNotFound(name("b2"))],
+    Refusal::InvitationNotFound(_) => [Refusal::InvitationNotFound(name("a1")), Refusal::InvitationNotFound(name("b2"))],
+    Refusal::MemberNotFound(_) => [Refusal::MemberNotFound(name("a1")), Refusal::MemberNotFound(name("b2"))],
+    Refusal::AccountNotFound(_) => [Refusal::AccountNotFound(name("a1")), Refusal::AccountNotFound(name("b2"))],
+    Refusal::AccountEmailNotFound => [Refusal::AccountEmailNotFound],
+    Refusal::CodeNotFound => [Refusal::CodeNotFound],
+    Refusal::OrganizationExists(_) => [Refusal::OrganizationExists(name("a1")), Refusal::OrganizationExists(name("b2"))],
+    Refusal::UsernameTaken(_) => [Refusal::UsernameTaken(name("a1")), Refusal::UsernameTaken(name("b2"))],
+    Refusal::AccountExists(_) => [Refusal::AccountExists(name("a1")), Refusal::AccountExists(name("b2"))],
+    Refusal::OpenInvitationExists(_) => [Refusal::OpenInvitationExists(name("a1")), Refusal::OpenInvitationExists(name("b2"))],
+    Refusal::AlreadyMember(_) => [Refusal::AlreadyMember(name("a1")), Refusal::AlreadyMember(name("b2"))],
+    Refusal::AlreadyOffered(_) => [Refusal::AlreadyOffered(name("a1")), Refusal::AlreadyOffered(name("b2"))],
+    Refusal::EmailBoundToOther(_) => [Refusal::EmailBoundToOther(name("a1")), Refusal::EmailBoundToOther(name("b2"))],
+    // every state is further down
+    Refusal::InvitationState { .. } => [
+        Refusal::InvitationState { name: name("a1"), state: InvitationState::Invited },
+        Refusal::InvitationState { name: name("b2"), state: InvitationState::AccessRequested },
+    ],
+    Refusal::EmailNotVerified => [Refusal::EmailNotVerified],
+    Refusal::AddressMismatch => [Refusal::AddressMismatch],
+    Refusal::EmailDomainNotAllowed(_) => [
+        Refusal::EmailDomainNotAllowed("one.example".to_owned()),
+        Refusal::EmailDomainNotAllowed("two.example".to_owned()),
+    ],
+    Refusal::ProviderNotAllowed(_) => [
+        Refusal::ProviderNotAllowed("github".to_owned()),
+        Refusal::ProviderNotAllowed("entra".to_owned()),
+    ],
+    Refusal::SeatsExhausted { .. } => [Refusal::SeatsExhausted { limit: 4711 }, Refusal::SeatsExhausted { limit: 0 }],
+    Refusal::OfferNotCovered(_) => [Refusal::OfferNotCovered(Role::Owner), Refusal::OfferNotCovered(Role::Reader)],
+    Refusal::ApprovalRequired(_) => [Refusal::ApprovalRequired(Role::Owner), Refusal::ApprovalRequired(Role::Manager)],
+    Refusal::LastOwner(_) => [Refusal::LastOwner(name("a1")), Refusal::LastOwner(name("b2"))],
+    Refusal::TooManyWrongCodes { .. } => [Refusal::TooManyWrongCodes { wait: Duration::seconds(61) }],
+    Refusal::TooManyWrongAccounts { .. } => [Refusal::TooManyWrongAccounts { wait: Duration::seconds(62) }],
+    Refusal::ResentTooSoon { .. } => [Refusal::ResentTooSoon { wait: Duration::seconds(63) }],
+    Refusal::TooManyOpenInvitations { .. } => [
+        Refusal::TooManyOpenInvitations { limit: 4711 },
+        Refusal::TooManyOpenInvitations { limit: 1 },
+    ],
+}
+
+samples! { errors of app::Error:
+    // above
+    app::Error::Refused(_) => [app::Error::Refused(Refusal::CodeNotFound)],
+    app::Error::Overloaded => [app::Error::Overloaded],
+    app::Error::Unavailable => [app::Error::Unavailable],
+    app::Error::Fault => [app::Error::Fault],
+}
+
+/// Samples of every status; those in one group may differ in their values only.
+fn groups() -> Vec<Vec<Status>> {
+    let mut groups = Vec::new();
+    for samples in refusals() {
+        groups.push(samples.into_iter().map(from_refusal).collect::<Vec<_>>());
+    }
+    for state in InvitationState::ALL {
+        let refused = |which| from_refusal(Refusal::InvitationState { name: name(which), state });
+        groups.push(vec![refused("a1"), refused("b2")]);
+    }
+    for samples in errors() {
+        groups.push(samples.into_iter().map(from_error).collect());
+    }
+    groups.push(vec![token_missing().into()]);
+    groups.push(vec![token_invalid().into()]);
+    groups.push(vec![keys_unavailable().into()]);
+    groups.push(vec![deadline_passed().into()]);
+    groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
+    groups.push(vec![unreadable("it ends too early").into(), unreadable("it is too large").into()]);
+    groups
+}
+
+/// Within a call, as all of them are made.
+async fn in_a_call() -> Vec<Vec<Status>> {
+    Call::begin(&Request::new(())).carry_out(async { groups() }).await
+}
+
+fn metadata(status: &Status) -> BTreeMap<String, String> {
+    status.get_error_details().error_info().unwrap().metadata.clone().into_iter().collect()
+}
+
+fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().unwrap().reason.clone()
+}
+
+/// As its caller reads it, without the id of the call, which is another one each time.
+fn show(status: &Status) -> String {
+    use std::fmt::Write;
+    let details = status.get_error_details();
+    let mut shown = format!("{} {:?}\n  {}\n", reason(status), status.code(), status.message());
+    for (key, value) in metadata(status) {
+        let value = if key == "request_id" { "[call]" } else { &value };
+        writeln!(shown, "  metadata {key}: {value}").unwrap();
+    }
+    for bad in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        writeln!(shown, "  field {}: {}", bad.field, bad.description).unwrap();
+    }
+    if let Some(wait) = details.retry_info().and_then(|retry| retry.retry_delay) {
+        writeln!(shown, "  retry after {wait:?}").unwrap();
+    }
+    shown
+}
+
+#[tokio::test]
+async fn every_status_reads_as_it_should() {
+    let groups = in_a_call().await;
+    let mut shown = groups.iter().map(|group| show(&group[0])).collect::<Vec<_>>();
+    shown.sort();
+    shown.dedup();
+    insta::assert_snapshot!("every_status", shown.join("\n"));
+}
+
+#[tokio::test]
+async fn every_message_tells_what_to_do() {
+    for status in in_a_call().await.iter().flatten() {
+        let (what, advice) = status.message().split_once(": ").unwrap_or_default();
+        let names_the_rule = status.message().contains(" must be ");
+        assert!(names_the_rule || !what.is_empty() && advice.len() > 5, "{}", show(status));
+        let is_plain = !status.message().ends_with('.') && status.message().len() < 250;
+        assert!(is_plain, "{}", show(status));
+    }
+}
+
+/// The messages of a group without what their details say.
+fn fixed_words(group: &[Status]) -> BTreeSet<String> {
+    let fixed = group.iter().map(|status| {
+        let details = status.get_error_details();
+        let bad = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+        let values = bad.into_iter().flat_map(|bad| [bad.field, bad.description]).chain(metadata(status).into_values());
+        values.fold(status.message().to_owned(), |message, value| {
+            assert!(!value.is_empty(), "{}", show(status));
+            message.replace(&value, "…")
+        })
+    });
+    fixed.collect()
+}
+
+#[tokio::test]
+async fn everything_variable_in_a_message_is_in_its_details_and_nothing_there_is_empty() {
+    for group in in_a_call().await {
+        let fixed = fixed_words(&group);
+        assert_eq!(fixed.len(), 1, "a value that no program can read: {fixed:?}");
+    }
+    // the control: a value that stands in the message alone
+    let hidden = |value| Problem::new(Code::Internal, ErrorReason::InternalError, format!("{value}: wait")).into();
+    assert_eq!(fixed_words(&[hidden("one"), hidden("two")]).len(), 2);
+}
+
+#[tokio::test]
+async fn every_reason_of_the_contract_is_given_and_has_one_code() {
+    let groups = in_a_call().await;
+    let mut given = BTreeMap::new();
+    for status in groups.iter().flatten() {
+        let code = *given.entry(reason(status)).or_insert(status.code());
+        assert_eq!(code, status.code(), "{}", reason(status));
+    }
+    let files = FileDescriptorSet::decode(crate::pb::DESCRIPTOR_SET).unwrap().file;
+    let reasons = files.iter().flat_map(|file| &file.enum_type).find(|one| one.name() == "ErrorReason").unwrap();
+    let known = reasons.value.iter().map(|value| value.name().to_owned());
+    let known = known.filter(|name| name != "ERROR_REASON_UNSPECIFIED").collect::<BTreeSet<_>>();
+    assert_eq!(given.into_keys().collect::<BTreeSet<_>>(), known);
+}
