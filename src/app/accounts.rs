@@ -1,6 +1,7 @@
 //! Accounts: opened once by an identity, kept up to date by its tokens, and erased on request.
 
 use sqlx::Connection;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::batch::Batch;
@@ -119,7 +120,7 @@ impl App {
             Ok(Ok((new.username, true)))
         };
         self.tasks
-            .spawn(work)
+            .spawn(work.in_current_span())
             .await
             .unwrap_or_else(|_| Err(store::Error::Fault("creating an account panicked".to_owned())))
     }

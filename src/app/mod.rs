@@ -15,6 +15,7 @@ use std::sync::Arc;
 use sqlx::{Connection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 pub use accounts::{DeleteAccount, NewAccount};
 pub use error::Error;
@@ -26,7 +27,7 @@ pub use sweep::Sweeper;
 use writer::Writer;
 
 use crate::domain::{
-    Caller, Command, Deployment, InvitationId, Method, Operation, OrganizationId, Refusal, Standing, Subject,
+    Caller, Command, Deployment, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject,
 };
 use crate::store;
 use crate::store::organizations::Access;
@@ -70,14 +71,15 @@ impl App {
 
     /// Changes an organization and says what the answer is about.
     ///
-    /// Only inviters reach the lock without a look: what anybody else asks for is first decided on what can be read
-    /// without one, so nobody can hold up an organization from outside. What the caller may do only so often is charged
-    /// in between, and stays charged if the caller leaves.
+    /// Only whom the organization trusts reaches the lock without a look: what anybody else asks for is first decided on
+    /// what can be read without one, so nobody can hold up an organization from outside. What the caller may do only so
+    /// often is charged in between, and stays charged if the caller leaves.
     pub async fn change(&self, command: Command) -> Result<Subject> {
         let counted = self.counted(&command).await?;
         // most invitations by email are counted; of the rest that is known only after a look
         let by_email = matches!(command.operation, Operation::CreateInvitation(_));
-        let looked = if self.is_inviter(&command).await? && (counted.is_none() || by_email) {
+        let is_trusted = command.is_trusted(self.role_of(&command).await?);
+        let looked = if is_trusted && (counted.is_none() || by_email) {
             None
         } else {
             let (batch, outcome) = self.look(&command).await?;
@@ -105,18 +107,12 @@ impl App {
         outcome.map(|decided| decided.subject)
     }
 
-    async fn is_inviter(&self, command: &Command) -> Result<bool> {
-        let Some(Caller::Account(username)) = &command.caller else { return Ok(false) };
-        // what people do with an invitation of theirs is no inviter's business
-        if matches!(
-            command.operation,
-            Operation::RequestAccess { .. } | Operation::AcceptInvitation { .. } | Operation::DeclineInvitation { .. }
-        ) {
-            return Ok(false);
-        }
+    /// The caller's role, where they are a member.
+    async fn role_of(&self, command: &Command) -> Result<Option<Role>> {
+        let Some(Caller::Account(username)) = &command.caller else { return Ok(None) };
         let mut connection = self.reads.acquire().await?;
         let access = store::organizations::access(&mut connection, &command.organization, Some(username)).await?;
-        Ok(access.and_then(|access| access.role).is_some_and(crate::domain::Role::may_invite))
+        Ok(access.and_then(|access| access.role))
     }
 
     /// Decides a command on what is there at one moment, and writes nothing. Without the snapshot, whoever accepts twice
@@ -141,7 +137,7 @@ impl App {
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        self.tasks.spawn(work(self.clone())).await.unwrap_or(Err(Error::Fault))
+        self.tasks.spawn(work(self.clone()).in_current_span()).await.unwrap_or(Err(Error::Fault))
     }
 
     /// What the caller is to an organization; strangers get the answer of what does not exist.

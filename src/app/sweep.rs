@@ -47,22 +47,36 @@ impl App {
         Ok(closed)
     }
 
+    /// What fails in one organization is always the longest overdue, and would fill every round: it is passed over and
+    /// the next ones get their turn.
     async fn close_overdue(&self) -> Result<usize> {
-        let due = {
-            let mut connection = self.reads.acquire().await?;
-            sweep::due_invitations(&mut connection, ROUND).await?
-        };
-        let count = due.len();
-        let mut by_organization = BTreeMap::<OrganizationId, Vec<_>>::new();
-        for (organization, invitation) in due {
-            by_organization.entry(organization).or_default().push(invitation);
+        let (mut closed, mut failed) = (0, Vec::new());
+        loop {
+            let due = {
+                let mut connection = self.reads.acquire().await?;
+                sweep::due_invitations(&mut connection, &failed, ROUND).await?
+            };
+            let mut by_organization = BTreeMap::<OrganizationId, Vec<_>>::new();
+            for (organization, invitation) in due {
+                by_organization.entry(organization).or_default().push(invitation);
+            }
+            let failed_before = failed.len();
+            for (organization, invitations) in by_organization {
+                let (count, id) = (invitations.len(), organization.as_str().to_owned());
+                let operation = Operation::Expire(invitations);
+                let command = Command { organization, caller: None, request: None, operation };
+                match self.writer.submit(command).await {
+                    Ok(_) => closed += count,
+                    Err(Error::Refused(_) | Error::Fault) => failed.push(id),
+                    // its lock may be held by somebody, and nothing else be wrong
+                    Err(Error::Unavailable) if self.is_ready().await => failed.push(id),
+                    Err(error) => return Err(error),
+                }
+            }
+            if failed.len() == failed_before {
+                return Ok(closed);
+            }
         }
-        for (organization, invitations) in by_organization {
-            let operation = Operation::Expire(invitations);
-            let command = Command { organization, caller: None, request: None, operation };
-            go_on(self.writer.submit(command).await)?;
-        }
-        Ok(count)
     }
 
     async fn finish_deletions(&self) -> Result<()> {

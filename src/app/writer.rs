@@ -12,6 +12,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use super::Error;
 use super::batch::{Batch, Decided};
@@ -32,6 +33,8 @@ type Outcome = Result<Decided, Refusal>;
 
 struct Job {
     command: Command,
+    /// Of the call: what is logged about its command alone belongs there.
+    span: Span,
     reply: oneshot::Sender<Result<Decided, Error>>,
 }
 
@@ -68,7 +71,7 @@ impl Writer {
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
         let (reply, outcome) = oneshot::channel();
         let lane = &self.lanes[shard(&command.organization)];
-        lane.try_send(Job { command, reply }).map_err(|_| Error::Overloaded)?;
+        lane.try_send(Job { command, span: Span::current(), reply }).map_err(|_| Error::Overloaded)?;
         outcome.await.unwrap_or(Err(Error::Fault))
     }
 }
@@ -114,8 +117,8 @@ impl Lane {
     async fn run(self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while queue.recv_many(&mut jobs, BATCH).await > 0 {
-            let (commands, replies): (Vec<_>, Vec<_>) =
-                jobs.drain(..).filter(|job| !job.reply.is_closed()).map(|job| (job.command, job.reply)).unzip();
+            let awaited = jobs.drain(..).filter(|job| !job.reply.is_closed());
+            let (commands, replies): (Vec<_>, Vec<_>) = awaited.map(|job| ((job.command, job.span), job.reply)).unzip();
             let outcomes = self.carry_out(commands).await;
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // whoever left meanwhile finds the outcome by the request id
@@ -127,7 +130,7 @@ impl Lane {
 
     /// One outcome for each command. What fails as a whole is tried again in halves, down to the culprit: one bad row
     /// must not fail its neighbours.
-    async fn carry_out(&self, commands: Vec<Command>) -> Vec<Result<Decided, Error>> {
+    async fn carry_out(&self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
         let mut pending = vec![commands];
         let mut outcomes = Vec::new();
         // depth first and first half first, so outcomes come in the order of the commands
@@ -135,13 +138,14 @@ impl Lane {
             if commands.is_empty() {
                 continue;
             }
-            let shared = Arc::<[Command]>::from(commands.clone());
-            match self.attempt(&shared).await {
+            let shared = commands.iter().map(|(command, _)| command.clone()).collect::<Arc<[Command]>>();
+            let span = if let [(_, span)] = &*commands { span.clone() } else { Span::none() };
+            match self.attempt(&shared).instrument(span.clone()).await {
                 Ok(decided) => outcomes.extend(decided.into_iter().map(|outcome| outcome.map_err(Error::from))),
                 Err(
                     Failure::Before(store::Error::Unavailable(why)) | Failure::AtCommit(store::Error::Unavailable(why)),
                 ) => {
-                    tracing::warn!(why, commands = commands.len(), "database unavailable");
+                    span.in_scope(|| tracing::warn!(why, commands = commands.len(), "database unavailable"));
                     outcomes.extend(commands.iter().map(|_| Err(Error::Unavailable)));
                 }
                 Err(_) if commands.len() > 1 => {
@@ -150,8 +154,8 @@ impl Lane {
                     pending.push(commands);
                 }
                 Err(failure) => {
-                    let method = commands[0].operation.method();
-                    tracing::error!(?failure, method, "a command cannot be carried out");
+                    let method = shared[0].operation.method();
+                    span.in_scope(|| tracing::error!(?failure, method, "a command cannot be carried out"));
                     outcomes.push(Err(Error::Fault));
                 }
             }
@@ -166,7 +170,8 @@ impl Lane {
         loop {
             attempt += 1;
             // a task of its own: a panic in a decision ends it and not the writer
-            let transaction = tokio::spawn(transact(self.pool.clone(), self.deployment.clone(), commands.clone()));
+            let transaction = transact(self.pool.clone(), self.deployment.clone(), commands.clone());
+            let transaction = tokio::spawn(transaction.in_current_span());
             let failure = match transaction.await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(failure)) => failure,

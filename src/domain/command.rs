@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     Actor, Caller, Context, Edit, Event, Found, InvitationId, Invite, Method, Offer, OrganizationId, Refusal, Role,
     Scope, Standing, Tenant, Username, administer, answer, expire, invite, membership, offer,
-    organization::member_name, request_access, settings,
+    organization::member_name, request_access, rights::Admits, settings,
 };
 
 /// Who wants what of which organization.
@@ -364,6 +364,20 @@ fn replay(command: &Command, remembered: Option<&Remembered>) -> Result<Option<S
 }
 
 impl Command {
+    /// Whether it may take the organization's lock before anybody has looked at whether it can succeed: of inviters, and
+    /// of services that have the right. `role` is the caller's, where they are a member.
+    pub fn is_trusted(&self, role: Option<Role>) -> bool {
+        let admits = self.operation.rpc().map(Method::admits);
+        let Some(Admits::Organization(action) | Admits::MemberOr(action)) = admits else { return false };
+        match &self.caller {
+            Some(Caller::Account(_)) => role.is_some_and(Role::may_invite),
+            Some(caller @ Caller::Service(_)) => {
+                Standing::of(caller, &self.organization, role).is_some_and(|standing| standing.may(action))
+            }
+            None => true,
+        }
+    }
+
     /// The typed caller under which a request id is kept.
     pub fn actor(&self) -> Option<Actor> {
         self.caller.as_ref().map(Caller::actor)

@@ -117,6 +117,7 @@ pub(super) fn texts(ids: Option<&[OrganizationId]>) -> Option<Vec<String>> {
 }
 
 /// At most `limit` memberships of an account after an organization, in some organizations or in all, by organization.
+/// The names are looked up row by row: a join may read every organization before the page begins.
 pub async fn list_memberships(
     connection: &mut PgConnection,
     username: &Username,
@@ -126,8 +127,9 @@ pub async fn list_memberships(
 ) -> Result<Vec<Membership>> {
     let organizations = texts(organizations);
     let rows = sqlx::query!(
-        r#"SELECT m.organization, m.role::text AS "role!", m.create_time, o.display_name
-             FROM members m JOIN organizations o ON o.organization = m.organization
+        r#"SELECT m.organization, m.role::text AS "role!", m.create_time,
+                  (SELECT o.display_name FROM organizations o WHERE o.organization = m.organization) AS "display_name!"
+             FROM members m
             WHERE m.username = $1 AND m.organization > $2 AND ($4::text[] IS NULL OR m.organization = ANY($4))
             ORDER BY m.organization LIMIT $3"#,
         username.as_str(),

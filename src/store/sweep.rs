@@ -7,11 +7,17 @@ use sqlx::types::Uuid;
 use super::Result;
 use crate::domain::{InvitationId, OrganizationId, Username};
 
-/// Overdue invitations, the longest overdue first.
-pub async fn due_invitations(connection: &mut PgConnection, limit: i64) -> Result<Vec<(OrganizationId, InvitationId)>> {
+/// Overdue invitations, the longest overdue first, but for those of some organizations.
+pub async fn due_invitations(
+    connection: &mut PgConnection,
+    without: &[String],
+    limit: i64,
+) -> Result<Vec<(OrganizationId, InvitationId)>> {
     let rows = sqlx::query!(
         "SELECT organization, invitation FROM invitations \
-          WHERE state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() ORDER BY expire_time LIMIT $1",
+          WHERE state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() AND organization <> ALL($1) \
+          ORDER BY expire_time LIMIT $2",
+        without,
         limit,
     )
     .fetch_all(connection)

@@ -228,3 +228,33 @@ async fn there_is_no_reminder_where_there_is_no_time_or_no_wish_for_one() {
         ["ACCOUNT_INVITATION rita@example.com", "ACCESS_REQUESTED notify@acme.example"]
     );
 }
+
+#[tokio::test]
+async fn an_organization_that_cannot_be_swept_holds_up_no_other() {
+    let service = Service::start().await;
+    service.owner("olga", "acme").await;
+    let rosa = service.owner("rosa", "beta").await;
+    let invited = rosa.invite("beta", "ina@example.com").await.unwrap();
+    service.email_to("ina@example.com", 1).await;
+    service.let_expire(&invited.name).await;
+    for statement in [
+        "INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, code_hash, code_key_id, \
+                                  generation, expire_time, send_time) \
+         SELECT 'acme', gen_random_uuid(), 'INVITED', a, a, 'accounts/olga', sha256(a::bytea), 'test', 1, \
+                now() - interval '1 day', now() FROM generate_series(1, 1200) n, concat(n, '@acme.example') a",
+        "UPDATE organizations SET policy = '[7]' WHERE organization = 'acme'",
+    ] {
+        sqlx::query(statement).execute(service.pool()).await.unwrap();
+    }
+    // the control: those that cannot be closed fill more than one round, and come first
+    let first = "SELECT count(*) FILTER (WHERE organization = 'acme') FROM (SELECT organization FROM invitations \
+                 WHERE state = 'INVITED' AND expire_time <= now() ORDER BY expire_time LIMIT 500) round";
+    assert_eq!(sqlx::query_scalar::<_, i64>(first).fetch_one(service.pool()).await.unwrap(), 500);
+
+    service.replica(&[("sweep_interval_seconds", "1")]).await;
+    let told = words(&*service.email_to("notify@beta.example", 1).await);
+    assert!(told.contains("ina@example.com") && told.contains("expired"), "{told}");
+    let left = "SELECT count(*) FROM invitations WHERE organization = 'acme' AND state = 'INVITED'";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(service.pool()).await.unwrap();
+    assert_eq!(left, 1200, "what was made to fail has failed");
+}

@@ -1,10 +1,10 @@
 //! Who may do what with which role, as grids: `+` may, `n` hears that it does not exist, `r` ROLE_REQUIRED,
 //! `g` ROLE_NOT_GRANTABLE, `s` SCOPE_REQUIRED.
 
-use super::world::{World, email, id, reason, service, user};
+use super::world::{World, acme, email, id, reason, service, user};
 use crate::domain::{
-    Actor, DisplayName, Edit, InvitationState as S, Member, Offer, Operation, OrganizationId, PolicyEdit, Refusal,
-    Role, Scope,
+    Actor, Command, DisplayName, Edit, InvitationState as S, Invite, Member, Offer, Operation, OrganizationId,
+    PolicyEdit, Refusal, Role, Scope,
 };
 
 /// Offering a role, giving it to a member, taking it away.
@@ -277,4 +277,42 @@ fn an_owner_stays_whatever_the_way_out() {
     assert_eq!(answer, Err(Refusal::LastOwner("organizations/acme".to_owned())));
     let is_owner = |member: &Member| member.role == Role::Owner;
     assert_eq!(world.tenant().members.values().filter(|member| is_owner(member)).count(), 1);
+}
+
+#[test]
+fn only_those_with_the_right_wait_for_the_lock_without_a_look() {
+    let create = || Operation::CreateInvitation(Invite { id: id(0), email: email("a@one.example"), locale: None });
+    let offer = |role| {
+        let (username, email) = (user("target"), email("target@one.example"));
+        Operation::OfferMembership(Offer { id: id(0), username, email, role })
+    };
+    let accept = || Operation::AcceptInvitation { invitation: id(0), etag: None };
+    let edit = || Operation::UpdateOrganization(Box::default());
+    let cases = [
+        ("owner", create(), true),
+        ("security-manager", create(), true),
+        ("contributor", create(), false),
+        ("stranger", create(), false),
+        ("service-write", create(), true),
+        ("service-grant", create(), false),
+        ("service-bare", create(), false),
+        ("service-outside", create(), false),
+        ("service-grant", offer(Role::Reader), true),
+        ("service-grant-all", offer(Role::Owner), true),
+        ("service-write", offer(Role::Reader), false),
+        ("service-admin", edit(), true),
+        ("service-write", edit(), false),
+        // what people answer for themselves
+        ("owner", accept(), false),
+        ("service-write", accept(), false),
+    ];
+    for (name, operation, expected) in cases {
+        let mut world = world();
+        let caller = world.caller(name);
+        let role =
+            caller.username().and_then(|username| world.tenant().members.get(username)).map(|member| member.role);
+        let method = operation.method();
+        let command = Command { organization: acme(), caller: Some(caller), request: None, operation };
+        assert_eq!(command.is_trusted(role), expected, "{method} by {name}");
+    }
 }

@@ -44,6 +44,7 @@ samples! { refusals of Refusal:
     Refusal::EtagMismatch => [Refusal::EtagMismatch],
     Refusal::AccountRequired => [Refusal::AccountRequired],
     Refusal::PersonRequired => [Refusal::PersonRequired],
+    Refusal::SecondPersonRequired => [Refusal::SecondPersonRequired],
     Refusal::InviteeRequired => [Refusal::InviteeRequired],
     Refusal::RoleRequired(_) => [Refusal::RoleRequired(Role::Owner), Refusal::RoleRequired(Role::SecurityManager)],
     Refusal::RoleNotGrantable(_) => [Refusal::RoleNotGrantable(Role::Owner), Refusal::RoleNotGrantable(Role::Manager)],
@@ -112,7 +113,7 @@ fn groups() -> Vec<Vec<Status>> {
     }
     groups.push(vec![token_missing().into()]);
     groups.push(vec![token_invalid().into()]);
-    groups.push(vec![keys_unavailable().into()]);
+    groups.push(vec![issuer_unavailable().into()]);
     groups.push(vec![deadline_passed().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
     groups.push(vec![unreadable("it ends too early").into(), unreadable("it is too large").into()]);
