@@ -10,6 +10,7 @@ mod dev;
 mod expiry;
 mod flow;
 mod identity;
+mod leavers;
 mod limits;
 mod lists;
 mod metrics;
