@@ -371,3 +371,42 @@ async fn a_resent_email_carries_the_same_code_unless_it_is_rotated() {
     assert!(rotated.1.is_some() && rotated.1 != first.1);
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_code_takes_back_every_unsent_email_with_the_old_one() {
+    let service = with_idle_mail().await;
+    let owner = service.owner("olga", "acme").await;
+    let name = owner.invite("acme", "anna@example.com").await.unwrap().name;
+    owner.resend(&name, false).await.unwrap();
+    let (admin, rotated, tries) = (owner.clone(), name.clone(), std::sync::atomic::AtomicUsize::new(0));
+    let outbox = Outbox::on(&service.database, move |step| match step {
+        Step::Message(_) => match tries.fetch_add(1, Ordering::SeqCst) {
+            // the first one is to be tried again; while the second one is on its way the code is rotated
+            0 => Action::Reply("451 4.2.0 try again"),
+            1 => {
+                meanwhile(admin.resend(&rotated, true)).unwrap();
+                Action::Reply("451 4.2.0 try again")
+            }
+            _ => Action::Proceed,
+        },
+        _ => Action::Proceed,
+    })
+    .await;
+    let mut worker = outbox.worker();
+    assert_eq!(round(&mut worker).await.claimed, 2);
+    let old = "SELECT count(*) FROM emails WHERE invitation IS NOT NULL AND recipient = 'anna@example.com' AND generation = 1 \
+                  AND state IN ('QUEUED', 'RETRYING')";
+    let waiting: i64 = sqlx::query_scalar(old).fetch_one(&outbox.rows).await.unwrap();
+    assert_eq!(waiting, 0, "neither the one to be tried again nor the one on its way nor a reminder");
+
+    outbox.make_due().await;
+    round(&mut worker).await;
+    outbox.make_due().await;
+    round(&mut worker).await;
+    let received = outbox.mailbox.received();
+    let hers = received.iter().filter(|email| email.recipients == ["anna@example.com"]);
+    let codes = hers.filter_map(|email| identity(email).1).collect::<BTreeSet<_>>();
+    assert_eq!(codes.len(), 1, "only the new code was ever sent");
+    let anna = service.account("anna").await;
+    anna.request_access(codes.first().unwrap()).await.unwrap();
+}
