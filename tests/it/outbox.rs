@@ -2,6 +2,7 @@
 
 mod attempts;
 mod leases;
+mod log;
 mod mixups;
 mod service;
 mod turns;
