@@ -37,6 +37,7 @@ struct Bad<M> {
 /// Where a field stands in its request.
 type Text<M> = fn(&mut M) -> &mut String;
 type Number<M> = fn(&mut M) -> &mut i32;
+type Spoil<M> = fn(&mut M);
 
 impl<M: Message + Clone + Default + 'static> Form<M> {
     /// Each bad value alone; all fields at once; nothing given; what is no message; and the control.
@@ -71,11 +72,11 @@ impl<M: Message + Clone + Default + 'static> Form<M> {
         rows.push(row("cut off".to_owned(), vec![0x0a, 200, 1, b'a'], Expected::Unreadable));
         rows.push(row(
             "100 KB".to_owned(),
-            [&[0x0a, 0xa0, 0x8d, 0x06][..], &[b'a'; 100_000]].concat(),
+            [vec![0x0a, 0xa0, 0x8d, 0x06], vec![b'a'; 100_000]].concat(),
             Expected::Unreadable,
         ));
         let mut control = row("control".to_owned(), self.good.encode_to_vec(), Expected::GoodFields);
-        control.token = self.control.token.clone();
+        control.token.clone_from(&self.control.token);
         rows.push(control);
         rows
     }
@@ -131,7 +132,7 @@ pub(super) fn numbers<M: 'static>(path: &'static str, of: Number<M>, bad: &[i32]
 }
 
 /// Anything else.
-pub(super) fn other<M: 'static>(path: &'static str, bad: &[(&'static str, fn(&mut M))]) -> Field<M> {
+pub(super) fn other<M: 'static>(path: &'static str, bad: &[(&'static str, Spoil<M>)]) -> Field<M> {
     let bad =
         bad.iter().map(|&(what, spoil)| Bad { what: what.to_owned(), reason: "FIELD_INVALID", spoil: Rc::new(spoil) });
     Field { path, is_required: false, bad: bad.collect() }
