@@ -27,7 +27,7 @@ pub use sweep::Sweeper;
 use writer::Writer;
 
 use crate::domain::{
-    Caller, Command, Deployment, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject,
+    Caller, Command, Deployment, InvitationId, Method, Operation, OrganizationId, Refusal, Role, Standing, Subject,
 };
 use crate::store;
 use crate::store::organizations::Access;

@@ -88,6 +88,13 @@ samples! { refusals of Refusal:
         Refusal::TooManyOpenInvitations { limit: 4711 },
         Refusal::TooManyOpenInvitations { limit: 1 },
     ],
+    Refusal::TooManyOrganizationInvitations { .. } => [
+        Refusal::TooManyOrganizationInvitations { limit: 4711, wait: Duration::seconds(64) },
+        Refusal::TooManyOrganizationInvitations { limit: 1, wait: Duration::seconds(64) },
+    ],
+    Refusal::TooManyInvitations { .. } => [Refusal::TooManyInvitations { wait: Duration::seconds(65) }],
+    Refusal::TooManyOrganizations { .. } => [Refusal::TooManyOrganizations { wait: Duration::seconds(66) }],
+    Refusal::TooManyAccountAttempts { .. } => [Refusal::TooManyAccountAttempts { wait: Duration::seconds(67) }],
 }
 
 samples! { errors of app::Error:
