@@ -67,13 +67,14 @@ struct World {
     nobody: Person,
     /// With an offer of acme.
     otto: Person,
-    /// With an access request in acme.
-    rita: Person,
     /// A service that may do everything.
     admin: Person,
     /// A service without a scope.
     bare: Person,
+    /// Another owner of acme, who approves what olga offers.
+    moa: Person,
     invited: pb::Invitation,
+    pending: pb::Invitation,
     offered: pb::Invitation,
     requested: pb::Invitation,
     /// Of beta.
@@ -108,11 +109,29 @@ impl World {
         let foreign = rosa.invite("beta", "fritz@example.com").await.unwrap();
         let (otto, _) = service.offered(&rosa, "beta", "otto", "READER").await;
         let offered = olga.offer("acme", "otto", "otto@example.com", "READER").await.unwrap();
-        let (rita, requested) = service.requested(&olga, "acme", "rita").await;
+        let (_, requested) = service.requested(&olga, "acme", "rita").await;
+        let moa = service.member(&olga, "acme", "moa", "OWNER").await;
+        olga.ask_for_approval_of("acme", pb::Role::Manager).await;
+        let (_, pending) = service.offered(&olga, "acme", "paul", "MANAGER").await;
         let tokens = Tokens::of(&olga, &rosa, &otto, &requested.name).await;
         let (admin, bare) = (service.service("admin", ALL_SCOPES), service.service("bare", &[]));
         let nobody = service.stranger("nobody", "nobody@example.com");
-        Self { service, olga, nobody, otto, rita, admin, bare, invited, offered, requested, foreign, code, tokens }
+        Self {
+            service,
+            olga,
+            nobody,
+            otto,
+            admin,
+            bare,
+            moa,
+            invited,
+            pending,
+            offered,
+            requested,
+            foreign,
+            code,
+            tokens,
+        }
     }
 }
 

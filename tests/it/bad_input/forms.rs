@@ -91,7 +91,7 @@ fn of_invitations(world: &World) -> Vec<Row> {
 }
 
 fn of_transitions(world: &World) -> Vec<Row> {
-    let World { olga, otto, bare, invited, offered, requested, code, .. } = world;
+    let World { olga, moa, otto, bare, invited, pending, offered, requested, code, .. } = world;
     /// A request with nothing but `name`, `etag` and `request_id`.
     macro_rules! transition {
         ($rpc:literal, $message:ident, $caller:expr, $invitation:expr) => {{
@@ -108,6 +108,7 @@ fn of_transitions(world: &World) -> Vec<Row> {
     }
     let mut rows = transition!("AcceptInvitation", AcceptInvitationRequest, otto, offered);
     rows.extend(transition!("DeclineInvitation", DeclineInvitationRequest, otto, offered));
+    rows.extend(transition!("ApproveOffer", ApproveOfferRequest, moa, pending));
     rows.extend(transition!("RejectAccess", RejectAccessRequest, olga, requested));
     rows.extend(transition!("RevokeInvitation", RevokeInvitationRequest, olga, invited));
     rows.extend(transition!("ResendInvitation", ResendInvitationRequest, olga, invited));
@@ -305,6 +306,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
     rows
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field wants it")]
 fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }

@@ -31,24 +31,27 @@ struct Used {
     offered: Invitation,
     /// For her account.
     ruth: Person,
-    /// Rita's.
+    /// For an access request, with this code.
+    rolf: Person,
     code: String,
 }
 
 impl Used {
     async fn up(world: &World) -> Self {
-        let World { service, olga, rita, .. } = world;
-        let create = pb::CreateInvitationRequest {
+        let World { service, olga, moa, .. } = world;
+        let create = |email: &str| pb::CreateInvitationRequest {
             parent: "organizations/acme".into(),
-            invitation: Some(Invitation { email: "used@example.com".into(), ..Default::default() }),
+            invitation: Some(Invitation { email: email.into(), ..Default::default() }),
             request_id: USED.into(),
             ..Default::default()
         };
-        olga.invitations.clone().create_invitation(create).await.unwrap();
-        // the same code again changes nothing, but it succeeds
-        let code = service.code_to("rita@example.com", 1).await;
-        let again = pb::RequestAccessRequest { code: code.clone(), request_id: USED.into() };
-        rita.invitations.clone().request_access(again).await.unwrap();
+        olga.invitations.clone().create_invitation(create("used@example.com")).await.unwrap();
+        moa.invitations.clone().create_invitation(create("used-too@example.com")).await.unwrap();
+        olga.invite("acme", "rolf@example.com").await.unwrap();
+        let code = service.code_to("rolf@example.com", 1).await;
+        let rolf = service.account("rolf").await;
+        let access = pb::RequestAccessRequest { code: code.clone(), request_id: USED.into() };
+        rolf.invitations.clone().request_access(access).await.unwrap();
         let (nora, offered) = service.offered(olga, "acme", "nora", "READER").await;
         let decline =
             pb::DeclineInvitationRequest { name: offered.name, request_id: USED.into(), ..Default::default() };
@@ -58,13 +61,13 @@ impl Used {
         let open =
             pb::CreateAccountRequest { account_id: "ruth".into(), request_id: USED.into(), ..Default::default() };
         ruth.accounts.clone().create_account(open).await.unwrap();
-        Self { nora, offered, ruth, code }
+        Self { nora, offered, ruth, rolf, code }
     }
 }
 
 fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
-    let World { olga, otto, rita, .. } = world;
-    let rita_code = &used.code;
+    let World { olga, otto, .. } = world;
+    let Used { rolf, code: used_code, .. } = used;
     let mut rows = Vec::new();
     let invite = |organization: &str, request_id: &str, validate_only| pb::CreateInvitationRequest {
         parent: format!("organizations/{organization}"),
@@ -104,13 +107,13 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
     rows.push(refusal("CreateInvitation", "a used id", olga, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
     let message = offer("acme", "rita", "rita@example.com", USED);
     rows.push(refusal("OfferMembership", "a used id", olga, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
-    let code = format!(" {}", rita_code);
+    let code = format!(" {used_code}");
     let message = pb::RequestAccessRequest { code, request_id: USED.into() };
-    rows.push(refusal("RequestAccess", "a used id", rita, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
+    rows.push(refusal("RequestAccess", "a used id", rolf, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
     // of a key that nobody has: well formed, and unknown
     let key = CodeKey::new("other".into(), vec![9; 32]).unwrap();
     let unknown = InvitationCode::derive(&key, InvitationId(uuid::Uuid::nil()), 1).reveal();
-    for (what, code) in [("an unknown code", &unknown), ("another's code", rita_code)] {
+    for (what, code) in [("an unknown code", &unknown), ("another's code", used_code)] {
         let message = pb::RequestAccessRequest { code: code.clone(), request_id: String::new() };
         rows.push(refusal("RequestAccess", what, otto, &message, NotFound, "CODE_NOT_FOUND"));
     }
@@ -122,7 +125,7 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
 }
 
 fn of_transitions(world: &World, used: &Used) -> Vec<Row> {
-    let World { olga, invited, requested, foreign, .. } = world;
+    let World { olga, moa, invited, pending, requested, foreign, .. } = world;
     let Used { nora, offered, .. } = used;
     let acme = format!("organizations/acme/invitations/{UNKNOWN}");
     let nowhere = acme.replace("acme", "nowhere");
@@ -153,6 +156,7 @@ fn of_transitions(world: &World, used: &Used) -> Vec<Row> {
     }
     transition!("AcceptInvitation", AcceptInvitationRequest, nora, offered);
     transition!("DeclineInvitation", DeclineInvitationRequest, nora, offered);
+    transition!("ApproveOffer", ApproveOfferRequest, moa, pending);
     transition!("RejectAccess", RejectAccessRequest, olga, requested);
     transition!("RevokeInvitation", RevokeInvitationRequest, olga, invited);
     transition!("ResendInvitation", ResendInvitationRequest, olga, invited);
@@ -270,7 +274,7 @@ fn of_accounts(world: &World, used: &Used) -> Vec<Row> {
     let own = delete("accounts/me", "");
     rows.push(refusal("DeleteAccount", "the last owner's", olga, &own, FailedPrecondition, "LAST_OWNER"));
     rows.push(refusal("DeleteAccount", "without one", nobody, &own, FailedPrecondition, "ACCOUNT_REQUIRED"));
-    rows.push(refusal("DeleteAccount", "a service's own", bare, &own, PermissionDenied, "SCOPE_REQUIRED"));
+    rows.push(refusal("DeleteAccount", "a service's own", bare, &own, PermissionDenied, "PERSON_REQUIRED"));
     let message = delete("accounts/me", USED);
     rows.push(refusal("DeleteAccount", "a used id", ruth, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
     rows.push(refusal("CreateAccount", "a taken name", nobody, &create("olga", ""), AlreadyExists, "USERNAME_TAKEN"));

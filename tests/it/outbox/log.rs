@@ -62,6 +62,7 @@ impl Process {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the test below reads where it listens")]
 #[ignore = "no test, but the service of the one below"]
 async fn the_service() {
     let given = |name: &str| std::env::var(name).expect("the test below starts this");
@@ -111,7 +112,7 @@ async fn neither_address_nor_code_nor_token_nor_the_servers_words_are_logged() {
             sqlx::query_scalar(states).fetch_all(&database.pool).await.unwrap()
         };
         until(async || states().await == ["FAILED", "RETRYING", "SENT"]).await;
-        let code = identity(&mailbox.received().iter().find(|email| email.recipients == ["anna@example.com"]).unwrap())
+        let code = identity(mailbox.received().iter().find(|email| email.recipients == ["anna@example.com"]).unwrap())
             .1
             .unwrap();
         anna.request_access(&code).await.unwrap();
