@@ -115,6 +115,8 @@ impl World {
         let (_, pending) = service.offered(&olga, "acme", "paul", "MANAGER").await;
         let tokens = Tokens::of(&olga, &rosa, &otto, &requested.name).await;
         let (admin, bare) = (service.service("admin", ALL_SCOPES), service.service("bare", &[]));
+        let used = pb::UnsuppressEmailRequest { email: "used@example.com".into(), request_id: forms::ID.into() };
+        admin.mail.clone().unsuppress_email(used).await.unwrap();
         let nobody = service.stranger("nobody", "nobody@example.com");
         Self {
             service,

@@ -80,9 +80,9 @@ async fn an_event_says_who_did_what_by_which_request_and_what_changed() {
         [
             "display_name:  -> ",
             "notification_email:  -> ",
-            "seat_limit:  -> 7",
             "policy.allowed_email_domains:  -> example.com",
             "policy.blocked_email_domains:  -> 100 entries",
+            "seat_limit:  -> 7",
         ]
     );
     assert_eq!(changes(told[2]), ["role: CONTRIBUTOR -> "]);

@@ -10,11 +10,12 @@ use super::fields::{
 use super::{Row, World};
 use crate::support::Person;
 
-const ID: &str = "0b7e6c0a-5a3e-4a59-9a4c-0d3c5d1f8f11";
+/// A request id that `admin` has used for something else.
+pub(super) const ID: &str = "0b7e6c0a-5a3e-4a59-9a4c-0d3c5d1f8f11";
 const ETAG: &str = "W/\"1\"";
 
 pub(super) fn rows(world: &World) -> Vec<Row> {
-    let parts = [of_invitations, of_transitions, of_organizations, of_members, of_accounts];
+    let parts = [of_invitations, of_transitions, of_organizations, of_members, of_accounts, of_mail];
     parts.into_iter().flat_map(|rows| rows(world)).collect()
 }
 
@@ -163,6 +164,28 @@ fn of_organizations(world: &World) -> Vec<Row> {
         seat_limit: Some(7),
         ..Default::default()
     };
+    /// The fields of `Organization.limits`, the same for both calls.
+    macro_rules! limits {
+        ($message:ident) => {{
+            type M = pb::$message;
+            fn of(m: &mut M) -> &mut pb::OrganizationLimits {
+                m.organization.get_or_insert_default().limits.get_or_insert_default()
+            }
+            [
+                other(
+                    "organization.limits.invitations_per_day",
+                    &[
+                        ("negative", |m: &mut M| of(m).invitations_per_day = Some(-1)),
+                        ("huge", |m: &mut M| of(m).invitations_per_day = Some(1_000_001)),
+                    ],
+                ),
+                other(
+                    "organization.limits.open_invitations",
+                    &[("negative", |m: &mut M| of(m).open_invitations = Some(-1))],
+                ),
+            ]
+        }};
+    }
     /// The fields of `Organization.policy`, the same for both calls.
     macro_rules! policy {
         ($message:ident) => {{
@@ -245,13 +268,14 @@ fn of_organizations(world: &World) -> Vec<Row> {
         locale("organization.locale", |m| &mut m.organization.get_or_insert_default().locale),
     ];
     fields.extend(policy!(CreateOrganizationRequest));
+    fields.extend([other(
+        "organization.seat_limit",
+        &[("negative", |m: &mut pb::CreateOrganizationRequest| {
+            m.organization.get_or_insert_default().seat_limit = Some(-1);
+        })],
+    )]);
+    fields.extend(limits!(CreateOrganizationRequest));
     fields.extend([
-        other(
-            "organization.seat_limit",
-            &[("negative", |m: &mut pb::CreateOrganizationRequest| {
-                m.organization.get_or_insert_default().seat_limit = Some(-1);
-            })],
-        ),
         account("owner", |m: &mut pb::CreateOrganizationRequest| &mut m.owner).and(texts(
             "owner",
             |m| &mut m.owner,
@@ -292,8 +316,11 @@ fn of_organizations(world: &World) -> Vec<Row> {
             "organization.seat_limit",
             &[("negative", |m| m.organization.get_or_insert_default().seat_limit = Some(-1))],
         ),
-        etag("organization.etag", |m| &mut m.organization.get_or_insert_default().etag),
     ];
+    fields.extend(limits!(UpdateOrganizationRequest));
+    fields.push(etag("organization.etag", |m: &mut pb::UpdateOrganizationRequest| {
+        &mut m.organization.get_or_insert_default().etag
+    }));
     fields.extend(policy!(UpdateOrganizationRequest));
     fields.push(request_id(|m| &mut m.request_id));
     let (caller, control) = (olga.clone(), bare.clone());
@@ -415,5 +442,28 @@ fn of_accounts(world: &World) -> Vec<Row> {
         page_token(|m| &mut m.page_token, &[&tokens.account_invitations, &tokens.members]),
     ];
     rows.extend(Form { rpc: "ListAccountMemberships", caller, control, good, fields }.rows());
+    rows
+}
+
+fn of_mail(world: &World) -> Vec<Row> {
+    // only services get as far as the fields, so the control is an id that is used up
+    let form = || (world.admin.clone(), world.admin.clone());
+    let mut rows = Vec::new();
+
+    let (caller, control) = form();
+    let good = pb::SuppressEmailRequest { email: "anna@example.com".into(), request_id: ID.into() };
+    let fields = vec![
+        required(email("email", |m: &mut pb::SuppressEmailRequest| &mut m.email)),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "SuppressEmail", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::UnsuppressEmailRequest { email: "anna@example.com".into(), request_id: ID.into() };
+    let fields = vec![
+        required(email("email", |m: &mut pb::UnsuppressEmailRequest| &mut m.email)),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "UnsuppressEmail", caller, control, good, fields }.rows());
     rows
 }

@@ -12,15 +12,15 @@ use crate::support::Person;
 /// No invitation has it.
 const UNKNOWN: &str = "01900000-0000-7000-8000-00000000000a";
 const STALE: &str = "W/\"99\"";
-/// A request id that everybody below has used for something else.
-const USED: &str = "0b7e6c0a-5a3e-4a59-9a4c-0d3c5d1f8f11";
+/// Everybody below has used it for something else.
+const USED: &str = super::forms::ID;
 
 /// Organizations that a stranger and nobody at all is in.
 const NOT_THEIRS: [(&str, &str); 2] = [("an unknown organization", "nowhere"), ("a foreign organization", "beta")];
 
 pub(super) async fn rows(world: &World) -> Vec<Row> {
     let used = Used::up(world).await;
-    let parts = [of_invitations, of_transitions, of_organizations, of_members, of_accounts];
+    let parts = [of_invitations, of_transitions, of_organizations, of_members, of_accounts, of_mail];
     parts.into_iter().flat_map(|rows| rows(world, &used)).collect()
 }
 
@@ -289,5 +289,21 @@ fn of_accounts(world: &World, used: &Used) -> Vec<Row> {
     ));
     let message = create("ruth-two", USED);
     rows.push(refusal("CreateAccount", "a used id", ruth, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
+    rows
+}
+
+fn of_mail(world: &World, _: &Used) -> Vec<Row> {
+    let World { olga, admin, bare, .. } = world;
+    let (email, request_id) = (String::from("anna@example.com"), String::from(USED));
+    let suppress = pb::SuppressEmailRequest { email: email.clone(), request_id: request_id.clone() };
+    let unsuppress = pb::UnsuppressEmailRequest { email, request_id };
+    let mut rows = Vec::new();
+    for (what, caller) in [("by an owner", olga), ("without the scope", bare)] {
+        rows.push(refusal("SuppressEmail", what, caller, &suppress, PermissionDenied, "SCOPE_REQUIRED"));
+        rows.push(refusal("UnsuppressEmail", what, caller, &unsuppress, PermissionDenied, "SCOPE_REQUIRED"));
+    }
+    let reused = (FailedPrecondition, "REQUEST_ID_REUSED");
+    rows.push(refusal("SuppressEmail", "a used id", admin, &suppress, reused.0, reused.1));
+    rows.push(refusal("UnsuppressEmail", "a used id", admin, &unsuppress, reused.0, reused.1));
     rows
 }

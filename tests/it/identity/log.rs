@@ -41,6 +41,7 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
         .env("INVITATIONS_DATABASE_URL", &database.url)
         .env("INVITATIONS_PUBLIC_BASE_URL", "https://hub.example")
         .env("INVITATIONS_CODE_KEYS_FILE", &keys)
+        .env("INVITATIONS_ADDRESS_KEY_FILE", &keys)
         .env("INVITATIONS_ISSUERS", json!([github.entry(&dir.join("secret"))]).to_string())
         .env("INVITATIONS_SMTP_HOST", "127.0.0.1")
         .env("INVITATIONS_SMTP_TLS", "none")
