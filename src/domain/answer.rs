@@ -30,6 +30,7 @@ pub fn accept(
         }
     }
     tenant.organization.policy.admits_account(account, &email)?;
+    tenant.organization.policy.admits_invited(account, &invitation.email)?;
     if let Some(member) = tenant.members.get(caller) {
         return Err(Refusal::AlreadyMember(member.name(tenant.id())));
     }

@@ -92,6 +92,14 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether an account that has the invited address, or has not, may ask for access, and later accept.
+    pub fn admits_invited(&self, account: &Account, invited: &EmailAddress) -> Result<(), Refusal> {
+        match self.address_match {
+            AddressMatch::Require if !account.holds(invited) => Err(Refusal::AddressMismatch),
+            AddressMatch::Require | AddressMatch::Warn => Ok(()),
+        }
+    }
+
     /// Whether people may come from where that account signs in.
     pub fn admits_provider(&self, account: &Account) -> Result<(), Refusal> {
         if !self.allowed_providers.is_empty() && !self.allowed_providers.contains(&account.provider) {

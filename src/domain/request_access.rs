@@ -1,7 +1,7 @@
 //! RequestAccess: a person with an account uses the code of an email.
 
 use super::{
-    Account, AddressMatch, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal, Tenant,
+    Account, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Policy, Refusal, Tenant,
     Username,
 };
 
@@ -46,7 +46,7 @@ pub fn request_access(
     }
 
     let mut invitation = invitation.clone();
-    invitation.account_email = Some(address_to_bind(account, &invitation, tenant.organization.policy.address_match)?);
+    invitation.account_email = Some(address_to_bind(account, &invitation, &tenant.organization.policy)?);
     invitation.username = Some(caller.clone());
     invitation.expire_time = None;
     invitation.send_time = now;
@@ -81,14 +81,10 @@ fn is_live_code(invitation: &Invitation, context: &Context<'_>, hash: &[u8; 32])
 fn address_to_bind(
     account: &Account,
     invitation: &Invitation,
-    address_match: AddressMatch,
+    policy: &Policy,
 ) -> Result<super::EmailAddress, Refusal> {
     let first = account.emails.first().ok_or(Refusal::EmailNotVerified)?;
-    if let Some(invited) = account.emails.iter().find(|held| held.key() == invitation.email.key()) {
-        return Ok(invited.clone());
-    }
-    match address_match {
-        AddressMatch::Warn => Ok(first.clone()),
-        AddressMatch::Require => Err(Refusal::AddressMismatch),
-    }
+    policy.admits_invited(account, &invitation.email)?;
+    let invited = account.emails.iter().find(|held| held.key() == invitation.email.key());
+    Ok(invited.unwrap_or(first).clone())
 }

@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::support::{Service, reason};
 
-async fn get(address: SocketAddr, path: &str) -> String {
+/// What an HTTP client reads there.
+pub async fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -34,15 +34,15 @@ async fn a_write_after_a_cancelled_begin_is_kept() {
 #[tokio::test]
 async fn without_a_look_at_release_a_write_after_a_cancelled_begin_is_lost() {
     let database = with_table().await;
-    let mut lost = 0;
-    for waits in 1..=WAITS {
-        for _ in 0..5 {
-            let options = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
-            let pool = options.connect_lazy(&database.url).unwrap();
-            lost += usize::from(write_after_cancelled_begin(&database, &pool, waits).await);
+    // at which wait it happens depends on how fast the server answers: on a busy machine it is rare
+    for attempt in 0..1000 {
+        let options = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+        let pool = options.connect_lazy(&database.url).unwrap();
+        if write_after_cancelled_begin(&database, &pool, 1 + attempt % WAITS).await {
+            return;
         }
     }
-    assert!(lost > 0);
+    panic!("no write was lost");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use super::invariants::check_rows;
 use super::world::{World, acme, at, code_hash, email, id, service, user};
 use crate::domain::{
-    Actor, EmailKind, InvitationState as S, Invite, Member, Offer, Operation, Refusal, Role, Scope, Service, Subject,
+    Actor, AddressMatch, EmailKind, InvitationState as S, Invite, Member, Offer, Operation, Refusal, Role, Scope,
+    Service, Subject,
 };
 
 /// Something that is changed behind an offer.
@@ -118,7 +119,7 @@ fn what_a_service_offered_counts_while_its_entry_grants_it() {
 
 #[test]
 fn policy_is_asked_again_when_an_offer_is_accepted() {
-    let changes: [(Change, Refusal); 4] = [
+    let changes: [(Change, Refusal); 5] = [
         (
             |world| world.policy().allowed_providers = vec!["entra".to_owned()],
             Refusal::ProviderNotAllowed("github".to_owned()),
@@ -138,6 +139,13 @@ fn policy_is_asked_again_when_an_offer_is_accepted() {
             },
             Refusal::AddressMismatch,
         ),
+        (
+            |world| {
+                world.policy().address_match = AddressMatch::Require;
+                world.account("anna", "github", &["anna@two.example"]);
+            },
+            Refusal::AddressMismatch,
+        ),
     ];
     for (change, refusal) in changes {
         let mut world = world();
@@ -146,7 +154,7 @@ fn policy_is_asked_again_when_an_offer_is_accepted() {
     }
     let mut world = world();
     world.account("anna", "github", &["anna@two.example"]);
-    assert!(accept(&mut world).is_ok(), "without restricted domains the account may have moved on");
+    assert!(accept(&mut world).is_ok(), "without such a policy the account may have moved on");
 }
 
 #[test]

@@ -247,6 +247,9 @@ impl Model {
             return Err(Refusal::OfferNotCovered(role));
         }
         self.admits(caller, address)?;
+        if self.policy.address_match == AddressMatch::Require && !self.holds(caller, found.email) {
+            return Err(Refusal::AddressMismatch);
+        }
         let (email, inviter, joined, updated) = (Some(address), Some(offerer), self.now, self.now);
         self.members.insert(caller, Member { role, email, inviter, joined, updated, revision: 1 });
         self.step(row, S::Accepted, K::Accepted, caller);

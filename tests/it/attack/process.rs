@@ -39,6 +39,8 @@ pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<u8>>>,
     pub address: SocketAddr,
+    /// Where its metrics are, if it was told to serve them.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// How a process differs from the others.
@@ -48,16 +50,19 @@ pub struct Circumstances<'a> {
     pub log_level: &'a str,
     /// What `ulimit` is told, if anything.
     pub limit: &'a str,
+    /// Of the mail server; `None`: it takes everything.
+    pub script: Option<Script>,
 }
 
 impl Process {
     /// The whole service, whose server is that process.
-    pub async fn serve(circumstances: Circumstances<'_>) -> (Service, Self) {
+    pub async fn serve(mut circumstances: Circumstances<'_>) -> (Service, Self) {
+        let script = circumstances.script.take().unwrap_or_else(Script::accept_all);
         let start = async |database: &Database, dir: &Path, smtp| {
             let process = Self::start(database, dir, smtp, &circumstances);
             (process.address, process)
         };
-        Service::around(Database::create().await, Script::accept_all(), start).await
+        Service::around(Database::create().await, script, start).await
     }
 
     fn start(database: &Database, dir: &Path, smtp: SocketAddr, circumstances: &Circumstances<'_>) -> Self {
@@ -86,11 +91,13 @@ impl Process {
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| line.strip_prefix("serves ")?.parse().ok());
+        let addresses = lines.find_map(|line| line.strip_prefix("serves ").map(str::to_owned));
         std::thread::spawn(move || lines.for_each(drop));
         let said = || String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
-        let address = address.unwrap_or_else(|| panic!("the server does not start: {}", said()));
-        Self { child, log, address }
+        let addresses = addresses.unwrap_or_else(|| panic!("the server does not start: {}", said()));
+        let mut addresses = addresses.split_whitespace().map(|address| address.parse().unwrap());
+        let (address, metrics) = (addresses.next().unwrap(), addresses.next());
+        Self { child, log, address, metrics }
     }
 
     /// All that it has written to its log.
@@ -133,7 +140,8 @@ async fn the_server() {
     let stop = CancellationToken::new();
     let server = Server::start(&told.settings(), &stop).await.unwrap();
     // after what the test runner has left on its line
-    writeln!(std::io::stdout(), "\nserves {}", server.address()).unwrap();
+    let metrics = server.metrics_address().map(|address| format!(" {address}")).unwrap_or_default();
+    writeln!(std::io::stdout(), "\nserves {}{metrics}", server.address()).unwrap();
     let parent_is_gone = || std::io::stdin().read_line(&mut String::new());
     tokio::task::spawn_blocking(parent_is_gone).await.unwrap().unwrap();
     stop.cancel();

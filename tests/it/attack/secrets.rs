@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use invitations::dev::mailbox::{Action, Script, Step};
 use invitations::pb;
 use sqlx::AssertSqlSafe;
 
@@ -87,7 +88,8 @@ async fn dump(service: &Service) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_code_and_no_token_shows_anywhere() {
     let circumstances = Circumstances {
-        settings: &[("wrong_codes_limit", "5")],
+        settings: &[("wrong_codes_limit", "5"), ("metrics_listen", "127.0.0.1:0")],
+        script: Some(grumpy()),
         log_level: "trace,h2=trace,hyper=trace,tonic=trace,sqlx=trace,lettre=trace,tower=trace",
         ..Circumstances::default()
     };
@@ -110,9 +112,11 @@ async fn no_code_and_no_token_shows_anywhere() {
     assert!(codes > 10, "{codes}");
 
     let (answers, log, rows) = (recorder.answers(), process.log(), dump(&service).await);
+    let metrics = crate::metrics::get(process.metrics.unwrap(), "/metrics").await;
     assert_eq!(secrets.found_in(&answers), 0, "in an answer");
     assert_eq!(secrets.found_in(&log), 0, "in the log");
     assert_eq!(secrets.found_in(&rows), 0, "in a row");
+    assert_eq!(secrets.found_in(metrics.as_bytes()), 0, "in a metric");
 
     // controls: there was something to be found in, and what is there is found
     let has = |haystack: &[u8], text: &str| String::from_utf8_lossy(haystack).contains(text);
@@ -120,6 +124,8 @@ async fn no_code_and_no_token_shows_anywhere() {
         has(&answers, "grpc-status-details-bin") && has(&answers, "anna@example.com") && has(&answers, "x-request-id")
     );
     assert!(has(&log, "\"TRACE\"") && has(&log, "call ended"), "the log is at trace level");
+    assert!(has(&log, "email will be tried again") && has(&log, "email failed for good"), "emails have failed");
+    assert!(metrics.contains("CODE_NOT_FOUND") && metrics.contains("TOO_MANY_WRONG_CODES"), "{metrics}");
     assert!(has(&rows, "anna@example.com") && has(&rows, "ACCOUNT_INVITATION"));
     assert!(answers.len() > 5_000 && log.len() > 100_000 && rows.len() > 5_000);
     let code = service.code_to("anna@example.com", 1).await;
@@ -139,6 +145,15 @@ async fn no_code_and_no_token_shows_anywhere() {
     ] {
         assert!(one.found_in(&[&log[..2000], seeded.as_bytes(), &rows[..2000]].concat()) > 0, "{seeded} is not found");
     }
+}
+
+/// A mail server that takes the emails to two people and says that it has not.
+fn grumpy() -> Script {
+    Script::new(|step| match step {
+        Step::Stored(email) if email.recipients == ["fay@example.com"] => Action::Reply("451 4.2.0 later"),
+        Step::Stored(email) if email.recipients == ["gus@example.com"] => Action::Reply("550 5.7.1 never"),
+        _ => Action::Proceed,
+    })
 }
 
 /// The life of an organization, with everything that can be refused or go wrong in it.
@@ -191,6 +206,11 @@ async fn live(service: &Service) -> Vec<Person> {
         };
         owner.organizations.clone().list_members(message).await.unwrap_err();
         Person::new(&service.channel, format!("{misplaced}x")).get(&invited.name).await.unwrap_err();
+    }
+    // emails that fail
+    for address in ["fay@example.com", "gus@example.com"] {
+        owner.invite("acme", address).await.unwrap();
+        service.code_to(address, 1).await;
     }
     // ends
     let carl = service.account("carl").await;
