@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use invitations::pb::{self, Role, invitation::State};
 use prost_types::FieldMask;
+use tokio::time::sleep;
 use tonic::{Request, Status};
 
 use crate::support::{Person, Service, reason};
@@ -409,7 +410,8 @@ async fn medians<F: Future<Output = ()>>(
         };
         hammered.push(tokio::select! {
             never = under_way => never,
-            took = own(2 * round + 1) => took,
+            // what goes on beside it is well under way by then
+            took = async { sleep(Duration::from_millis(20)).await; own(2 * round + 1).await } => took,
         });
     }
     let median = |mut times: Vec<Duration>| {
@@ -427,6 +429,7 @@ async fn the_organizations_own_calls_stay_as_fast_while_somebody_hammers_accept(
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     service.member(&owner, "acme", "rita", "READER").await;
+    let mut slowest = Duration::ZERO;
     for (person, name, expected) in outsiders(&service, &owner).await {
         // a machine that is busy with something else may spoil a run, not three
         let mut best = f64::INFINITY;
@@ -434,20 +437,27 @@ async fn the_organizations_own_calls_stay_as_fast_while_somebody_hammers_accept(
             let (alone, hammered) =
                 medians(&owner, ROUNDS, async || assert_eq!(accept_anew(&person, &name).await, expected)).await;
             best = best.min(hammered.as_secs_f64() / alone.as_secs_f64());
+            slowest = slowest.max(alone);
             if best <= 1.5 {
                 break;
             }
         }
+        eprintln!("{expected}: {best:.2} times as long");
         assert!(best <= 1.5, "{expected}: {best:.2} times as long");
     }
     // the control: somebody who could take the lock
-    let (alone, hammered) = medians(&owner, 10, async || {
-        let mut transaction = service.pool().begin().await.unwrap();
-        let lock = "SELECT FROM organization_heads WHERE organization = 'acme' FOR UPDATE";
-        sqlx::query(lock).execute(&mut *transaction).await.unwrap();
-        sqlx::query("SELECT pg_sleep(0.3)").execute(&mut *transaction).await.unwrap();
+    let mut transaction = service.pool().begin().await.unwrap();
+    let lock = "SELECT 1 FROM organization_heads WHERE organization = 'acme' FOR UPDATE";
+    sqlx::query(lock).execute(&mut *transaction).await.unwrap();
+    let held = async {
+        sleep(Duration::from_millis(500)).await;
         transaction.commit().await.unwrap();
-    })
-    .await;
-    assert!(hammered > alone.mul_f64(1.5), "{alone:?} and {hammered:?}");
+    };
+    let began = Instant::now();
+    let own = async {
+        owner.set_role("acme", "rita", "CONTRIBUTOR").await.unwrap();
+        began.elapsed()
+    };
+    let ((), hammered) = tokio::join!(held, own);
+    assert!(hammered > slowest.mul_f64(1.5), "{slowest:?} and {hammered:?}");
 }
