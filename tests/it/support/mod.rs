@@ -6,6 +6,7 @@ mod postgres;
 mod stages;
 mod tables;
 mod tokens;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use tonic_health::pb::health_client::HealthClient;
 pub use people::{Person, bad_fields, named, reason, retry_after, words};
 pub use postgres::Database;
 pub use tokens::FORGED;
+pub use wire::Bytes;
 
 /// Nothing that a test waits for takes longer, unless it never comes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
