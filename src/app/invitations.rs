@@ -169,17 +169,17 @@ impl App {
 
     async fn try_code(&self, request: RequestAccess) -> Result<InvitationPlace> {
         let RequestAccess { caller, code, request } = request;
-        if caller.username().is_none() {
-            return Err(Refusal::PersonRequired.into());
-        }
+        let username = caller.username().ok_or(Refusal::PersonRequired)?;
         let actor = caller.actor();
         let code_hash = code.hash();
         let found = {
             let mut connection = self.reads.acquire().await?;
-            invitations::find_by_code(&mut connection, &code_hash).await?
+            invitations::find_by_code(&mut connection, &code_hash, username).await?
         };
-        // an unknown code is looked for in an organization that does not exist: with the same statements as a dead one
-        let (organization, invitation) = found.unwrap_or_else(nowhere);
+        let found = found.filter(|(_, _, key)| self.deployment.code_keys.get(key).is_some());
+        // an unknown code, like a dead one, is looked for in an organization that does not exist: with all statements
+        // that a live one takes
+        let (organization, invitation) = found.map_or_else(nowhere, |(organization, id, _)| (organization, id));
         let operation = Operation::RequestAccess { invitation, code_hash };
         let command = Command { organization: organization.clone(), caller: Some(caller), request, operation };
         let charge = self.charge_guess(&actor, Guess::Code, &command).await?;

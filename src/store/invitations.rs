@@ -35,18 +35,29 @@ pub async fn get(
     row.map(Invitation::try_from).transpose()
 }
 
-/// The invitation of a code, in any state. Two rows for one hash are a fault.
+/// Where the invitation of a code is, and the key that made the code, unless the caller gets the answer of an unknown
+/// code: somebody else is bound to it, or it is over. What that leads to is then the same work as for an unknown one,
+/// which takes the same time. It only proposes: whether the code is good is decided on what is there later. Two rows for
+/// one hash are a fault.
 pub async fn find_by_code(
     connection: &mut PgConnection,
     hash: &[u8; 32],
-) -> Result<Option<(OrganizationId, InvitationId)>> {
-    let rows = sqlx::query!("SELECT organization, invitation FROM invitations WHERE code_hash = $1 LIMIT 2", hash)
-        .fetch_all(connection)
-        .await?;
+    caller: &Username,
+) -> Result<Option<(OrganizationId, InvitationId, String)>> {
+    let rows = sqlx::query!(
+        r#"SELECT organization, invitation, code_key_id AS "code_key_id!",
+                  (state = 'INVITED' AND expire_time > now() OR username IS NOT DISTINCT FROM $2) AS "is_for_caller!"
+             FROM invitations WHERE code_hash = $1 LIMIT 2"#,
+        hash,
+        caller.as_str(),
+    )
+    .fetch_all(connection)
+    .await?;
     if rows.len() > 1 {
         return Err(Error::Fault("two invitations with one code".to_owned()));
     }
-    Ok(rows.into_iter().next().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))))
+    let row = rows.into_iter().next().filter(|row| row.is_for_caller);
+    Ok(row.map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation), row.code_key_id)))
 }
 
 /// A page of an organization's invitations, newest first.
