@@ -82,6 +82,11 @@ pub struct Calls {
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::number(1..=10_000_u32))]
     pub max_concurrent_streams: u32,
 
+    /// Calls at a time whose request has begun to arrive and not ended, 1 to 100000; for one more the oldest is refused.
+    /// Each may hold 64 KiB.
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]
+    pub max_arriving_requests: usize,
+
     /// Time in seconds that a call may take whose client sets no deadline, 1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds(1..=3600))]
     pub default_deadline_seconds: Duration,

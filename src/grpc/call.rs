@@ -1,5 +1,5 @@
 //! One call from its request to its answer: what surrounds every handler, from the outside in:
-//! log line and call id → deadline → open streams → panics → tonic's own errors → handler.
+//! log line and call id → deadline → open streams and requests → panics → tonic's own errors → handler.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -16,27 +16,36 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::arrival::Arrivals;
 use super::deadline::Deadlines;
+use super::serve::ServeSettings;
 use super::status;
 use super::telemetry::Call;
 use crate::app;
 
-/// Answers the calls of every connection. Clones share the limit of open streams.
+/// Answers the calls of every connection. Clones share the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
     routes: Routes,
     deadlines: Deadlines,
     open_streams: Arc<Semaphore>,
+    arrivals: Arrivals,
 }
 
 impl Calls {
-    pub(super) fn new(routes: Routes, deadlines: Deadlines, max_open_streams: usize) -> Self {
-        Self { routes: routes.prepare(), deadlines, open_streams: Arc::new(Semaphore::new(max_open_streams)) }
+    pub(super) fn new(routes: Routes, settings: &ServeSettings) -> Self {
+        Self {
+            routes: routes.prepare(),
+            deadlines: Deadlines { default: settings.default_deadline, max: settings.max_deadline },
+            open_streams: Arc::new(Semaphore::new(settings.max_open_streams)),
+            arrivals: Arrivals::new(settings.max_arriving_requests),
+        }
     }
 
     pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let call = Call::begin(&request);
-        let response = call.carry_out(self.within_deadline(request)).await;
+        // calls that wait for their turn in thousands should be small: the rest is made when it comes
+        let response = call.carry_out(Box::pin(self.within_deadline(request))).await;
         Ok(call.answered(response.unwrap_or_else(Status::into_http)))
     }
 
@@ -49,11 +58,12 @@ impl Calls {
     /// Streams that ask for no token would let anybody fill the memory with them.
     async fn within_open_streams(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         if !is_open_stream(request.uri().path()) {
+            let request = request.map(|body| self.arrivals.admit(body));
             return self.without_panic(request).await;
         }
         let overloaded = |_| status::from_error(app::Error::Overloaded);
         let place = Arc::clone(&self.open_streams).try_acquire_owned().map_err(overloaded)?;
-        let response = self.without_panic(request).await?;
+        let response = self.without_panic(request.map(Body::new)).await?;
         Ok(response.map(|body| {
             Body::new(body.map_frame(move |frame| {
                 let _held_by_the_body = &place;
@@ -62,7 +72,7 @@ impl Calls {
         }))
     }
 
-    async fn without_panic(mut self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+    async fn without_panic(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let method = request.uri().path().to_owned();
         // A handler holds nothing that outlives its call but what is shared with tasks, which a panic may end as well.
         match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {

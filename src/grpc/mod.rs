@@ -2,6 +2,7 @@
 
 mod accept;
 mod accounts;
+mod arrival;
 mod authenticate;
 mod call;
 mod deadline;

@@ -15,7 +15,6 @@ use tonic_reflection::server::Builder as Reflection;
 use super::MAX_REQUEST;
 use super::accept::Connections;
 use super::call::Calls;
-use super::deadline::Deadlines;
 use super::health::Health;
 use super::tls::{Tls, TlsFiles};
 use crate::pb;
@@ -32,6 +31,8 @@ pub struct ServeSettings {
     pub max_concurrent_streams: u32,
     /// Streams at one time that ask for no token (Watch of health, reflection); one more is RESOURCE_EXHAUSTED.
     pub max_open_streams: usize,
+    /// Requests at one time that have begun to arrive and not ended; for one more the oldest is RESOURCE_EXHAUSTED.
+    pub max_arriving_requests: usize,
     /// When a connection is told to go (GOAWAY), ±10 %; its open calls end in peace.
     pub max_connection_age: Duration,
     /// The deadline of a call that names none.
@@ -70,8 +71,7 @@ pub async fn serve(
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }
-    let deadlines = Deadlines { default: settings.default_deadline, max: settings.max_deadline };
-    let calls = Calls::new(routes, deadlines, settings.max_open_streams);
+    let calls = Calls::new(routes, &settings);
     let tls = settings.tls.clone().map(Tls::new).transpose().map_err(io::Error::other)?.map(Arc::new);
     let connections = Arc::new(Connections::new(calls, tls.clone(), &settings, draining.clone()));
 

@@ -18,11 +18,20 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::process::{Circumstances, Process};
-use crate::support::{PATIENCE, Person, channel_to};
+use crate::support::{PATIENCE, Person, Service, channel_to};
 
 const GET: &str = "/ipmhub.invitations.v1.OrganizationService/GetOrganization";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// As many as a connection may have.
+const STREAMS: usize = 100;
+/// All but the last byte of one of the longest requests.
+static UNENDED: [u8; 65_539] = {
+    let mut message = [b'a'; 65_539];
+    [message[0], message[1], message[2]] = [0; 3];
+    [message[3], message[4]] = [255; 2];
+    message
+};
 /// How much the process may grow, in MiB.
 const GROWTH: f64 = 64.0;
 /// How long each attack goes on, at least.
@@ -82,7 +91,7 @@ impl Spell {
         waits || self.began.elapsed() < SPELL
     }
 
-    async fn end(&self) {
+    async fn end(self) {
         while self.goes_on() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -132,30 +141,28 @@ impl Attacker {
         status.or_else(|| Some(format!("http {}", response.status().as_u16())))
     }
 
-    /// Requests whose body never ends, as many as the server takes.
-    async fn streams_without_end(&self) -> usize {
+    /// Requests that never end, each with all that a request may hold but its last byte, as many as the server takes on
+    /// each of so many connections; or Watch streams. They stay as long as `lasting` does.
+    async fn streams_without_end(&self, connections: usize, lasting: impl Future<Output = ()>) -> usize {
         let mut opened = 0;
         let mut kept = Vec::new();
-        let spell = self.spell();
-        for _ in 0..30 {
+        for number in 0..connections {
             let Some(requests) = self.connection().await else { continue };
-            for path in [GET, WATCH] {
-                for _ in 0..150 {
-                    let ready = timeout(Duration::from_millis(20), requests.clone().ready()).await;
-                    let Ok(Ok(mut requests)) = ready else { break };
-                    let Ok((response, mut body)) = requests.send_request(self.request(path, &[]), false) else { break };
-                    let piece = if path == WATCH { vec![0; 5] } else { vec![0, 0, 0, 255, 255] };
-                    body.send_data(piece.into(), path == WATCH).ok();
-                    if path == GET {
-                        body.reserve_capacity(64 * 1024);
-                        body.send_data(vec![b'a'; 16_000].into(), false).ok();
-                    }
-                    opened += 1;
-                    kept.push((response, body));
+            for _ in 0..STREAMS {
+                let Ok(Ok(mut requests)) = timeout(PATIENCE, requests.clone().ready()).await else { break };
+                let path = if number < 3 { WATCH } else { GET };
+                let request = self.request(path, &[("grpc-timeout", "1M")]);
+                let Ok((response, mut body)) = requests.send_request(request, false) else { break };
+                if path == WATCH {
+                    body.send_data(vec![0; 5].into(), true).ok();
+                } else {
+                    body.send_data(Bytes::from_static(&UNENDED), false).ok();
                 }
+                opened += 1;
+                kept.push((response, body));
             }
         }
-        spell.end().await;
+        lasting.await;
         opened
     }
 
@@ -244,23 +251,29 @@ impl Attacker {
     }
 }
 
+/// A service in a process of its own, somebody who works with it and somebody who attacks it.
+async fn scene(settings: &[(&str, &str)]) -> (Service, Process, Bystander, Attacker) {
+    let circumstances = Circumstances { settings, log_level: "warn", ..Circumstances::default() };
+    let (service, process) = Process::serve(circumstances).await;
+    let owner = service.owner("olga", "acme").await;
+    super::warm_up(&service).await;
+    let bystander = Bystander::start(owner.on(&channel_to(process.address).await));
+    let (token, calls) = (owner.token.clone(), Arc::clone(&bystander.calls));
+    let attacker = Attacker { server: process.address, token, calls };
+    (service, process, bystander, attacker)
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
     let settings = [("max_connections", "400"), ("wrong_codes_limit", "0")];
-    let circumstances = Circumstances { settings: &settings, log_level: "warn", ..Circumstances::default() };
-    let (service, mut process) = Process::serve(circumstances).await;
-    let owner = service.owner("olga", "acme").await;
-    super::warm_up(&service).await;
+    let (_service, mut process, bystander, attacker) = scene(&settings).await;
     let start = process.memory();
-    let bystander = Bystander::start(owner.on(&channel_to(process.address).await));
-    let (token, calls) = (owner.token.clone(), Arc::clone(&bystander.calls));
-    let attacker = Attacker { server: process.address, token, calls };
     let mut story = Vec::new();
     for attack in ["streams", "resets", "silence", "headers", "bombs", "prefixes"] {
         let before = bystander.calls();
         let count = match attack {
-            "streams" => attacker.streams_without_end().await,
+            "streams" => attacker.streams_without_end(60, attacker.spell().end()).await,
             "resets" => attacker.rapid_resets().await,
             "silence" => attacker.silence(150).await,
             "headers" => attacker.large_headers().await,
@@ -276,6 +289,24 @@ async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
     bystander.stop.store(true, Ordering::Relaxed);
     assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new(), "{story:#?}");
     assert!(process.lives());
+}
+
+/// Control of the first of the floods.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_all_requests_may_be_on_their_way_they_fill_the_memory() {
+    let (_service, process, _bystander, attacker) = scene(&[("max_arriving_requests", "100000")]).await;
+    let start = process.memory();
+    let full = async {
+        while process.memory() - start < GROWTH {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let flood = attacker.streams_without_end(30, std::future::pending());
+    tokio::select! {
+        () = full => {}
+        _ = timeout(PATIENCE, flood) => panic!("from {start:.1} to {:.1} MiB", process.memory()),
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -140,3 +140,30 @@ async fn open_streams_are_bounded_and_a_closed_one_makes_room() {
     };
     timeout(SOON, freed).await.unwrap();
 }
+
+#[tokio::test]
+async fn of_requests_without_an_end_the_oldest_gives_way() {
+    let server = Server::start(ServeSettings { max_arriving_requests: 3, ..settings() }).await;
+    let connection = Connection::open(&server).await;
+    let (oldest, _body) = connection.unended().await;
+    let (next, _body) = connection.unended().await;
+    // beside them there is room for one that arrives, which one that is being answered does not take
+    let message = get("waits");
+    let others = async {
+        server.stub.entered.notified().await;
+        let answer = connection.get("anna").await;
+        server.stub.released.notify_one();
+        answer
+    };
+    let (waited, other) = tokio::join!(connection.call(GET, &[], &message), others);
+    assert_eq!([waited.status.code(), other.status.code()], [Code::Ok; 2]);
+    assert!(!oldest.is_finished(), "no more than three were on their way");
+
+    let (third, _body) = connection.unended().await;
+    let (fourth, _body) = connection.unended().await;
+    let refused = timeout(SOON, oldest).await.unwrap().unwrap().unwrap();
+    assert_eq!(refused.status.code(), Code::ResourceExhausted);
+    assert_eq!(refused.reason(), ErrorReason::Overloaded.as_str_name());
+    assert!(refused.status.get_details_retry_info().is_some());
+    assert!([next, third, fourth].iter().all(|call| !call.is_finished()));
+}

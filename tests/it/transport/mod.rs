@@ -49,6 +49,7 @@ fn settings() -> ServeSettings {
         max_connections: 100,
         max_concurrent_streams: 100,
         max_open_streams: 100,
+        max_arriving_requests: 100,
         max_connection_age: Duration::from_mins(10),
         default_deadline: Duration::from_mins(1),
         max_deadline: Duration::from_mins(1),
@@ -190,13 +191,7 @@ impl Connection {
     }
 
     async fn try_call(&self, path: &str, headers: &[(&str, &str)], message: &[u8]) -> Result<Answer, h2::Error> {
-        let (head, mut body) = self.send(path, headers, message).await?.into_parts();
-        let call_id = head.headers["x-request-id"].to_str().unwrap().to_owned();
-        while let Some(data) = body.data().await {
-            body.flow_control().release_capacity(data?.len())?;
-        }
-        let trailers = body.trailers().await?.unwrap_or(head.headers);
-        Ok(Answer { status: Status::from_header_map(&trailers).unwrap(), call_id })
+        answer(self.send(path, headers, message).await?).await
     }
 
     async fn send(
@@ -205,16 +200,41 @@ impl Connection {
         headers: &[(&str, &str)],
         message: &[u8],
     ) -> Result<http::Response<h2::RecvStream>, h2::Error> {
+        let (response, mut body) = self.begin(path, headers).await?;
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        body.send_data([&[0], &length[..], message].concat().into(), true)?;
+        response.await
+    }
+
+    async fn begin(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(h2::client::ResponseFuture, h2::SendStream<Bytes>), h2::Error> {
         let mut request = http::Request::post(format!("http://service{path}")).header("te", "trailers");
         for (name, value) in [&("content-type", "application/grpc")].into_iter().chain(headers) {
             request = request.header(*name, *value);
         }
         let mut requests = self.requests.clone().ready().await?;
-        let (response, mut body) = requests.send_request(request.body(()).unwrap(), false)?;
-        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-        body.send_data([&[0], &length[..], message].concat().into(), true)?;
-        response.await
+        requests.send_request(request.body(()).unwrap(), false)
     }
+
+    /// A call whose request ends when the second part is dropped.
+    async fn unended(&self) -> (JoinHandle<Result<Answer, h2::Error>>, h2::SendStream<Bytes>) {
+        let (response, mut body) = self.begin(GET, &[]).await.unwrap();
+        body.send_data(vec![0; 3].into(), false).unwrap();
+        (tokio::spawn(async { answer(response.await?).await }), body)
+    }
+}
+
+async fn answer(response: http::Response<h2::RecvStream>) -> Result<Answer, h2::Error> {
+    let (head, mut body) = response.into_parts();
+    let call_id = head.headers["x-request-id"].to_str().unwrap().to_owned();
+    while let Some(data) = body.data().await {
+        body.flow_control().release_capacity(data?.len())?;
+    }
+    let trailers = body.trailers().await?.unwrap_or(head.headers);
+    Ok(Answer { status: Status::from_header_map(&trailers).unwrap(), call_id })
 }
 
 fn get(name: &str) -> Vec<u8> {
