@@ -159,6 +159,7 @@ fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::E
         max_concurrent_streams: calls.max_concurrent_streams,
         max_open_streams: MAX_OPEN_STREAMS,
         max_arriving_requests: calls.max_arriving_requests,
+        max_untaken_answers: calls.max_untaken_answers,
         max_connection_age: calls.connection_age_seconds,
         default_deadline: calls.default_deadline_seconds,
         max_deadline: calls.max_deadline_seconds,

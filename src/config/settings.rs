@@ -74,7 +74,8 @@ pub struct Calls {
     #[arg(long, value_name = "FILE")]
     pub tls_client_ca_file: Option<PathBuf>,
 
-    /// Connections of clients, 1 to 100000; further ones are closed at once.
+    /// Connections of clients, 1 to 100000; for a further one that is closed which has no call for longest, or the new one
+    /// where all have calls.
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = values::number(1..=100_000_usize))]
     pub max_connections: usize,
 
@@ -86,6 +87,11 @@ pub struct Calls {
     /// Each may hold 64 KiB.
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]
     pub max_arriving_requests: usize,
+
+    /// Calls at a time whose answer the caller has not taken yet, 1 to 100000; for one more the oldest is cut off. Each
+    /// may hold a page of a list, about 100 KiB.
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]
+    pub max_untaken_answers: usize,
 
     /// Time in seconds that a call may take whose client sets no deadline, 1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds(1..=3600))]

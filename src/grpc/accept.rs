@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,7 +19,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::call::Calls;
+use super::call::{CallTasks, Calls};
+use super::idle::Idle;
+use super::places::Places;
 use super::serve::ServeSettings;
 use super::tls::Tls;
 
@@ -41,13 +43,22 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// 1 MiB would let full connections hold a gigabyte.
 const WINDOW: u32 = 64 * 1024;
 
+/// What is written ahead of a peer that does not read, for each call, in bytes: what is longer is not taken until it does.
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// How long a connection without a call may take to close when somebody else wants its place …
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// … and how long that one waits for it.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// All connections of the server.
 #[derive(Debug)]
 pub(super) struct Connections {
     calls: Calls,
-    http: http2::Builder<TokioExecutor>,
+    http: http2::Builder<CallTasks>,
     tls: Option<Arc<Tls>>,
     places: Arc<Semaphore>,
+    idle: Places,
     first_byte_timeout: Duration,
     max_age: Duration,
     tasks: TaskTracker,
@@ -64,12 +75,13 @@ impl Connections {
         draining: CancellationToken,
     ) -> Self {
         // What is not set here keeps hyper's and h2's limits, those against floods of resets among them.
-        let mut http = http2::Builder::new(TokioExecutor::new());
+        let mut http = http2::Builder::new(CallTasks);
         http.timer(TokioTimer::new())
             .max_concurrent_streams(settings.max_concurrent_streams)
             .max_header_list_size(MAX_HEADER_LIST)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         Self {
@@ -77,6 +89,7 @@ impl Connections {
             http,
             tls,
             places: Arc::new(Semaphore::new(settings.max_connections)),
+            idle: Places::unlimited(),
             first_byte_timeout: settings.first_byte_timeout,
             max_age: settings.max_connection_age,
             tasks: TaskTracker::new(),
@@ -92,9 +105,13 @@ impl Connections {
             match accepted {
                 Ok((socket, _)) => {
                     if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                        self.tasks.spawn(Arc::clone(self).connection(socket, place));
+                        // from here on: a task that has not begun could not give way yet
+                        let idle = Idle::new(&self.idle);
+                        self.tasks.spawn(Arc::clone(self).connection(socket, place, idle));
+                    } else if self.idle.free_one() {
+                        self.tasks.spawn(Arc::clone(self).connection_later(socket));
                     } else if let Some(count) = refused.count() {
-                        tracing::warn!(count, "connections refused: all places are taken, raise max_connections");
+                        tracing::warn!(count, "connections refused: all places are busy, raise max_connections");
                     }
                 }
                 Err(error) if is_of_one_peer(&error) => {}
@@ -118,39 +135,55 @@ impl Connections {
         }
     }
 
+    /// One connection, as soon as another one has given way.
+    async fn connection_later(self: Arc<Self>, socket: TcpStream) {
+        if let Ok(Ok(place)) = timeout(PLACE_TIMEOUT, Arc::clone(&self.places).acquire_owned()).await {
+            let idle = Idle::new(&self.idle);
+            self.connection(socket, place, idle).await;
+        }
+    }
+
     /// One connection, which holds its place until it is closed.
-    async fn connection(self: Arc<Self>, socket: TcpStream, _place: OwnedSemaphorePermit) {
+    async fn connection(self: Arc<Self>, socket: TcpStream, _place: OwnedSemaphorePermit, idle: Idle) {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "connection closed: it cannot be used");
             return;
         }
         match &self.tls {
-            None => self.begin(greeted(socket.into_split())).await,
+            None => self.begin(greeted(socket.into_split()), idle).await,
             Some(tls) => {
                 let handshake = tls.acceptor().accept(socket);
-                self.begin(async { greeted(tokio::io::split(handshake.await?)).await }).await;
+                self.begin(async { greeted(tokio::io::split(handshake.await?)).await }, idle).await;
             }
         }
     }
 
     /// All that comes before the first call, within one deadline.
-    async fn begin(&self, greeted: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin>>) {
-        match self.draining.run_until_cancelled(timeout(self.first_byte_timeout, greeted)).await {
-            Some(Ok(Ok(socket))) => self.speak(socket).await,
-            Some(Ok(Err(error))) => tracing::debug!(%error, "connection closed: it did not begin with HTTP/2"),
-            Some(Err(_)) => tracing::debug!("connection closed: it did not begin in time"),
-            None => {}
+    async fn begin(&self, greeted: impl Future<Output = io::Result<impl AsyncRead + AsyncWrite + Unpin>>, idle: Idle) {
+        let greeted = tokio::select! {
+            greeted = timeout(self.first_byte_timeout, greeted) => greeted,
+            () = self.draining.cancelled() => return,
+            () = idle.gives_way().cancelled() => return,
+        };
+        match greeted {
+            Ok(Ok(socket)) => self.speak(socket, &idle).await,
+            Ok(Err(error)) => tracing::debug!(%error, "connection closed: it did not begin with HTTP/2"),
+            Err(_) => tracing::debug!("connection closed: it did not begin in time"),
         }
     }
 
-    async fn speak(&self, socket: impl AsyncRead + AsyncWrite + Unpin) {
-        let calls = service_fn(|request| self.calls.clone().answer(request));
+    async fn speak(&self, socket: impl AsyncRead + AsyncWrite + Unpin, idle: &Idle) {
+        let calls = service_fn(|request| self.calls.clone().answer(request, idle.begin_call()));
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(socket), calls));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = self.draining.run_until_cancelled(sleep(jittered(self.max_age))) => {
                 connection.as_mut().graceful_shutdown();
                 self.cut.run_until_cancelled(connection).await.unwrap_or(Ok(()))
+            }
+            () = idle.gives_way().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                timeout(GOODBYE_TIMEOUT, connection).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {

@@ -1,27 +1,46 @@
 //! One call from its request to its answer: what surrounds every handler, from the outside in:
-//! log line and call id → deadline → open streams and requests → panics → tonic's own errors → handler.
+//! its task → log line and call id → deadline → open streams and requests → panics → tonic's own errors → handler.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::{Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::arrival::Arrivals;
 use super::deadline::Deadlines;
+use super::idle::Busy;
+use super::places::Places;
 use super::serve::ServeSettings;
 use super::status;
 use super::telemetry::Call;
 use crate::app;
+
+tokio::task_local! {
+    /// Cancelled where the call that this task carries out is cut off.
+    static CUT: CancellationToken;
+}
+
+/// Runs each call in a task of its own, which ends early where the call is cut off.
+#[derive(Clone, Debug)]
+pub(super) struct CallTasks;
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for CallTasks {
+    fn execute(&self, call: F) {
+        let cut = CancellationToken::new();
+        tokio::spawn(CUT.scope(cut.clone(), cut.run_until_cancelled_owned(call)));
+    }
+}
 
 /// Answers the calls of every connection. Clones share the limits.
 #[derive(Clone, Debug)]
@@ -29,7 +48,10 @@ pub(super) struct Calls {
     routes: Routes,
     deadlines: Deadlines,
     open_streams: Arc<Semaphore>,
-    arrivals: Arrivals,
+    /// Requests that have not arrived to their end.
+    arriving: Places,
+    /// Answers that their callers have not taken.
+    untaken: Places,
 }
 
 impl Calls {
@@ -38,15 +60,20 @@ impl Calls {
             routes: routes.prepare(),
             deadlines: Deadlines { default: settings.default_deadline, max: settings.max_deadline },
             open_streams: Arc::new(Semaphore::new(settings.max_open_streams)),
-            arrivals: Arrivals::new(settings.max_arriving_requests),
+            arriving: Places::new(settings.max_arriving_requests),
+            untaken: Places::new(settings.max_untaken_answers),
         }
     }
 
-    pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    /// The connection is busy until the answer is taken.
+    pub(super) async fn answer(self, request: Request<Incoming>, busy: Busy) -> Result<Response<Body>, Infallible> {
         let call = Call::begin(&request);
+        let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.clone());
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
         let response = call.carry_out(Box::pin(self.within_deadline(request))).await;
-        Ok(call.answered(response.unwrap_or_else(Status::into_http)))
+        let response = call.answered(response.unwrap_or_else(Status::into_http));
+        let place = untaken.map(|untaken| untaken.take(CUT.with(CancellationToken::clone)));
+        Ok(response.map(|body| holding(body, (place, busy))))
     }
 
     async fn within_deadline(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
@@ -58,18 +85,13 @@ impl Calls {
     /// Streams that ask for no token would let anybody fill the memory with them.
     async fn within_open_streams(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         if !is_open_stream(request.uri().path()) {
-            let request = request.map(|body| self.arrivals.admit(body));
+            let request = request.map(|body| arriving(body, &self.arriving));
             return self.without_panic(request).await;
         }
         let overloaded = |_| status::from_error(app::Error::Overloaded);
         let place = Arc::clone(&self.open_streams).try_acquire_owned().map_err(overloaded)?;
         let response = self.without_panic(request.map(Body::new)).await?;
-        Ok(response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _held_by_the_body = &place;
-                frame
-            }))
-        }))
+        Ok(response.map(|body| holding(body, place)))
     }
 
     async fn without_panic(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
@@ -87,6 +109,29 @@ impl Calls {
 
 fn is_open_stream(method: &str) -> bool {
     method == "/grpc.health.v1.Health/Watch" || method.starts_with("/grpc.reflection.")
+}
+
+/// The body of a request, which ends with RESOURCE_EXHAUSTED where it has to give way to others before it has ended.
+fn arriving(body: Incoming, places: &Places) -> Body {
+    let gives_way = CancellationToken::new();
+    let place = places.take(gives_way.clone());
+    let mut told = Box::pin(gives_way.cancelled_owned().fuse());
+    let mut frames = BodyStream::new(body);
+    Body::new(StreamBody::new(stream::poll_fn(move |context| {
+        let _held_by_the_body = &place;
+        if told.poll_unpin(context).is_ready() {
+            return Some(Err(status::from_error(app::Error::Overloaded))).into();
+        }
+        frames.poll_next_unpin(context).map_err(|error| Status::from_error(error.into()))
+    })))
+}
+
+/// A body that holds something until it has ended or is no longer wanted.
+fn holding(body: Body, held: impl Send + 'static) -> Body {
+    Body::new(body.map_frame(move |frame| {
+        let _held_by_the_body = &held;
+        frame
+    }))
 }
 
 /// What tonic refuses before a handler sees it has no details, and is INTERNAL where the caller is at fault.

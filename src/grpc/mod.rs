@@ -2,17 +2,18 @@
 
 mod accept;
 mod accounts;
-mod arrival;
 mod authenticate;
 mod call;
 mod deadline;
 mod encode;
 mod fields;
 pub mod health;
+mod idle;
 mod invitations;
 mod mail;
 mod organizations;
 mod page_token;
+mod places;
 pub mod probe;
 pub mod serve;
 mod settings;

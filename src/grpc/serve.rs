@@ -25,7 +25,8 @@ const READINESS_INTERVAL: Duration = Duration::from_secs(2);
 /// What may be set about the server.
 #[derive(Clone, Debug)]
 pub struct ServeSettings {
-    /// Connections at one time; one more is closed at once, so that its client can try another replica.
+    /// Connections at one time; for one more the one is closed that has no call for longest, and where there is none, it is
+    /// closed at once itself, so that its client can try another replica.
     pub max_connections: usize,
     /// Calls at one time on one connection.
     pub max_concurrent_streams: u32,
@@ -33,6 +34,8 @@ pub struct ServeSettings {
     pub max_open_streams: usize,
     /// Requests at one time that have begun to arrive and not ended; for one more the oldest is RESOURCE_EXHAUSTED.
     pub max_arriving_requests: usize,
+    /// Answers at one time that their callers have not taken; for one more the oldest is cut off.
+    pub max_untaken_answers: usize,
     /// When a connection is told to go (GOAWAY), ±10 %; its open calls end in peace.
     pub max_connection_age: Duration,
     /// The deadline of a call that names none.

@@ -167,3 +167,24 @@ async fn of_requests_without_an_end_the_oldest_gives_way() {
     assert!(refused.status.get_details_retry_info().is_some());
     assert!([next, third, fourth].iter().all(|call| !call.is_finished()));
 }
+
+#[tokio::test]
+async fn of_answers_that_nobody_takes_the_oldest_is_cut_off() {
+    let server = Server::start(ServeSettings { max_untaken_answers: 2, ..settings() }).await;
+    let socket = TcpStream::connect(server.address).await.unwrap();
+    let (requests, connection) = h2::client::Builder::new().initial_window_size(0).handshake(socket).await.unwrap();
+    let reader = Connection { requests, ended: tokio::spawn(connection) };
+    let answer = async || reader.send(GET, &[], &get("anna")).await.unwrap().into_body();
+    let (mut oldest, mut next) = (answer().await, answer().await);
+    assert!(oldest.data().now_or_never().is_none(), "no more than two are untaken");
+
+    let mut newest = answer().await;
+    let cut = timeout(SOON, oldest.data()).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(cut.reason(), Some(h2::Reason::CANCEL));
+    assert!([&mut next, &mut newest].into_iter().all(|body| body.data().now_or_never().is_none()));
+    // whoever takes them is not in the way
+    let other = Connection::open(&server).await;
+    for _ in 0..5 {
+        assert_eq!(other.get(&"a".repeat(60 * 1024)).await.status.code(), Code::Ok);
+    }
+}

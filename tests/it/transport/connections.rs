@@ -64,14 +64,18 @@ async fn what_is_not_http2_is_closed_at_once() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_at_once_and_a_closed_one_makes_room() {
+async fn one_connection_too_many_is_closed_at_once_where_the_others_have_calls_and_a_closed_one_makes_room() {
     let server = Server::start(ServeSettings { max_connections: 1, ..settings() }).await;
     let first = Connection::open(&server).await;
-    assert_eq!(first.get("anna").await.status.code(), Code::Ok);
-
-    let mut second = TcpStream::connect(server.address).await.unwrap();
-    assert!(is_closed(&mut second).await);
-    assert_eq!(first.get("anna").await.status.code(), Code::Ok);
+    let message = get("waits");
+    let other = async {
+        server.stub.entered.notified().await;
+        let mut second = TcpStream::connect(server.address).await.unwrap();
+        assert!(is_closed(&mut second).await);
+        server.stub.released.notify_one();
+    };
+    let (answer, ()) = tokio::join!(first.call(GET, &[], &message), other);
+    assert_eq!(answer.status.code(), Code::Ok);
 
     first.ended.abort();
     let third = async {
@@ -85,6 +89,44 @@ async fn one_connection_too_many_is_closed_at_once_and_a_closed_one_makes_room()
         }
     };
     assert_eq!(timeout(SOON, third).await.unwrap().status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn for_one_connection_too_many_the_one_goes_that_has_no_call_for_longest() {
+    let server = Server::start(ServeSettings { max_connections: 3, ..settings() }).await;
+    let [busy, resting, longest] = [(); 3].map(|()| Connection::open(&server));
+    let (busy, resting, longest) = (busy.await, resting.await, longest.await);
+    let message = get("waits");
+    let others = async {
+        server.stub.entered.notified().await;
+        assert_eq!(longest.get("anna").await.status.code(), Code::Ok);
+        assert_eq!(resting.get("anna").await.status.code(), Code::Ok);
+        let newest = Connection::open(&server).await;
+        assert_eq!(newest.get("anna").await.status.code(), Code::Ok);
+        timeout(SOON, longest.ended).await.unwrap().unwrap().unwrap();
+        assert_eq!(resting.get("anna").await.status.code(), Code::Ok);
+        server.stub.released.notify_one();
+    };
+    let (answer, ()) = tokio::join!(busy.call(GET, &[], &message), others);
+    assert_eq!(answer.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn one_that_says_nothing_gives_way_too() {
+    let server = Server::start(ServeSettings { max_connections: 1, ..settings() }).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    silent.write_all(&PREFACE[..12]).await.unwrap();
+    let next = Connection::open(&server).await;
+    assert_eq!(next.get("anna").await.status.code(), Code::Ok);
+    assert!(is_closed(&mut silent).await);
+
+    // one that answers nothing, a goodbye neither
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    deaf.write_all(&[PREFACE, &settings].concat()).await.unwrap();
+    assert_eq!(deaf.read(&mut [0; 1]).await.unwrap(), 1);
+    let last = Connection::open(&server).await;
+    assert_eq!(last.get("anna").await.status.code(), Code::Ok);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use h2::client::SendRequest;
 use invitations::grpc::serve::{ServeSettings, serve};
 use invitations::pb::account_service_client::AccountServiceClient;
@@ -50,6 +50,7 @@ fn settings() -> ServeSettings {
         max_concurrent_streams: 100,
         max_open_streams: 100,
         max_arriving_requests: 100,
+        max_untaken_answers: 100,
         max_connection_age: Duration::from_mins(10),
         default_deadline: Duration::from_mins(1),
         max_deadline: Duration::from_mins(1),

@@ -1,0 +1,67 @@
+//! Connections on which nothing goes on: the first to be closed when somebody else wants their place.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::places::{Place, Places};
+
+/// One connection, as far as it is idle. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Idle(Arc<Connection>);
+
+#[derive(Debug)]
+struct Connection {
+    /// Of all connections without a call, by the time since when.
+    all: Places,
+    /// Cancelled when this one has to go.
+    gives_way: CancellationToken,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    calls: usize,
+    /// Held while there is no call.
+    place: Option<Place>,
+}
+
+impl Idle {
+    /// A connection that has just come.
+    pub(super) fn new(all: &Places) -> Self {
+        let gives_way = CancellationToken::new();
+        let place = Some(all.take(gives_way.clone()));
+        Self(Arc::new(Connection { all: all.clone(), gives_way, now: Mutex::new(Now { calls: 0, place }) }))
+    }
+
+    pub(super) fn gives_way(&self) -> &CancellationToken {
+        &self.0.gives_way
+    }
+
+    /// A call has come on it, which goes on until what is returned is dropped.
+    pub(super) fn begin_call(&self) -> Busy {
+        let mut now = self.now();
+        now.calls += 1;
+        now.place = None;
+        drop(now);
+        Busy(self.clone())
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call on a connection.
+#[derive(Debug)]
+pub(super) struct Busy(Idle);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut now = self.0.now();
+        now.calls -= 1;
+        if now.calls == 0 {
+            now.place = Some(self.0.0.all.take(self.0.0.gives_way.clone()));
+        }
+    }
+}
