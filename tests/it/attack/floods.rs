@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::process::{Circumstances, Process};
-use crate::support::{PATIENCE, Person, channel_to};
+use crate::support::{PATIENCE, Person, channel_to, evidence};
 
 const GET: &str = "/ipmhub.invitations.v1.OrganizationService/GetOrganization";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -128,6 +128,7 @@ impl Attacker {
         let (response, mut sender) = requests.send_request(self.request(GET, headers), false).ok()?;
         sender.send_data(body, end).ok()?;
         let response = timeout(PATIENCE, response).await.ok()?.ok()?;
+        evidence::answer(format!("{:?}", response.headers()).as_bytes());
         let status = response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned());
         status.or_else(|| Some(format!("http {}", response.status().as_u16())))
     }
