@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal};
 use std::panic;
 
 use clap::ValueEnum;
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{ParseError, filter_fn},
-    fmt,
+    fmt::{self, MakeWriter},
     layer::SubscriberExt,
     registry,
     util::SubscriberInitExt,
@@ -30,17 +30,25 @@ pub enum LogFormat {
 
 /// Starts the log; a second call in one process changes nothing.
 pub fn init(format: LogFormat, level: &str) {
-    let lines = match format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
-        LogFormat::Text => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed(),
-    };
-    let filter = filter(level).unwrap_or_default();
-    let _already = registry().with(filter).with(filter_fn(may_log)).with(lines).try_init();
+    let _already = log(format, level, io::stderr).try_init();
     // the default hook prints the panic's message, which may quote a value
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked: this is a fault of the service");
     }));
+}
+
+/// The log, written to there.
+pub fn log<W>(format: LogFormat, level: &str, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = match format {
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
+        LogFormat::Text => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed(),
+    };
+    let filter = filter(level).unwrap_or_default();
+    registry().with(filter).with(filter_fn(may_log)).with(lines)
 }
 
 /// Reads the setting `log_level`.

@@ -9,7 +9,6 @@ mod fuzz;
 mod letters;
 mod phishing;
 mod process;
-mod recorder;
 mod requests;
 mod secrets;
 mod takeovers;

@@ -9,9 +9,8 @@ use futures_util::future::join_all;
 use invitations::dev::mailbox::Script;
 use invitations::pb;
 use tonic::Status;
-use tonic::transport::Channel;
 
-use crate::support::{Person, Service, reason, retry_after};
+use crate::support::{Channel, Person, Service, reason, retry_after};
 
 /// The service as two replicas that hold the same limits, and a third one without them: the control.
 struct Limited {

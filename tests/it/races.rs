@@ -12,9 +12,8 @@ use invitations::domain::{AddressKey, CodeKey, CodeKeys, Deployment};
 use invitations::pb;
 use sqlx::PgPool;
 use tonic::Code;
-use tonic::transport::Channel;
 
-use crate::support::{PATIENCE, Person, Service};
+use crate::support::{Channel, PATIENCE, Person, Service};
 
 /// The service as two replicas on one database.
 struct Replicas {
@@ -24,7 +23,6 @@ struct Replicas {
 
 impl Replicas {
     async fn start() -> Self {
-        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).try_init();
         Self::start_with(&[]).await
     }
 

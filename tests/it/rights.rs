@@ -11,9 +11,8 @@ use invitations::pb::{self, DESCRIPTOR_SET, Role};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde_json::json;
-use tonic::transport::Channel;
 
-use crate::support::{FORGED, Person, Service};
+use crate::support::{Channel, FORGED, Person, Service, evidence};
 pub use raw::call;
 
 /// One line for each RPC, one column for each caller. The second column is the answer to whoever may call: where
@@ -106,7 +105,7 @@ impl Scene {
     /// The token of a column.
     fn token(&self, caller: &str) -> String {
         let scopes = invitations::domain::Scope::ALL;
-        match caller {
+        let token = match caller {
             "all" | "out" | "low" => issuer::service_token(&self.service.dir, caller, &scopes).unwrap(),
             "bare" => issuer::service_token(&self.service.dir, caller, &[]).unwrap(),
             person => {
@@ -114,7 +113,9 @@ impl Scene {
                 // older than the account: it attests nothing new
                 self.service.token_at(&name, &format!("{name}@example.com"), -600, 3600)
             }
-        }
+        };
+        evidence::token(&token);
+        token
     }
 
     /// The request of a line. An RPC that is not here has no line either.

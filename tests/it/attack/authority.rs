@@ -8,7 +8,7 @@ use tonic::metadata::{Ascii, MetadataKey};
 use tonic::transport::Endpoint;
 
 use super::letters::{BASE, Letter, is_ours};
-use crate::support::Service;
+use crate::support::{Channel, Service};
 
 const HEADERS: [&str; 16] = [
     "host",
@@ -49,7 +49,7 @@ async fn no_header_of_a_call_moves_the_links_in_emails() {
         let address = format!("guest-{number}@example.com");
         let origin = format!("http://{authority}").parse().unwrap();
         let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap().origin(origin);
-        let mut client = InvitationServiceClient::new(endpoint.connect().await.unwrap());
+        let mut client = InvitationServiceClient::new(Channel::open(endpoint).await.unwrap());
         let invitation = pb::Invitation { email: address.clone(), ..Default::default() };
         let parent = "organizations/acme".to_owned();
         let message = pb::CreateInvitationRequest { parent, invitation: Some(invitation), ..Default::default() };
@@ -75,7 +75,7 @@ async fn no_header_of_a_call_moves_the_links_in_emails() {
 
     // the emails of the other steps, for a caller who is at the wrong host all the time
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
-    let evil = endpoint.origin("http://evil.example".parse().unwrap()).connect().await.unwrap();
+    let evil = Channel::open(endpoint.origin("http://evil.example".parse().unwrap())).await.unwrap();
     let anna = service.stranger("anna", "anna@example.com").on(&evil);
     anna.create_account("anna").await.unwrap();
     owner.on(&evil).invite("acme", "anna@example.com").await.unwrap();

@@ -16,9 +16,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::transport::Endpoint;
 
 use super::process::{Circumstances, Process};
-use crate::support::{PATIENCE, Person, Service, channel_to};
+use crate::support::{Channel, PATIENCE, Person, Service, channel_to, evidence};
 
 const GET: &str = "/ipmhub.invitations.v1.OrganizationService/GetOrganization";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -39,7 +40,7 @@ const SPELL: Duration = Duration::from_secs(2);
 /// How many calls somebody else makes meanwhile, at least.
 const CALLS: usize = 10;
 
-/// Somebody who calls one time after the other, on a connection that was there before the attacks.
+/// Somebody who calls one time after the other: on a connection that was there before the attacks, and on new ones.
 struct Bystander {
     stop: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
@@ -47,16 +48,26 @@ struct Bystander {
 }
 
 impl Bystander {
-    fn start(person: Person) -> Self {
+    async fn start(person: &Person, server: SocketAddr) -> Self {
+        let person = person.on(&channel_to(server).await);
         let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&calls));
         let errors = tokio::spawn(async move {
             let mut errors = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                match timeout(PATIENCE, person.member("acme", "olga")).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(status)) => errors.push(status.to_string()),
-                    Err(_) => errors.push("no answer".to_owned()),
+                let newcomer = match Channel::open(Endpoint::from_shared(format!("http://{server}")).unwrap()).await {
+                    Ok(channel) => person.on(&channel),
+                    Err(error) => {
+                        errors.push(format!("no connection: {error:?}"));
+                        continue;
+                    }
+                };
+                for caller in [&person, &newcomer] {
+                    match timeout(PATIENCE, caller.member("acme", "olga")).await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(status)) => errors.push(status.to_string()),
+                        Err(_) => errors.push("no answer".to_owned()),
+                    }
                 }
                 counted.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -137,6 +148,7 @@ impl Attacker {
         let (response, mut sender) = requests.send_request(self.request(GET, headers), false).ok()?;
         sender.send_data(body, end).ok()?;
         let response = timeout(PATIENCE, response).await.ok()?.ok()?;
+        evidence::answer(format!("{:?}", response.headers()).as_bytes());
         let status = response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned());
         status.or_else(|| Some(format!("http {}", response.status().as_u16())))
     }
@@ -257,7 +269,7 @@ async fn scene(settings: &[(&str, &str)]) -> (Service, Process, Bystander, Attac
     let (service, process) = Process::serve(circumstances).await;
     let owner = service.owner("olga", "acme").await;
     super::warm_up(&service).await;
-    let bystander = Bystander::start(owner.on(&channel_to(process.address).await));
+    let bystander = Bystander::start(&owner, process.address).await;
     let (token, calls) = (owner.token.clone(), Arc::clone(&bystander.calls));
     let attacker = Attacker { server: process.address, token, calls };
     (service, process, bystander, attacker)
@@ -266,7 +278,8 @@ async fn scene(settings: &[(&str, &str)]) -> (Service, Process, Bystander, Attac
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
-    let settings = [("max_connections", "400"), ("wrong_codes_limit", "0")];
+    // fewer than connect without calling
+    let settings = [("max_connections", "200"), ("wrong_codes_limit", "0")];
     let (_service, mut process, bystander, attacker) = scene(&settings).await;
     let start = process.memory();
     let mut story = Vec::new();
@@ -318,7 +331,7 @@ async fn without_file_descriptors_those_who_are_there_go_on() {
     let owner = service.owner("olga", "acme").await;
     super::warm_up(&service).await;
     let start = process.memory();
-    let bystander = Bystander::start(owner.on(&channel_to(process.address).await));
+    let bystander = Bystander::start(&owner, process.address).await;
     let (token, calls) = (owner.token.clone(), Arc::clone(&bystander.calls));
     let attacker = Attacker { server: process.address, token, calls };
     let before = bystander.calls();

@@ -9,7 +9,7 @@ use tonic::Code;
 use super::process::{Circumstances, Process};
 use super::requests::{Contract, Dice};
 use super::wire;
-use crate::support::{Service, channel_to};
+use crate::support::{Channel, Service, channel_to};
 
 /// Before memory is looked at.
 const WARM_UP: usize = 4_000;
@@ -35,7 +35,7 @@ async fn no_request_of_very_many_brings_down_the_server() {
 
 async fn send(requests: usize) {
     let settings = [("wrong_codes_limit", "0"), ("mail_poll_interval_seconds", "3600")];
-    let circumstances = Circumstances { settings: &settings, log_level: "warn", ..Circumstances::default() };
+    let circumstances = Circumstances { settings: &settings, log_level: "trace", ..Circumstances::default() };
     let (service, mut process) = Process::serve(circumstances).await;
     let world = World::new(&service).await;
     let mut channels = Vec::new();
@@ -147,7 +147,7 @@ impl Tally {
         self.0.get(&format!("{code:?}")).copied().unwrap_or_default()
     }
 
-    async fn add(&mut self, world: &World, channels: &[tonic::transport::Channel], rng: &mut StdRng, count: usize) {
+    async fn add(&mut self, world: &World, channels: &[Channel], rng: &mut StdRng, count: usize) {
         let requests = (0..count).map(|n| (&channels[n % channels.len()], world.request(rng)));
         let call = async |(channel, (path, token, message)): (_, (String, Option<String>, Vec<u8>))| {
             let answer = wire::call(channel, &path, token.as_deref(), message.clone()).await;

@@ -13,7 +13,7 @@ use invitations::telemetry::{self, LogFormat};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Database, Service, settings_for};
+use crate::support::{Database, Service, evidence, settings_for};
 
 /// What the process is told, as JSON.
 const TOLD: &str = "ATTACKED_SERVER";
@@ -84,10 +84,12 @@ impl Process {
 
         let log = Arc::new(Mutex::new(Vec::new()));
         let (mut stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        let mut evidence = evidence::log_of(&database.name);
         std::thread::spawn(move || {
             let mut piece = [0; 16 * 1024];
             while let Ok(read @ 1..) = stderr.read(&mut piece) {
                 kept.lock().unwrap().extend_from_slice(&piece[..read]);
+                evidence.write_all(&piece[..read]).unwrap();
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -1,9 +1,8 @@
 //! Calls whose bytes nobody has looked at.
 
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::support::Bytes;
+use crate::support::{Bytes, Channel};
 
 /// One call of a method, by the holder of a token or by nobody.
 pub async fn call(channel: &Channel, path: &str, token: Option<&str>, message: Vec<u8>) -> Result<Vec<u8>, Status> {

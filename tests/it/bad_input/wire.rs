@@ -2,10 +2,9 @@
 
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::support::Bytes;
+use crate::support::{Bytes, Channel};
 
 /// Sends the bytes as they are and does not look at the answer.
 pub(super) async fn call(channel: &Channel, path: &str, token: &str, message: &[u8]) -> Result<(), Status> {

@@ -1,7 +1,7 @@
 //! `dev` as a process of its own, with what it says and what it started.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -9,9 +9,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 
-use crate::support::{PATIENCE, Person};
+use crate::support::{Channel, PATIENCE, Person, evidence};
 
 /// A start may set up the database, and on a machine without Postgres fetch that.
 const START_LIMIT: Duration = Duration::from_mins(5);
@@ -26,12 +26,19 @@ pub fn folder(name: &str) -> PathBuf {
 
 fn program(command: &str, dir: &Path, flags: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_invitations"));
-    program.arg(command).arg("--dir").arg(dir).args(flags);
+    program.arg(command).arg("--dir").arg(dir).args(flags).env("INVITATIONS_LOG_LEVEL", "trace");
     program
 }
 
+/// What it has logged is evidence; what it prints is not: there are tokens by design.
+fn log_of(dir: &Path) -> File {
+    evidence::log_of(&format!("dev-{}", dir.file_name().unwrap().display()))
+}
+
 pub fn output(command: &str, dir: &Path, flags: &[&str]) -> Output {
-    program(command, dir, flags).output().unwrap()
+    let output = program(command, dir, flags).output().unwrap();
+    log_of(dir).write_all(&output.stderr).unwrap();
+    output
 }
 
 pub fn text(bytes: &[u8]) -> &str {
@@ -55,7 +62,7 @@ pub struct Dev {
 impl Dev {
     pub fn start(dir: &Path, flags: &[&str]) -> Self {
         let mut command = program("dev", dir, &["--listen", "127.0.0.1:0"]);
-        let mut child = command.args(flags).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(flags).stdout(Stdio::piped()).stderr(log_of(dir)).spawn().unwrap();
         let (sender, output) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -74,8 +81,8 @@ impl Dev {
 
     /// Somebody with a connection of their own.
     pub async fn person(&self, token: &str) -> Person {
-        let channel = Channel::from_shared(format!("http://{}", self.said("ready"))).unwrap();
-        Person::new(&channel.connect().await.unwrap(), token.to_owned())
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.said("ready"))).unwrap();
+        Person::new(&Channel::open(endpoint).await.unwrap(), token.to_owned())
     }
 
     pub async fn somebody(&self, flags: &[&str]) -> Person {

@@ -14,12 +14,12 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Database, PATIENCE, Person, Service, reason, scratch, settings_for};
+use crate::support::{Channel, Database, PATIENCE, Person, Service, reason, scratch, settings_for};
 
 /// Answers every request with a key set, if the request has that header.
 async fn keys_server(listener: TcpListener, tls: Option<TlsAcceptor>, keys: String, header: Option<String>) {
@@ -74,7 +74,7 @@ async fn a_service_without_its_issuers_keys_becomes_ready_when_they_come() {
     let settings = settings_for(&database.url, &dir, mailbox.addr(), &[("issuers", &issuers)]);
     let stop = CancellationToken::new();
     let server = Server::start(&settings, &stop).await.unwrap();
-    let channel = Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap();
+    let channel = Channel::open(Endpoint::from_shared(format!("http://{}", server.address())).unwrap()).await.unwrap();
 
     let mut health =
         HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();

@@ -1,6 +1,7 @@
 //! What the log of the real program says of tokens, at its most talkative: nothing.
 
 use std::fs::{File, read_to_string};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
@@ -8,10 +9,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 
 use crate::support::github::{CLIENT_ID, CLIENT_SECRET, Github};
-use crate::support::{Database, PATIENCE, Person, reason, scratch};
+use crate::support::{Channel, Database, PATIENCE, Person, evidence, reason, scratch};
 
 /// Libraries are quiet unless they are named.
 const LEVEL: &str = "trace,h2=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,tonic=trace,tower=trace";
@@ -52,10 +53,10 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
         .spawn()
         .unwrap();
     let serve = Serve(serve);
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let connected = async {
         loop {
-            if let Ok(channel) = channel.connect().await {
+            if let Ok(channel) = Channel::open(endpoint.clone()).await {
                 return channel;
             }
         }
@@ -72,6 +73,7 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
     drop(serve);
 
     let log = read_to_string(&log).unwrap();
+    evidence::log_of(&database.name).write_all(log.as_bytes()).unwrap();
     // the control: it is as talkative as can be, and about these calls
     for word in ["TRACE", "CreateAccount", "token refused", "GitHub cannot check a token"] {
         assert!(log.contains(word), "the log lacks {word}");

@@ -1,6 +1,7 @@
 //! The log of the service while emails are sent, fail and are tried again, and while calls fail: never an address, a
 //! code, a token, or what the mail server said. The service is a process of its own, because a log is the process's.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,10 +13,10 @@ use invitations::telemetry::{self, LogFormat};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 
 use super::{identity, until};
-use crate::support::{Database, PATIENCE, Person, named, reason, scratch, settings_for};
+use crate::support::{Channel, Database, PATIENCE, Person, evidence, named, reason, scratch, settings_for};
 
 const URL: &str = "TEST_SERVICE_DATABASE_URL";
 const DIR: &str = "TEST_SERVICE_DIR";
@@ -50,7 +51,7 @@ impl Process {
     }
 
     async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        Channel::open(Endpoint::from_shared(format!("http://{}", self.address)).unwrap()).await.unwrap()
     }
 
     /// Lets it end in peace; everything that it has logged.
@@ -125,6 +126,7 @@ async fn neither_address_nor_code_nor_token_nor_the_servers_words_are_logged() {
         assert_eq!(reason(fault), "INTERNAL_ERROR");
 
         let log = process.log().await;
+        evidence::log_of(&database.name).write_all(log.as_bytes()).unwrap();
         for line in ["email sent", "email will be tried again", "email failed for good", "call ended"] {
             assert!(log.contains(line) || level == "info" && line == "email sent", "no line says {line} at {level}");
         }

@@ -1,10 +1,9 @@
 //! Calls by path, with bytes instead of messages and with whatever `authorization` values.
 
 use tonic::client::Grpc;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::support::{Bytes, reason};
+use crate::support::{Bytes, Channel, reason};
 
 /// The reason of a call's refusal, or `OK`.
 pub async fn call(channel: &Channel, path: &'static str, message: Vec<u8>, authorization: &[&str]) -> String {

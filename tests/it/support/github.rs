@@ -82,6 +82,7 @@ impl Github {
             let (address, kind) = text.split_once(' ').unwrap_or((text, ""));
             json!({"email": address, "primary": kind == "primary", "verified": kind != "unverified", "visibility": null})
         };
+        super::evidence::token(token);
         let user = json!({"login": format!("user-{user}"), "id": user, "type": "User", "site_admin": false});
         let emails = emails.map(|emails| emails.iter().map(email).collect());
         self.state().tokens.insert(token.to_owned(), Grant { client_id, user, emails });

@@ -1,5 +1,7 @@
 //! The same application as `serve` starts, for real: a private Postgres, an SMTP server, tokens of the dev issuer.
 
+mod channel;
+pub mod evidence;
 pub mod github;
 mod people;
 mod postgres;
@@ -19,11 +21,12 @@ use invitations::dev::mailbox::{Mailbox, Received, Script};
 use invitations::server::Server;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+pub use channel::Channel;
 pub use people::{Person, bad_fields, named, reason, retry_after, words};
 pub use postgres::Database;
 pub use tokens::FORGED;
@@ -239,6 +242,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.stop.cancel();
+        evidence::metrics();
     }
 }
 
@@ -254,7 +258,7 @@ async fn start_server(
 
 /// Connects when calls can be carried out.
 pub async fn channel_to(server: SocketAddr) -> Channel {
-    let channel = Channel::from_shared(format!("http://{server}")).unwrap().connect().await.unwrap();
+    let channel = Channel::open(Endpoint::from_shared(format!("http://{server}")).unwrap()).await.unwrap();
     let mut health =
         HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };

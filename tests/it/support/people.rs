@@ -8,9 +8,10 @@ use invitations::pb::organization_service_client::OrganizationServiceClient;
 use invitations::pb::{self, Invitation};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
+
+use super::{Channel, evidence};
 
 /// Puts the token into each call, where there is one.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ impl Person {
     }
 
     fn with(channel: &Channel, token: String, bearer: Bearer) -> Self {
+        evidence::token(&token);
         Self {
             token,
             invitations: InvitationServiceClient::with_interceptor(channel.clone(), bearer.clone()),

@@ -49,6 +49,7 @@ impl Database {
 fn server() -> &'static str {
     static SERVER: OnceLock<String> = OnceLock::new();
     SERVER.get_or_init(|| {
+        super::evidence::begin();
         let (sender, started) = mpsc::channel();
         // a thread of its own: each test has another runtime, and the server outlives them all
         std::thread::spawn(move || {

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Person, Service, scratch};
+use super::{Person, Service, evidence, scratch};
 
 /// Every kind of token that must count for nothing.
 pub const FORGED: [&str; 9] = [
@@ -71,7 +71,7 @@ impl Service {
             self.changed(&good, |claims| claims.as_object_mut().unwrap().extend(changes))
         };
         let (header, claims) = (decode_header(&good).unwrap(), claims_of(&good));
-        match how {
+        let forged = match how {
             "expired" => with(json!({"iat": now - 3600, "exp": now - 60})),
             "not yet valid" => with(json!({"nbf": now + 3600})),
             "wrong audience" => with(json!({"aud": "another-service"})),
@@ -94,14 +94,18 @@ impl Service {
             }
             "an id token" => with(json!({"nonce": "n-0S6_WzA2Mj"})),
             _ => panic!("nobody forges like {how}"),
-        }
+        };
+        evidence::token(&forged);
+        forged
     }
 
     /// Signed anew by the dev issuer.
     fn changed(&self, token: &str, change: impl FnOnce(&mut Value)) -> String {
         let mut claims = claims_of(token);
         change(&mut claims);
-        encode(&decode_header(token).unwrap(), &claims, &self.key()).unwrap()
+        let changed = encode(&decode_header(token).unwrap(), &claims, &self.key()).unwrap();
+        evidence::token(&changed);
+        changed
     }
 
     fn key(&self) -> EncodingKey {

@@ -32,12 +32,14 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt;
+
+use crate::support::Channel;
 
 const GET: &str = "/ipmhub.invitations.v1.AccountService/GetAccount";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -127,7 +129,7 @@ impl Server {
     }
 
     async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        Channel::open(Endpoint::from_shared(format!("http://{}", self.address)).unwrap()).await.unwrap()
     }
 
     async fn watch(&self, service: &str) -> Streaming<HealthCheckResponse> {
