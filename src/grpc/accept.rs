@@ -119,6 +119,7 @@ impl Connections {
                     if let Some(count) = failed.count() {
                         tracing::error!(count, %error, "no connection can be accepted: check the limit of open files");
                     }
+                    self.idle.free_one();
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -324,7 +324,7 @@ async fn where_all_requests_may_be_on_their_way_they_fill_the_memory() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_file_descriptors_those_who_are_there_go_on() {
+async fn without_file_descriptors_everybody_else_goes_on() {
     // what the service itself needs and some dozens of clients
     let circumstances = Circumstances { log_level: "warn", limit: "-n 96", ..Circumstances::default() };
     let (service, process) = Process::serve(circumstances).await;
