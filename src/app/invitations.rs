@@ -30,6 +30,8 @@ pub enum Audience {
     Inviter(Vec<Delivery>),
     /// The bound account sees what is about itself; the invited address only where it is one of its own.
     Invitee { sees_email: bool },
+    /// Who has changed it and may not read it, or not any more, is told that it worked and nothing about anybody.
+    Changer,
 }
 
 /// Which invitations of an organization are wanted.
@@ -58,7 +60,7 @@ impl App {
     }
 
     /// The answer to a change: whoever made it is told how it went, also a service that may write and not read, and one
-    /// who repeats a request and has lost the right since. They see what the bound account would, or less.
+    /// who repeats a request and has lost the right since.
     pub async fn changed_invitation(&self, caller: &Caller, place: &InvitationPlace) -> Result<InvitationView> {
         self.read_invitation(caller, place, true).await
     }
@@ -93,7 +95,7 @@ impl App {
                 let accounts = accounts::load(&mut connection, &Vec::from_iter(username)).await?;
                 (invitee(accounts.values().next(), &invitation), invitation)
             }
-            (Err(_), Some(invitation)) if by_who_changed_it => (Audience::Invitee { sees_email: false }, invitation),
+            (Err(_), Some(invitation)) if by_who_changed_it => (Audience::Changer, invitation),
             (Err(refusal), _) => return Err(refusal.into()),
         };
         Ok(view(organization.clone(), access.display_name, invitation, access.now, audience))

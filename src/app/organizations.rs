@@ -22,6 +22,8 @@ pub struct OrganizationView {
 pub struct MemberView {
     pub organization: OrganizationId,
     pub member: Member,
+    /// Whether the reader sees more than the name: not one who has changed it and may not read.
+    pub sees_role: bool,
     /// Whether the reader sees the address and who offered.
     pub sees_address: bool,
 }
@@ -135,6 +137,11 @@ impl App {
 
 fn show(organization: &OrganizationId, member: Member, caller: &Caller, standing: &Standing) -> MemberView {
     let oneself = caller.username() == Some(&member.username);
-    let sees_address = oneself || standing.may(Action::SeeMemberAddresses);
-    MemberView { organization: organization.clone(), member, sees_address }
+    let sees = |action| oneself || standing.may(action);
+    MemberView {
+        organization: organization.clone(),
+        member,
+        sees_role: sees(Action::SeeMembers),
+        sees_address: sees(Action::SeeMemberAddresses),
+    }
 }

@@ -34,33 +34,36 @@ fn state(state: InvitationState) -> i32 {
 /// Each reader sees their fields and no others.
 pub fn invitation(view: InvitationView) -> pb::Invitation {
     let invitation = view.invitation;
-    let common = pb::Invitation {
+    let of_it = pb::Invitation {
         name: invitation.id.name(&view.organization),
         state: state(view.state),
-        account: invitation.username.as_ref().map(crate::domain::Username::name).unwrap_or_default(),
-        account_email: typed(invitation.account_email.as_ref()),
-        role: invitation.role.map(role).unwrap_or_default(),
         organization_display_name: view.organization_display_name.as_str().to_owned(),
-        locale: invitation.locale.clone().unwrap_or_default(),
         create_time: Some(timestamp(invitation.create_time)),
         update_time: Some(timestamp(view.update_time)),
         expire_time: invitation.expire_time.map(timestamp),
         etag: invitation.etag(),
         ..pb::Invitation::default()
     };
-    match view.audience {
-        Audience::Inviter(deliveries) => pb::Invitation {
-            email: invitation.email.typed().to_owned(),
-            inviter: actor(invitation.inviter.as_ref()),
-            offerer: actor(invitation.offerer.as_ref()),
-            approver: actor(invitation.approver.as_ref()),
-            deliveries: deliveries.iter().map(delivery).collect(),
-            ..common
-        },
-        Audience::Invitee { sees_email: true } => {
-            pb::Invitation { email: invitation.email.typed().to_owned(), ..common }
-        }
-        Audience::Invitee { sees_email: false } => common,
+    let (sees_email, deliveries) = match view.audience {
+        Audience::Changer => return of_it,
+        Audience::Invitee { sees_email } => (sees_email, None),
+        Audience::Inviter(deliveries) => (true, Some(deliveries)),
+    };
+    let of_account = pb::Invitation {
+        email: Some(invitation.email.typed()).filter(|_| sees_email).unwrap_or_default().to_owned(),
+        account: invitation.username.as_ref().map(crate::domain::Username::name).unwrap_or_default(),
+        account_email: typed(invitation.account_email.as_ref()),
+        role: invitation.role.map(role).unwrap_or_default(),
+        locale: invitation.locale.unwrap_or_default(),
+        ..of_it
+    };
+    let Some(deliveries) = deliveries else { return of_account };
+    pb::Invitation {
+        inviter: actor(invitation.inviter.as_ref()),
+        offerer: actor(invitation.offerer.as_ref()),
+        approver: actor(invitation.approver.as_ref()),
+        deliveries: deliveries.iter().map(delivery).collect(),
+        ..of_account
     }
 }
 
@@ -128,7 +131,7 @@ pub fn member(view: MemberView) -> pb::Member {
     let common = pb::Member {
         name: member.name(&view.organization),
         account: member.username.name(),
-        role: role(member.role),
+        role: if view.sees_role { role(member.role) } else { 0 },
         ..pb::Member::default()
     };
     if !view.sees_address {

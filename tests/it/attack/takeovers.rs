@@ -226,6 +226,7 @@ async fn a_demoted_inviter_gets_nothing_out_of_old_request_ids() {
     assert!(seen.deliveries.is_empty());
     let seen = calls.offer_membership(offer_again(2)).await.unwrap().into_inner();
     assert_eq!((seen.state(), seen.offerer.as_str()), (State::Revoked, ""), "the offer does not come back");
+    assert_eq!((seen.account.as_str(), seen.account_email.as_str(), seen.role), ("", "", 0));
     calls.revoke_invitation(revoke.clone()).await.unwrap();
     // the same ids for anything else, and other ids
     assert_eq!(reason(calls.create_invitation(invite("eve@example.com", 1)).await), "REQUEST_ID_REUSED");
@@ -244,6 +245,30 @@ async fn a_demoted_inviter_gets_nothing_out_of_old_request_ids() {
     manager.accept(&again.name).await.unwrap();
     calls.create_invitation(invite("eve@example.com", 6)).await.unwrap();
     service.recount().await;
+}
+
+#[tokio::test]
+async fn a_manager_who_has_no_access_any_more_hears_nothing_about_members() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let manager = service.member(&owner, "acme", "max", "MANAGER").await;
+    service.member(&owner, "acme", "anna", "READER").await;
+    let member = pb::Member {
+        name: "organizations/acme/members/anna".to_owned(),
+        role: pb::Role::Contributor.into(),
+        ..Default::default()
+    };
+    let request_id = uuid::Uuid::from_u128(1).to_string();
+    let update = pb::UpdateMemberRequest { member: Some(member), request_id, ..Default::default() };
+    let mut calls = manager.organizations;
+    // the control: a manager sees it
+    let seen = calls.update_member(update.clone()).await.unwrap().into_inner();
+    assert_eq!((seen.role(), seen.email.as_str()), (pb::Role::Contributor, "anna@example.com"));
+    owner.set_role("acme", "max", "NONE").await.unwrap();
+    owner.set_role("acme", "anna", "SECURITY_MANAGER").await.unwrap();
+    let heard = calls.update_member(update.clone()).await.unwrap().into_inner();
+    let name = update.member.unwrap().name;
+    assert_eq!(heard, pb::Member { name, account: "accounts/anna".to_owned(), ..Default::default() });
 }
 
 #[tokio::test]
