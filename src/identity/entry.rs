@@ -97,7 +97,8 @@ pub struct GithubEntry {
     /// PEM file with the only certificates to trust there; without it the system's. Read at start.
     pub ca_file: Option<PathBuf>,
     /// Tokens that this process may have checked in a minute, 1 to 100000. Each is asked about once a minute while it
-    /// is in use. GitHub allows an app 5000 requests an hour.
+    /// is in use; half is for those that were good within the last 24 h. GitHub allows an app 5000 requests an hour, so
+    /// all replicas together should stay at 80.
     #[serde(default = "usual_checks")]
     pub checks_per_minute: u32,
 }
@@ -159,7 +160,7 @@ fn github_api() -> String {
     "https://api.github.com".to_owned()
 }
 
-/// Below 5000 an hour.
+/// With two replicas below 5000 an hour.
 fn usual_checks() -> u32 {
-    80
+    40
 }
