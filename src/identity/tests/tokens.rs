@@ -1,7 +1,10 @@
 //! Bad tokens, each differing in one thing from a good one.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::*;
@@ -138,11 +141,44 @@ async fn a_published_key_is_no_secret_of_an_hmac() {
     let jwk = serde_json::to_value(signer.jwk()).unwrap();
     let public = jwk["x"].as_str().unwrap();
     for secret in [public.as_bytes(), &URL_SAFE_NO_PAD.decode(public).unwrap()] {
-        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
-            let header = Header { alg: algorithm, ..signer.header() };
-            let token = encode(&header, &good(), &EncodingKey::from_secret(secret)).unwrap();
-            assert_eq!(refusal(&verifier, &token).await, "signed by an algorithm that is not the key's or not allowed");
-        }
+        is_no_secret(&verifier, &signer, secret).await;
+    }
+
+    let signer = Signer::rs256();
+    user(&verifier, &signer.token(&good())).await;
+    let jwk = serde_json::to_value(signer.jwk()).unwrap();
+    let modulus = jwk["n"].as_str().unwrap();
+    // the two forms in which public keys are given away: of any kind (RFC 5280), and of RSA alone (RFC 8017)
+    let [spki, pkcs1] = [include_str!("../testdata/rs256.spki.pem"), include_str!("../testdata/rs256.pkcs1.pem")];
+    let [spki_der, pkcs1_der] = [spki, pkcs1].map(|pem| {
+        let lines = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+        STANDARD.decode(lines).unwrap()
+    });
+    let modulus_bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap();
+    assert!([&spki_der, &pkcs1_der].iter().all(|der| der.windows(256).any(|part| part == modulus_bytes)));
+    for secret in [
+        spki.as_bytes(),
+        spki.trim_end().as_bytes(),
+        pkcs1.as_bytes(),
+        pkcs1.trim_end().as_bytes(),
+        &spki_der,
+        &pkcs1_der,
+        modulus.as_bytes(),
+        &modulus_bytes,
+    ] {
+        is_no_secret(&verifier, &signer, secret).await;
+    }
+}
+
+/// A token under the key's own kid, which whoever takes the header's word for the algorithm finds good.
+async fn is_no_secret(verifier: &Verifier, signer: &Signer, secret: &[u8]) {
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        let header = Header { alg: algorithm, ..signer.header() };
+        let token = encode(&header, &good(), &EncodingKey::from_secret(secret)).unwrap();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let key = DecodingKey::from_secret(secret);
+        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, algorithm).unwrap());
+        assert_eq!(refusal(verifier, &token).await, "signed by an algorithm that is not the key's or not allowed");
     }
 }
 
