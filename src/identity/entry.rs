@@ -110,7 +110,7 @@ pub struct ServiceEntry {
     /// The `sub` claim; `*`, for the dev issuer only, is every one that has no entry of its own.
     pub subject: String,
     pub scopes: Vec<String>,
-    /// Ids, or `"*"`.
+    /// Ids, or `"*"`, which `accounts.admin` and `mail.operate` need: they act on every organization.
     pub organizations: OneOrMany,
     /// The highest role that it may grant; CONTRIBUTOR where absent.
     pub highest_role: Option<String>,

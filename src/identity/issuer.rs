@@ -191,6 +191,10 @@ fn service(issuer: &IssuerEntry, entry: &ServiceEntry) -> Result<Service, String
         let ids = entry.organizations.as_slice().iter().map(|id| OrganizationId::parse(id)).collect::<Option<Vec<_>>>();
         Some(ids.ok_or("organizations must be a list of organization ids, or \"*\"")?)
     };
+    if let (Some(scope), Some(_)) = (scopes.iter().find(|scope| scope.is_of_all_organizations()), &organizations) {
+        let scope = scope.as_str();
+        return Err(format!("scopes: {scope} acts on every organization, so organizations must be \"*\""));
+    }
     let highest_role = match &entry.highest_role {
         None => Role::Contributor,
         Some(name) => Role::parse(name)
