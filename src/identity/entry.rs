@@ -49,7 +49,8 @@ pub struct IssuerEntry {
     pub leeway_seconds: u8,
     /// The `typ` header that tokens must have, such as `at+jwt`. Without it `JWT`, `at+jwt` and none are taken.
     pub typ: Option<String>,
-    /// A scope that tokens must have in `scope` or `scp`; for entra it is required, and only `scp` counts.
+    /// A scope that tokens must have in `scope` or `scp`; for entra it is required, and only `scp` counts. `user`, other
+    /// providers: this or a `typ` other than `JWT` is required, because either tells access tokens from ID tokens.
     pub scope: Option<String>,
     /// `user`: `github`, `entra` or another name, shown to administrators and compared with their policies.
     pub provider: Option<String>,

@@ -94,8 +94,36 @@ async fn a_token_with_one_bad_header_is_refused() {
         assert_eq!(refusal(&verifier, &signer.sign(&header, &good())).await, why, "{header:?}");
     }
     user(&verifier, &signer.sign(&header(), &good())).await;
-    for typ in [None, Some("at+jwt"), Some("application/at+JWT")] {
-        user(&verifier, &signer.sign(&Header { typ: typ.map(str::to_owned), ..header() }, &good())).await;
+    // where an entry says nothing about the type
+    let scoped = super::verifier([with(broker(&file), &json!({"typ": null, "scope": "access"}))]).unwrap();
+    let claims = with(good(), &json!({"scope": "access"}));
+    let typed = |typ: Option<&str>| signer.sign(&Header { typ: typ.map(str::to_owned), ..header() }, &claims);
+    for typ in [None, Some("JWT"), Some("at+jwt"), Some("application/at+JWT")] {
+        user(&scoped, &typed(typ)).await;
+    }
+    assert_eq!(refusal(&scoped, &typed(Some("logout+jwt"))).await, wrong);
+}
+
+/// As an issuer gives it to a web client that has asked for the code alone: without `nonce` and `at_hash`.
+#[tokio::test]
+async fn an_id_token_that_looks_like_an_access_token_is_refused() {
+    let file = KeyFile::published();
+    let signer = Signer::es256();
+    for condition in [json!({"typ": "at+jwt"}), json!({"typ": "at+jwt", "scope": "access"}), json!({"scope": "access"})]
+    {
+        let verifier = verifier([with(with(broker(&file), &json!({"typ": null})), &condition)]).unwrap();
+        let access_token = with(good(), &json!({"scope": "openid access"}));
+        user(&verifier, &signer.token(&access_token)).await;
+        for typ in [None, Some("JWT")] {
+            let id_token = signer.sign(&Header { typ: typ.map(str::to_owned), ..signer.header() }, &good());
+            let why = refusal(&verifier, &id_token).await;
+            assert!(["its typ is another one", "without the required scope"].contains(&why), "{condition}: {why}");
+        }
+    }
+    // which is why an entry has to say one of both
+    for condition in [json!({"typ": null}), json!({"typ": "JWT"}), json!({"typ": "jwt"})] {
+        let error = verifier([with(broker(&file), &condition)]).unwrap_err();
+        assert!(error.contains("or ID tokens would count"), "{error}");
     }
 }
 
