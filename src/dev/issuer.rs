@@ -26,6 +26,8 @@ const LIFETIME: Duration = Duration::hours(12);
 const TENANT: &str = "00000000-0000-4000-8000-00000000de00";
 /// What Entra calls it by default when an app is to act for the person who has signed in.
 const ENTRA_SCOPE: &str = "access_as_user";
+/// What tells an access token from an ID token (RFC 9068).
+const TYP: &str = "at+jwt";
 
 /// What kind of account a dev user signs in with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -54,6 +56,7 @@ pub fn entries(dir: &Path) -> io::Result<Vec<IssuerEntry>> {
         ..IssuerEntry::new(&format!("dev-{name}"), kind)
     };
     let user = |provider: &str| IssuerEntry {
+        typ: Some(TYP.to_owned()),
         provider: Some(provider.to_owned()),
         email_domains: Some(OneOrMany::One("*".to_owned())),
         ..entry(IssuerKind::User, provider)
@@ -115,7 +118,7 @@ fn sign(dir: &Path, mut claims: Value) -> io::Result<String> {
     claims["aud"] = AUDIENCE.into();
     claims["iat"] = now.unix_timestamp().into();
     claims["exp"] = (now + LIFETIME).unix_timestamp().into();
-    let header = Header { typ: Some("at+jwt".to_owned()), kid: jwk.common.key_id, ..Header::new(Algorithm::EdDSA) };
+    let header = Header { typ: Some(TYP.to_owned()), kid: jwk.common.key_id, ..Header::new(Algorithm::EdDSA) };
     encode(&header, &claims, &key).map_err(io::Error::other)
 }
 

@@ -99,6 +99,12 @@ impl Scope {
         }
     }
 
+    /// Whether it acts on every organization that an account or an address has to do with, so that no list of
+    /// organizations can hold it. What is read with [`Self::AccountsRead`] is held to the list.
+    pub fn is_of_all_organizations(self) -> bool {
+        matches!(self, Self::AccountsAdmin | Self::MailOperate)
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }

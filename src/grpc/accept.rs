@@ -4,10 +4,9 @@
 //! gives all connections the same age, waits without limit at the end, and answers a passed deadline CANCELLED.
 
 use std::io::{self, ErrorKind};
-use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -24,6 +23,7 @@ use super::idle::Idle;
 use super::places::Places;
 use super::serve::ServeSettings;
 use super::tls::Tls;
+use crate::flood::Flood;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -221,25 +221,6 @@ fn is_of_one_peer(error: &io::Error) -> bool {
     )
 }
 
-/// Counts what comes in floods, for one log line a second.
-#[derive(Default)]
-struct Flood {
-    count: u64,
-    told: Option<Instant>,
-}
-
-impl Flood {
-    /// How many there were since it was last told; `None`: not yet to be told.
-    fn count(&mut self) -> Option<u64> {
-        self.count += 1;
-        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
-            return None;
-        }
-        self.told = Some(Instant::now());
-        Some(mem::take(&mut self.count))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,16 +230,6 @@ mod tests {
         let ages: Vec<_> = (0..100).map(|_| jittered(Duration::from_secs(100)).as_secs()).collect();
         assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");
         assert!(ages.iter().any(|age| *age != ages[0]), "{ages:?}");
-    }
-
-    #[test]
-    fn a_flood_is_told_at_once_and_then_once_a_second() {
-        let mut flood = Flood::default();
-        assert_eq!(flood.count(), Some(1));
-        assert_eq!(flood.count(), None);
-        assert_eq!(flood.count(), None);
-        flood.told = Instant::now().checked_sub(Duration::from_secs(1));
-        assert_eq!(flood.count(), Some(3));
     }
 
     #[test]

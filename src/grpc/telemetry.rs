@@ -66,7 +66,7 @@ impl Call {
         // A new one for each call: who could choose it could send us after the wrong lines.
         let id = format!("{:016x}", rand::random::<u64>());
         let path = request.uri().path();
-        let method = path.get(..MAX_METHOD).unwrap_or(path);
+        let method = &path[..path.floor_char_boundary(MAX_METHOD)];
         // At the highest level, so that no filter takes the id from the lines of a failure.
         let span = tracing::error_span!(
             "call",
@@ -171,11 +171,15 @@ mod tests {
 
     /// What a call that ends with this status leaves in the log.
     async fn logged(code: &'static str, call: impl Future<Output = ()>) -> String {
+        logged_of(Method::GetMember.path(), code, call).await
+    }
+
+    async fn logged_of(path: &str, code: &'static str, call: impl Future<Output = ()>) -> String {
         let log = Arc::new(std::sync::Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
         let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || Log(Arc::clone(&writer)));
         let _here = tracing::subscriber::set_default(lines.finish());
-        let begun = Call::begin(&Request::builder().uri(Method::GetMember.path()).body(()).unwrap());
+        let begun = Call::begin(&Request::builder().uri(path).body(()).unwrap());
         begun.carry_out(call).await;
         let answer = Response::builder().header(Status::GRPC_STATUS, code).body(Body::empty()).unwrap();
         drop(begun.answered(answer));
@@ -211,5 +215,14 @@ mod tests {
         assert!(!line.contains("reason") && line.contains(both[1]), "{line}");
         let line = logged("0", async {}).await;
         assert!(!line.contains("caller\":"), "{line}");
+    }
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_long_method_is_logged_in_part_wherever_its_characters_end() {
+        for (name, logged) in [("a".repeat(1000), 100), ("ü".repeat(1000), 99)] {
+            let path = format!("/{name}");
+            let line = logged_of(&path, "12", async {}).await;
+            let line = serde_json::from_str::<serde_json::Value>(line.trim()).unwrap();
+            assert_eq!(line["span"]["rpc.method"], path[..logged], "{name:.3}");
+        }
     }
 }

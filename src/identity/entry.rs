@@ -49,7 +49,8 @@ pub struct IssuerEntry {
     pub leeway_seconds: u8,
     /// The `typ` header that tokens must have, such as `at+jwt`. Without it `JWT`, `at+jwt` and none are taken.
     pub typ: Option<String>,
-    /// A scope that tokens must have in `scope` or `scp`; for entra it is required, and only `scp` counts.
+    /// A scope that tokens must have in `scope` or `scp`; for entra it is required, and only `scp` counts. `user`, other
+    /// providers: this or a `typ` other than `JWT` is required, because either tells access tokens from ID tokens.
     pub scope: Option<String>,
     /// `user`: `github`, `entra` or another name, shown to administrators and compared with their policies.
     pub provider: Option<String>,
@@ -97,7 +98,8 @@ pub struct GithubEntry {
     /// PEM file with the only certificates to trust there; without it the system's. Read at start.
     pub ca_file: Option<PathBuf>,
     /// Tokens that this process may have checked in a minute, 1 to 100000. Each is asked about once a minute while it
-    /// is in use. GitHub allows an app 5000 requests an hour.
+    /// is in use; half is for those that were good within the last 24 h. GitHub allows an app 5000 requests an hour, so
+    /// all replicas together should stay at 80.
     #[serde(default = "usual_checks")]
     pub checks_per_minute: u32,
 }
@@ -109,7 +111,7 @@ pub struct ServiceEntry {
     /// The `sub` claim; `*`, for the dev issuer only, is every one that has no entry of its own.
     pub subject: String,
     pub scopes: Vec<String>,
-    /// Ids, or `"*"`.
+    /// Ids, or `"*"`, which `accounts.admin` and `mail.operate` need: they act on every organization.
     pub organizations: OneOrMany,
     /// The highest role that it may grant; CONTRIBUTOR where absent.
     pub highest_role: Option<String>,
@@ -159,7 +161,7 @@ fn github_api() -> String {
     "https://api.github.com".to_owned()
 }
 
-/// Below 5000 an hour.
+/// With two replicas below 5000 an hour.
 fn usual_checks() -> u32 {
-    80
+    40
 }

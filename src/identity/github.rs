@@ -24,8 +24,11 @@ use crate::domain::Identity;
 
 /// Far above what GitHub issues; what a stranger may make us send to it.
 const MAX_TOKEN_BYTES: usize = 1024;
-/// Checks at a time; further ones wait.
-const MAX_CONCURRENT: usize = 8;
+/// Checks at a time of tokens that were good before, and of others; further ones wait.
+const MAX_CONCURRENT: usize = 4;
+/// What GitHub gives to others than the users of an app (docs.github.com, "GitHub's token formats"): personal tokens of
+/// both kinds, those of an app for itself, and those that only get another token.
+const OF_OTHERS: [&str; 4] = ["ghp_", "github_pat_", "ghs_", "ghr_"];
 
 /// A token of GitHub, which nobody can read from a log: its Debug shows nothing.
 #[derive(Clone, Debug)]
@@ -58,8 +61,10 @@ struct App {
     id: String,
     api: Api,
     domains: EmailDomains,
-    pace: Pace,
+    /// For tokens that were good before …
     places: Semaphore,
+    /// … and for others, which must not be in their way.
+    other_places: Semaphore,
 }
 
 impl Github {
@@ -92,30 +97,30 @@ impl Github {
             id: entry.id.clone(),
             api: Api::new(github).map_err(|error| format!("github.{error}"))?,
             domains: EmailDomains::new(entry)?,
-            pace: Pace::new(github.checks_per_minute, Instant::now()),
             places: Semaphore::new(MAX_CONCURRENT),
+            other_places: Semaphore::new(MAX_CONCURRENT),
         };
-        Ok(Some(Self { id: entry.id.clone(), app: Arc::new(app), cache: Cache::default() }))
+        let pace = Pace::new(github.checks_per_minute, Instant::now());
+        Ok(Some(Self { id: entry.id.clone(), app: Arc::new(app), cache: Cache::new(pace) }))
     }
 
     /// Whose token it is; asks GitHub unless that was done within the last 60 s.
     pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         let token = Token::parse(token).ok_or(TokenError::Invalid("not a bearer token"))?;
+        if OF_OTHERS.iter().any(|prefix| token.expose().starts_with(prefix)) {
+            return Err(TokenError::Invalid("of a kind that GitHub gives to no user of an app"));
+        }
         let app = Arc::clone(&self.app);
         let key = cache::key(token.expose());
-        self.cache.get(key, Instant::now(), || async move { app.ask(&token).await }).await
+        self.cache.get(key, Instant::now(), |was_good| async move { app.ask(&token, was_good).await }).await
     }
 }
 
 impl App {
-    async fn ask(&self, token: &Token) -> Result<Identity, TokenError> {
-        // the pace first: who waits for a place has been counted
-        if !self.pace.take(Instant::now()) {
-            tracing::warn!(issuer.id = self.id, "a GitHub token is not checked: more than checks_per_minute are new");
-            return Err(TokenError::IssuerUnavailable);
-        }
+    async fn ask(&self, token: &Token, was_good: bool) -> Result<Identity, TokenError> {
+        let places = if was_good { &self.places } else { &self.other_places };
         let asked = tokio::time::timeout(api::TIMEOUT, async {
-            let _place = self.places.acquire().await.map_err(|error| api::Failure::Down(error.to_string()))?;
+            let _place = places.acquire().await.map_err(|error| api::Failure::Down(error.to_string()))?;
             let attest_time = OffsetDateTime::now_utc();
             let person = self.api.person_of(token).await?;
             Ok(Identity {

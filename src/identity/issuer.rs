@@ -77,6 +77,13 @@ impl Issuer {
                 "scope is required for provider \"entra\": it tells an access token from an ID token".to_owned()
             );
         }
+        // both kinds of token may be called JWT; RFC 9068 gives access tokens a type of their own for this reason
+        let typ_tells = entry.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"));
+        if entry.kind == IssuerKind::User && !typ_tells && entry.scope.is_none() {
+            let rule = "typ other than JWT, or scope, is required for kind \"user\", or ID tokens would count: set typ to \
+                        that of access tokens, such as \"at+jwt\", or scope to one that they have";
+            return Err(rule.to_owned());
+        }
         let keys = keys(&entry, &iss)?;
         let IssuerEntry { id, algorithms, leeway_seconds, typ, scope, .. } = entry;
         Ok(Self { id, iss, audience, algorithms, leeway_seconds, typ, scope, callers, keys })
@@ -191,6 +198,10 @@ fn service(issuer: &IssuerEntry, entry: &ServiceEntry) -> Result<Service, String
         let ids = entry.organizations.as_slice().iter().map(|id| OrganizationId::parse(id)).collect::<Option<Vec<_>>>();
         Some(ids.ok_or("organizations must be a list of organization ids, or \"*\"")?)
     };
+    if let (Some(scope), Some(_)) = (scopes.iter().find(|scope| scope.is_of_all_organizations()), &organizations) {
+        let scope = scope.as_str();
+        return Err(format!("scopes: {scope} acts on every organization, so organizations must be \"*\""));
+    }
     let highest_role = match &entry.highest_role {
         None => Role::Contributor,
         Some(name) => Role::parse(name)

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const ISSUERS: &str = r#"[{"id":"hub","kind":"user","issuer":"https://id.example","audience":"hub","discovery":true,"provider":"hub","email_domains":["example.com"]}]"#;
+const ISSUERS: &str = r#"[{"id":"hub","kind":"user","issuer":"https://id.example","audience":"hub","discovery":true,"typ":"at+jwt","provider":"hub","email_domains":["example.com"]}]"#;
 
 /// An environment in which the configuration is right, and a folder for what it names.
 struct Setup {
@@ -235,6 +235,7 @@ fn a_file_can_hold_all_settings() {
         issuer = "https://id.example"
         audience = "hub"
         discovery = true
+        typ = "at+jwt"
         provider = "hub"
         email_domains = ["example.com"]
         "#,

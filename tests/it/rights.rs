@@ -10,7 +10,7 @@ use invitations::domain::Method;
 use invitations::pb::{self, DESCRIPTOR_SET, Role};
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Channel, FORGED, Person, Service, evidence};
 pub use raw::call;
@@ -22,8 +22,8 @@ pub use raw::call;
 /// `s` SCOPE_REQUIRED, `p` PERSON_REQUIRED, `a` ACCOUNT_REQUIRED, `i` INVITEE_REQUIRED, `e` ACCOUNT_EXISTS.
 ///
 /// `new` has signed in without an account, `gone` has deleted theirs, `rival` owns another organization, `guest` is the
-/// invitee. The services: `all` has every scope, `bare` none, `out` every scope in another organization, `low` every scope
-/// and may grant NONE only.
+/// invitee. The services: `all` has every scope, `bare` none, `out` every scope that one organization can hold, in
+/// another one, `low` every scope and may grant NONE only.
 const TABLE: &str = "
     RPC                     admitted             new gone rival NONE READER CONTRIBUTOR SECURITY_MANAGER MANAGER OWNER guest all bare out low
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
@@ -48,10 +48,10 @@ const TABLE: &str = "
     ListEvents              OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     CreateAccount           USERNAME_TAKEN       +   +    e     e    e      e           e                e       e     e     p   p    p   p
     GetAccount              OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
-    DeleteAccount           LAST_OWNER           a   a    n     n    n      n           n                n       +     n     +   s    +   +
+    DeleteAccount           LAST_OWNER           a   a    n     n    n      n           n                n       +     n     +   s    s   +
     ListAccountMemberships  OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
-    SuppressEmail           FIELD_INVALID        a   a    s     s    s      s           s                s       s     s     +   s    +   +
-    UnsuppressEmail         OK                   a   a    s     s    s      s           s                s       s     s     +   s    +   +
+    SuppressEmail           FIELD_INVALID        a   a    s     s    s      s           s                s       s     s     +   s    s   +
+    UnsuppressEmail         OK                   a   a    s     s    s      s           s                s       s     s     +   s    s   +
 ";
 
 /// The organization, and what the calls are about.
@@ -91,11 +91,13 @@ impl Scene {
         let (_, pending) = service.offered(&colleague, "acme", "candidate", "MANAGER").await;
         let mut issuers = serde_json::to_value(issuer::entries(&service.dir).unwrap()).unwrap();
         let every_scope = issuers[2]["services"][0]["scopes"].clone();
+        let held = |scope: &&Value| ![json!("accounts.admin"), json!("mail.operate")].contains(scope);
+        let held = every_scope.as_array().unwrap().iter().filter(held).collect::<Vec<_>>();
         let entry = |name: &str, organizations: &str, highest: &str| json!({"subject": name, "scopes": every_scope, "organizations": organizations, "highest_role": highest});
         issuers[2]["services"] = json!([
             entry("all", "*", "OWNER"),
             entry("bare", "*", "OWNER"),
-            {"subject": "out", "scopes": every_scope, "organizations": ["rival"], "highest_role": "OWNER"},
+            {"subject": "out", "scopes": held, "organizations": ["rival"], "highest_role": "OWNER"},
             entry("low", "*", "NONE"),
         ]);
         let channel = service.replica(&[("issuers", &issuers.to_string()), ("wrong_codes_limit", "0")]).await;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::Scope;
 
 #[test]
 fn a_wrong_entry_is_refused_with_its_name_and_field() {
@@ -15,6 +16,7 @@ fn a_wrong_entry_is_refused_with_its_name_and_field() {
         (broker(&file), json!({"audience": "a b"}), "audience must not"),
         (broker(&file), json!({"typ": ""}), "typ must not"),
         (broker(&file), json!({"scope": "a b"}), "scope must not"),
+        (broker(&file), json!({"typ": null}), "typ other than JWT, or scope, is required"),
         (broker(&file), json!({"algorithms": []}), "algorithms must"),
         (broker(&file), json!({"algorithms": ["HS256"]}), "algorithms must"),
         (broker(&file), json!({"jwks_file": null}), "exactly one of jwks_url, jwks_file and discovery"),
@@ -115,6 +117,11 @@ fn a_wrong_service_is_refused_with_its_name_and_field() {
         entry
     };
     verifier([entry(json!({"organizations": "*", "highest_role": "OWNER"}))]).unwrap();
+    // the controls: every scope without a list, and all but two with one
+    let every = Scope::ALL.map(Scope::as_str);
+    verifier([entry(json!({"organizations": "*", "scopes": every}))]).unwrap();
+    let others = every.into_iter().filter(|scope| !["accounts.admin", "mail.operate"].contains(scope));
+    verifier([entry(json!({"scopes": others.collect::<Vec<_>>()}))]).unwrap();
     for (change, message) in [
         (json!({"subject": ""}), "must not be empty"),
         (json!({"subject": "*"}), "is for the dev issuer only"),
@@ -122,6 +129,8 @@ fn a_wrong_service_is_refused_with_its_name_and_field() {
         (json!({"organizations": ["acme", "*"]}), "organizations must"),
         (json!({"organizations": "acme corp"}), "organizations must"),
         (json!({"highest_role": "ADMIN"}), "highest_role must"),
+        (json!({"scopes": ["accounts.admin"]}), "accounts.admin acts on every organization, so organizations must be"),
+        (json!({"scopes": ["mail.operate"]}), "mail.operate acts on every organization, so organizations must be"),
     ] {
         let error = verifier([entry(change.clone())]).unwrap_err();
         assert!(error.starts_with("issuers: entry \"cluster\": services: ") && error.contains(message), "{error}");

@@ -54,7 +54,8 @@ impl Signer {
     }
 
     pub fn header(&self) -> Header {
-        Header { kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) }
+        let typ = Some("at+jwt".to_owned());
+        Header { typ, kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) }
     }
 
     pub fn sign(&self, header: &Header, claims: &Value) -> String {
@@ -124,7 +125,7 @@ impl Drop for KeyFile {
 pub fn broker(keys: &KeyFile) -> Value {
     json!({
         "id": "broker", "kind": "user", "issuer": ISSUER, "audience": AUDIENCE, "jwks_file": keys.0,
-        "provider": "github", "email_domains": ["example.com", "Bücher.example"],
+        "typ": "at+jwt", "provider": "github", "email_domains": ["example.com", "Bücher.example"],
     })
 }
 
@@ -132,7 +133,7 @@ pub fn broker(keys: &KeyFile) -> Value {
 pub fn entra(keys: &KeyFile) -> Value {
     let change = json!({
         "id": "entra", "provider": "entra", "email_domains": "*", "tenants": [TENANT], "scope": "access",
-        "issuer": format!("https://login.example.com/{TENANT}/v2.0"),
+        "issuer": format!("https://login.example.com/{TENANT}/v2.0"), "typ": null,
     });
     with(broker(keys), &change)
 }

@@ -1,7 +1,10 @@
 //! Bad tokens, each differing in one thing from a good one.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::*;
@@ -91,8 +94,36 @@ async fn a_token_with_one_bad_header_is_refused() {
         assert_eq!(refusal(&verifier, &signer.sign(&header, &good())).await, why, "{header:?}");
     }
     user(&verifier, &signer.sign(&header(), &good())).await;
-    for typ in [None, Some("at+jwt"), Some("application/at+JWT")] {
-        user(&verifier, &signer.sign(&Header { typ: typ.map(str::to_owned), ..header() }, &good())).await;
+    // where an entry says nothing about the type
+    let scoped = super::verifier([with(broker(&file), &json!({"typ": null, "scope": "access"}))]).unwrap();
+    let claims = with(good(), &json!({"scope": "access"}));
+    let typed = |typ: Option<&str>| signer.sign(&Header { typ: typ.map(str::to_owned), ..header() }, &claims);
+    for typ in [None, Some("JWT"), Some("at+jwt"), Some("application/at+JWT")] {
+        user(&scoped, &typed(typ)).await;
+    }
+    assert_eq!(refusal(&scoped, &typed(Some("logout+jwt"))).await, wrong);
+}
+
+/// As an issuer gives it to a web client that has asked for the code alone: without `nonce` and `at_hash`.
+#[tokio::test]
+async fn an_id_token_that_looks_like_an_access_token_is_refused() {
+    let file = KeyFile::published();
+    let signer = Signer::es256();
+    for condition in [json!({"typ": "at+jwt"}), json!({"typ": "at+jwt", "scope": "access"}), json!({"scope": "access"})]
+    {
+        let verifier = verifier([with(with(broker(&file), &json!({"typ": null})), &condition)]).unwrap();
+        let access_token = with(good(), &json!({"scope": "openid access"}));
+        user(&verifier, &signer.token(&access_token)).await;
+        for typ in [None, Some("JWT")] {
+            let id_token = signer.sign(&Header { typ: typ.map(str::to_owned), ..signer.header() }, &good());
+            let why = refusal(&verifier, &id_token).await;
+            assert!(["its typ is another one", "without the required scope"].contains(&why), "{condition}: {why}");
+        }
+    }
+    // which is why an entry has to say one of both
+    for condition in [json!({"typ": null}), json!({"typ": "JWT"}), json!({"typ": "jwt"})] {
+        let error = verifier([with(broker(&file), &condition)]).unwrap_err();
+        assert!(error.contains("or ID tokens would count"), "{error}");
     }
 }
 
@@ -138,11 +169,44 @@ async fn a_published_key_is_no_secret_of_an_hmac() {
     let jwk = serde_json::to_value(signer.jwk()).unwrap();
     let public = jwk["x"].as_str().unwrap();
     for secret in [public.as_bytes(), &URL_SAFE_NO_PAD.decode(public).unwrap()] {
-        for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
-            let header = Header { alg: algorithm, ..signer.header() };
-            let token = encode(&header, &good(), &EncodingKey::from_secret(secret)).unwrap();
-            assert_eq!(refusal(&verifier, &token).await, "signed by an algorithm that is not the key's or not allowed");
-        }
+        is_no_secret(&verifier, &signer, secret).await;
+    }
+
+    let signer = Signer::rs256();
+    user(&verifier, &signer.token(&good())).await;
+    let jwk = serde_json::to_value(signer.jwk()).unwrap();
+    let modulus = jwk["n"].as_str().unwrap();
+    // the two forms in which public keys are given away: of any kind (RFC 5280), and of RSA alone (RFC 8017)
+    let [spki, pkcs1] = [include_str!("../testdata/rs256.spki.pem"), include_str!("../testdata/rs256.pkcs1.pem")];
+    let [spki_der, pkcs1_der] = [spki, pkcs1].map(|pem| {
+        let lines = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+        STANDARD.decode(lines).unwrap()
+    });
+    let modulus_bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap();
+    assert!([&spki_der, &pkcs1_der].iter().all(|der| der.windows(256).any(|part| part == modulus_bytes)));
+    for secret in [
+        spki.as_bytes(),
+        spki.trim_end().as_bytes(),
+        pkcs1.as_bytes(),
+        pkcs1.trim_end().as_bytes(),
+        &spki_der,
+        &pkcs1_der,
+        modulus.as_bytes(),
+        &modulus_bytes,
+    ] {
+        is_no_secret(&verifier, &signer, secret).await;
+    }
+}
+
+/// A token under the key's own kid, which whoever takes the header's word for the algorithm finds good.
+async fn is_no_secret(verifier: &Verifier, signer: &Signer, secret: &[u8]) {
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        let header = Header { alg: algorithm, ..signer.header() };
+        let token = encode(&header, &good(), &EncodingKey::from_secret(secret)).unwrap();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let key = DecodingKey::from_secret(secret);
+        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, algorithm).unwrap());
+        assert_eq!(refusal(verifier, &token).await, "signed by an algorithm that is not the key's or not allowed");
     }
 }
 

@@ -255,7 +255,7 @@ async fn odd_tokens_are_taken_or_refused_for_what_they_are() {
     let entry = |issuer: &str| {
         json!({
             "id": issuer, "kind": "user", "provider": "github", "issuer": format!("{}/{issuer}", mock.url),
-            "audience": "hub", "discovery": true, "email_domains": "*",
+            "audience": "hub", "discovery": true, "typ": "at+jwt", "email_domains": "*",
         })
     };
     let service = Service::start_trusting(["hub", "long", "expired"].map(entry).to_vec()).await;
@@ -273,6 +273,7 @@ async fn odd_tokens_are_taken_or_refused_for_what_they_are() {
         ("hub", "numeric-subject"),
         ("hub", "list-of-emails"),
         ("hub", "id-token"),
+        ("hub", "web-id-token"),
         ("hub", "future"),
         ("hub", "logout"),
         ("long", "any"),

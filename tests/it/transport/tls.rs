@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use invitations::dev::issuer::{self, Provider};
+use invitations::dev::mailbox::{Mailbox, Script};
 use invitations::grpc::probe::{ProbeTls, serving};
 use invitations::grpc::tls::TlsFiles;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -14,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::*;
-use crate::support::scratch;
+use crate::support::{Database, scratch, settings_for};
 
 /// An authority, and the folder where what it makes is mounted as Kubernetes mounts a Secret: files that are links
 /// through `..data`, which is replaced as a whole.
@@ -92,16 +94,29 @@ async fn start(files: TlsFiles) -> Server {
 }
 
 async fn handshake(server: &Server, client: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(server.address).await.unwrap();
+    handshake_at(server.address, client).await
+}
+
+async fn handshake_at(address: SocketAddr, client: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await.unwrap();
     TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("127.0.0.1").unwrap(), socket).await
 }
 
 /// Calls over a connection of its own. A server that takes no certificate says so after the client's handshake.
 async fn call(server: &Server, client: ClientConfig) -> Result<Code, String> {
-    let socket = handshake(server, client).await.map_err(|error| error.to_string())?;
+    call_at(server.address, client, &[], "anna").await.map(|answer| answer.status.code())
+}
+
+async fn call_at(
+    address: SocketAddr,
+    client: ClientConfig,
+    headers: &[(&str, &str)],
+    name: &str,
+) -> Result<Answer, String> {
+    let socket = handshake_at(address, client).await.map_err(|error| error.to_string())?;
     let connection = Connection::over(socket).await.map_err(|error| error.to_string())?;
-    let answer = timeout(SOON, connection.try_call(GET, &[], &get("anna"))).await.unwrap();
-    answer.map(|answer| answer.status.code()).map_err(|error| error.to_string())
+    let answer = timeout(SOON, connection.try_call(GET, headers, &get(name))).await.unwrap();
+    answer.map_err(|error| error.to_string())
 }
 
 /// The certificate that a new connection is shown.
@@ -154,6 +169,58 @@ async fn a_client_certificate_lets_in_whom_the_authority_knows() {
     // the control: it is the client's authority that is missing, nothing else
     let open = start(authority.files(None)).await;
     assert_eq!(call(&open, authority.client(None, &[b"h2"])).await, Ok(Code::Ok));
+}
+
+/// Against the real service: who shows a certificate is still nobody.
+#[tokio::test]
+async fn a_client_certificate_grants_nothing() {
+    let (authority, database) = (Authority::new("mtls-service"), Database::create().await);
+    let dir = scratch(&database.name);
+    let mailbox = Mailbox::start(([127, 0, 0, 1], 0).into(), &dir.join("mailbox"), Script::accept_all()).await.unwrap();
+    let [certificate, key, ca] = ["tls.crt", "tls.key", "ca.pem"].map(|name| authority.dir.join(name));
+    let files = [("tls_certificate_file", certificate), ("tls_key_file", key), ("tls_client_ca_file", ca)];
+    let files = files.each_ref().map(|(setting, path)| (*setting, path.to_str().unwrap()));
+    let settings = settings_for(&database.service_url, &dir, mailbox.addr(), &files);
+    let stop = CancellationToken::new();
+    let service = invitations::server::Server::start(&settings, &stop).await.unwrap();
+
+    let token = issuer::user_token(&dir, "anna", Some("anna@example.com"), true, Provider::Github).unwrap();
+    let bearer = format!("Bearer {token}");
+    let answer = async |certificate: bool, headers: &[(&str, &str)]| {
+        let client = authority.client(certificate.then_some(&authority), &[b"h2"]);
+        let answer = call_at(service.address(), client, headers, "accounts/me").await?;
+        Ok::<_, String>((answer.status.code(), answer.reason()))
+    };
+    let refused = |reason: &str| Ok((Code::Unauthenticated, reason.to_owned()));
+    assert_eq!(answer(true, &[]).await, refused("TOKEN_MISSING"));
+    assert_eq!(answer(true, &[("authorization", "Bearer x")]).await, refused("TOKEN_INVALID"));
+    // the controls: with a token she is somebody, and without a certificate she does not get this far
+    let token = [("authorization", bearer.as_str())];
+    assert_eq!(answer(true, &token).await.unwrap().1, "ACCOUNT_REQUIRED");
+    assert!(answer(false, &token).await.is_err());
+    stop.cancel();
+    service.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn clients_of_another_authority_are_let_in_when_its_file_changes() {
+    let (authority, others) = (Authority::new("mtls-reload"), Authority::new("mtls-reload-others"));
+    let server = start(authority.files(Some(&authority))).await;
+    let is_let_in = async |whose: &Authority| call(&server, authority.client(Some(whose), &[b"h2"])).await.is_ok();
+    let file = authority.dir.join("ca.pem");
+    let mount = |pem: &str| {
+        std::fs::write(authority.dir.join("new.pem"), pem).unwrap();
+        std::fs::rename(authority.dir.join("new.pem"), &file).unwrap();
+    };
+    assert!(is_let_in(&authority).await && !is_let_in(&others).await);
+    // a file that cannot be used changes nothing
+    mount("");
+    sleep(Duration::from_millis(200)).await;
+    assert!(is_let_in(&authority).await && !is_let_in(&others).await);
+
+    mount(&others.issuer.pem());
+    timeout(SOON, async { while !is_let_in(&others).await {} }).await.expect("the new authority counts");
+    assert!(!is_let_in(&authority).await);
 }
 
 #[tokio::test]
