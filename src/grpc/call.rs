@@ -1,12 +1,13 @@
 //! One call from its request to its answer: what surrounds every handler, from the outside in:
-//! log line and call id → deadline → open streams → panics → tonic's own errors → handler.
+//! log line and call id → form → deadline → open streams → panics → tonic's own errors → handler.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -36,8 +37,29 @@ impl Calls {
 
     pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let call = Call::begin(&request);
-        let response = call.carry_out(self.within_deadline(request)).await;
+        let response = call.carry_out(self.if_formed(request)).await;
         Ok(call.answered(response.unwrap_or_else(Status::into_http)))
+    }
+
+    /// What is not POST or not of gRPC's content type comes from no gRPC client: a browser, a scanner, a proxy that
+    /// repeats a GET. Nothing is carried out, and HTTP's status says so as well, as PROTOCOL-HTTP2 of gRPC asks.
+    async fn if_formed(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+        let refused = |code, field, rule| {
+            let mut response = status::malformed(field, rule).into_http();
+            *response.status_mut() = code;
+            response
+        };
+        if request.method() != Method::POST {
+            let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, ":method", "must be POST");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return Ok(response);
+        }
+        let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if !content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
+            let rule = "must begin with application/grpc";
+            return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", rule));
+        }
+        self.within_deadline(request).await
     }
 
     async fn within_deadline(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
