@@ -13,7 +13,6 @@ mod recorder;
 mod requests;
 mod secrets;
 mod takeovers;
-mod wire;
 
 use std::time::{Duration, Instant};
 
