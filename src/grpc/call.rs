@@ -1,14 +1,15 @@
 //! One call from its request to its answer: what surrounds every handler, from the outside in:
-//! its task → log line and call id → deadline → open streams and requests → panics → tonic's own errors → handler.
+//! its task → log line and call id → form → deadline → open streams and requests → panics → tonic's own errors → handler.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, stream};
-use http::{Request, Response};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, BodyStream, StreamBody};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::rt::Executor;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -70,10 +71,31 @@ impl Calls {
         let call = Call::begin(&request);
         let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.clone());
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
-        let response = call.carry_out(Box::pin(self.within_deadline(request))).await;
+        let response = call.carry_out(Box::pin(self.if_formed(request))).await;
         let response = call.answered(response.unwrap_or_else(Status::into_http));
         let place = untaken.map(|untaken| untaken.take(CUT.with(CancellationToken::clone)));
         Ok(response.map(|body| holding(body, (place, busy))))
+    }
+
+    /// What is not POST or not of gRPC's content type comes from no gRPC client: a browser, a scanner, a proxy that
+    /// repeats a GET. Nothing is carried out, and HTTP's status says so as well, as PROTOCOL-HTTP2 of gRPC asks.
+    async fn if_formed(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+        let refused = |code, field, rule| {
+            let mut response = status::malformed(field, rule).into_http();
+            *response.status_mut() = code;
+            response
+        };
+        if request.method() != Method::POST {
+            let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, ":method", "must be POST");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return Ok(response);
+        }
+        let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if !content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
+            let rule = "must begin with application/grpc";
+            return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", rule));
+        }
+        self.within_deadline(request).await
     }
 
     async fn within_deadline(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
@@ -97,7 +119,7 @@ impl Calls {
     async fn without_panic(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let method = request.uri().path().to_owned();
         // A handler holds nothing that outlives its call but what is shared with tasks, which a panic may end as well.
-        match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {
+        match AssertUnwindSafe(self.routes.call(request.map(without_trailers))).catch_unwind().await {
             Ok(Ok(response)) => in_our_words(response, &method),
             Err(_) => {
                 tracing::error!("a handler has panicked: where, the panic's own message says");
@@ -105,6 +127,15 @@ impl Calls {
             }
         }
     }
+}
+
+/// Requests of gRPC have no trailers. tonic puts them over the headers, so that a call could say who it is by in a place
+/// where nobody before us has looked.
+fn without_trailers(body: Body) -> Body {
+    Body::new(body.map_frame(|frame| match frame.into_data() {
+        Ok(data) => Frame::data(data),
+        Err(_) => Frame::trailers(HeaderMap::new()),
+    }))
 }
 
 fn is_open_stream(method: &str) -> bool {

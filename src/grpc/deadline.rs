@@ -6,7 +6,6 @@ use http::HeaderMap;
 use tonic::Status;
 
 use super::status;
-use crate::domain::{InvalidField, Refusal};
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
@@ -47,10 +46,7 @@ fn parse(value: &str) -> Option<Duration> {
 }
 
 fn unreadable() -> Status {
-    status::from_refusal(Refusal::InvalidFields(vec![InvalidField {
-        field: GRPC_TIMEOUT.to_owned(),
-        description: "must be at most eight digits and one of H, M, S, m, u, n".to_owned(),
-    }]))
+    status::malformed(GRPC_TIMEOUT, "must be at most eight digits and one of H, M, S, m, u, n")
 }
 
 #[cfg(test)]

@@ -110,6 +110,12 @@ pub fn unreadable(why: &str) -> Problem {
     Problem { fields: vec![bad], ..Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, message) }
 }
 
+/// What is wrong with the call around the message: a header, by its name.
+pub fn malformed(header: &str, rule: &str) -> Status {
+    let bad = InvalidField { field: header.to_owned(), description: rule.to_owned() };
+    from_refusal(Refusal::InvalidFields(vec![bad]))
+}
+
 /// Says nothing but the id of the call's log lines, which the answer carries as `x-request-id` too.
 pub fn internal() -> Problem {
     let call = super::telemetry::call_id();

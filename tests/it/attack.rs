@@ -12,7 +12,6 @@ mod process;
 mod requests;
 mod secrets;
 mod takeovers;
-mod wire;
 
 use std::time::{Duration, Instant};
 

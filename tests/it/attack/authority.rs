@@ -1,13 +1,18 @@
-//! Calls that claim to be for another host: the links in emails are made of the configuration and nothing else.
+//! Calls that claim to be for another host, or by somebody else: the links in emails are made of the configuration and
+//! nothing else, and the caller is in the headers.
 
+use http::{HeaderMap, HeaderName};
 use invitations::dev::mailbox::Received;
+use invitations::domain::Method;
 use invitations::pb;
 use invitations::pb::invitation_service_client::InvitationServiceClient;
-use tonic::Request;
+use prost::Message;
 use tonic::metadata::{Ascii, MetadataKey};
 use tonic::transport::Endpoint;
+use tonic::{Code, Request};
 
 use super::letters::{BASE, Letter, is_ours};
+use super::requests;
 use crate::support::{Channel, Service};
 
 const HEADERS: [&str; 16] = [
@@ -94,5 +99,26 @@ async fn no_header_of_a_call_moves_the_links_in_emails() {
         let seeded = Received { message: message.replacen(BASE, other, 1).into_bytes(), ..(*email).clone() };
         assert!(check(&seeded, "anna@example.com").is_err(), "{other}");
     }
+    service.stop().await;
+}
+
+/// Whoever looks at calls before us, such as a mesh that checks tokens too, sees no trailers.
+#[tokio::test]
+async fn no_trailer_of_a_call_says_who_calls() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await.token;
+    let stranger = service.account("eve").await.token;
+    let connection = requests::Connection::open(service.address).await;
+    let message = pb::GetOrganizationRequest { name: "organizations/acme".to_owned() }.encode_to_vec();
+    let call = async |header: Option<&str>, trailer: &str| {
+        let mut request = requests::Request::new(Method::GetOrganization.path(), header, &message);
+        let trailer = (HeaderName::from_static("authorization"), format!("Bearer {trailer}").parse().unwrap());
+        request.trailers = Some(HeaderMap::from_iter([trailer]));
+        connection.call(&request).await.code()
+    };
+    assert_eq!(call(None, &owner).await, Code::Unauthenticated);
+    assert_eq!(call(Some(&stranger), &owner).await, Code::NotFound);
+    // control: the call is good, and so are its trailers
+    assert_eq!(call(Some(&owner), &stranger).await, Code::Ok);
     service.stop().await;
 }

@@ -83,6 +83,40 @@ async fn what_is_not_a_request_is_the_callers_fault() {
 }
 
 #[tokio::test]
+async fn what_is_not_grpc_is_refused_in_http_too_and_carries_nothing_out() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let gets = [("GET", Some("application/grpc")), ("HEAD", Some("application/grpc"))];
+    let control = ("POST", Some("application/grpc+proto"));
+    for (method, content_type) in [gets[0], gets[1], ("POST", Some("application/json")), ("POST", None), control] {
+        let mut request = http::Request::builder().method(method).uri(format!("http://service{GET}"));
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let mut requests = connection.requests.clone().ready().await.unwrap();
+        let (response, mut body) = requests.send_request(request.body(()).unwrap(), false).unwrap();
+        let message = get("anna");
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        body.send_data([&[0], &length[..], &message].concat().into(), true).unwrap();
+        let head = response.await.unwrap();
+        let status = Status::from_header_map(head.headers());
+        if (method, content_type) == control {
+            assert_eq!((head.status().as_u16(), status.is_none()), (200, true), "{head:?}");
+            continue;
+        }
+        let (http, field) = if method == "POST" { (415, "content-type") } else { (405, ":method") };
+        assert_eq!(head.status().as_u16(), http);
+        let status = status.unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, ErrorReason::FieldInvalid.as_str_name());
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
+        assert_eq!(head.headers().get("allow").is_some(), http == 405);
+    }
+    assert_eq!(server.stub.calls.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_compressed_request_is_bounded_by_what_it_grows_to() {
     let server = Server::start(settings()).await;
     let mut client = AccountServiceClient::new(server.channel().await).send_compressed(Gzip);

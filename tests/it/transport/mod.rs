@@ -11,6 +11,7 @@ mod tls;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
@@ -70,12 +71,14 @@ fn settings() -> ServeSettings {
 struct Stub {
     entered: Arc<Notify>,
     released: Arc<Notify>,
+    calls: Arc<AtomicUsize>,
 }
 
 #[async_trait]
 impl AccountService for Stub {
     async fn get_account(&self, request: Request<GetAccountRequest>) -> Result<Response<Account>, Status> {
         let name = request.into_inner().name;
+        self.calls.fetch_add(1, Ordering::Relaxed);
         match name.as_str() {
             "waits" => {
                 self.entered.notify_one();

@@ -1,0 +1,8 @@
+//! Gives what the tests share the folder that cargo gives to tests only.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-env=CARGO_TARGET_TMPDIR={}", env::var("OUT_DIR").unwrap_or_default());
+}
