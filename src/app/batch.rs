@@ -18,7 +18,7 @@ use crate::store::{self, accounts, changes};
 pub(super) struct Decided {
     pub subject: Subject,
     /// Whether an organization was founded or something counted: not by a repetition, nor by an offer that answers an
-    /// access request.
+    /// access request, nor by settings that stay as they are.
     pub is_counted: bool,
 }
 

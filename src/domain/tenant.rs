@@ -54,7 +54,8 @@ pub struct Tenant {
     pub emails: Vec<Email>,
     /// To be taken back from the outbox.
     pub withdrawals: Vec<Withdrawal>,
-    /// Invitations that were counted in this batch: what the limit of their caller counts, too.
+    /// Invitations and changes of the protection that were counted in this batch: what the limit of their caller counts,
+    /// too.
     pub counted: u32,
 }
 
