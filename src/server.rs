@@ -100,6 +100,7 @@ impl Server {
             invitations: settings.throttles.invitations_per_caller_limit,
             organizations: settings.throttles.organizations_per_identity_limit,
             account_attempts: settings.throttles.account_attempts_per_identity_limit,
+            protection_changes: settings.throttles.protection_changes_per_caller_limit,
         };
         let mailer = Arc::new(settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?);
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;

@@ -17,8 +17,8 @@ use crate::store::{self, accounts, changes};
 #[derive(Debug)]
 pub(super) struct Decided {
     pub subject: Subject,
-    /// Whether an organization was founded or an invitation counted: not by a repetition, nor by an offer that answers
-    /// an access request.
+    /// Whether an organization was founded or something counted: not by a repetition, nor by an offer that answers an
+    /// access request, nor by settings that stay as they are.
     pub is_counted: bool,
 }
 

@@ -23,6 +23,8 @@ pub struct Limits {
     pub organizations: Option<i32>,
     /// Tries of one identity to create its account in 24 hours, failed ones too.
     pub account_attempts: Option<i32>,
+    /// Changes of policies and notification addresses by one caller in 24 hours, over all organizations.
+    pub protection_changes: Option<i32>,
 }
 
 /// What can be tried wrongly too often.
@@ -39,6 +41,7 @@ pub(super) enum Counted {
     Invitation,
     Organization,
     AccountAttempt,
+    ProtectionChange,
 }
 
 /// The window in which wrong tries are counted.
@@ -58,13 +61,14 @@ impl Counted {
             Self::Invitation => format!("invitation/{who}"),
             Self::Organization => format!("organization/{who}"),
             Self::AccountAttempt => format!("account-attempt/{who}"),
+            Self::ProtectionChange => format!("protection-change/{who}"),
         }
     }
 
     fn window(self) -> Duration {
         match self {
             Self::Guess(_) => GUESSES,
-            Self::Invitation | Self::Organization | Self::AccountAttempt => A_DAY,
+            Self::Invitation | Self::Organization | Self::AccountAttempt | Self::ProtectionChange => A_DAY,
         }
     }
 
@@ -75,6 +79,7 @@ impl Counted {
             Self::Invitation => limits.invitations,
             Self::Organization => limits.organizations,
             Self::AccountAttempt => limits.account_attempts,
+            Self::ProtectionChange => limits.protection_changes,
         }
     }
 
@@ -85,6 +90,7 @@ impl Counted {
             Self::Invitation => Refusal::TooManyInvitations { wait },
             Self::Organization => Refusal::TooManyOrganizations { wait },
             Self::AccountAttempt => Refusal::TooManyAccountAttempts { wait },
+            Self::ProtectionChange => Refusal::TooManyProtectionChanges { wait },
         }
     }
 }
@@ -124,6 +130,7 @@ impl App {
                 Counted::Invitation
             }
             Operation::CreateOrganization(_) => Counted::Organization,
+            Operation::UpdateOrganization(edit) if edit.touches_protection() => Counted::ProtectionChange,
             _ => return Ok(None),
         };
         let Some(caller) = command.caller.as_ref().filter(|_| counted.limit(&self.limits).is_some()) else {

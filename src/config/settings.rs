@@ -210,6 +210,11 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = values::limit(1_000_000))]
     pub account_attempts_per_identity_limit: Limit,
 
+    /// Changes of policies and notification addresses, each of which is mailed to the old address and the owners, that a
+    /// caller, also a service, may make in 24 hours over all organizations, up to 1000000; 0 is no limit.
+    #[arg(long, value_name = "COUNT", default_value = "50", value_parser = values::limit(1_000_000))]
+    pub protection_changes_per_caller_limit: Limit,
+
     /// Emails that an address may get in 24 hours, from all organizations together, by people it need not know, up to
     /// 1000000; 0 is no limit. Further ones wait.
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1_000_000))]

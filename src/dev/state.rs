@@ -88,6 +88,7 @@ impl State {
             ("invitations_per_caller_limit", "0".to_owned()),
             ("organizations_per_identity_limit", "0".to_owned()),
             ("account_attempts_per_identity_limit", "0".to_owned()),
+            ("protection_changes_per_caller_limit", "0".to_owned()),
             ("emails_per_address_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),

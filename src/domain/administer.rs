@@ -70,8 +70,8 @@ pub fn resend(
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });
     }
-    // an offer that answers an access request is expected
-    if state == InvitationState::Invited || state == InvitationState::Offered && invitation.began_with_an_offer() {
+    // what answers an access request is expected, and the request itself is told to the organization
+    if invitation.is_unsolicited() {
         tenant.count_invitation(context)?;
     }
 

@@ -79,11 +79,11 @@ impl EmailKind {
         matches!(self, Self::AccountInvitation | Self::InvitationReminder)
     }
 
-    /// Whether the recipient need not know the organization: whoever offers out of the blue writes to them first.
-    pub fn is_cold(self, began_with_an_offer: bool) -> bool {
+    /// Whether the recipient need not know the organization: nobody has asked for what it is about.
+    pub fn is_cold(self, is_unsolicited: bool) -> bool {
         match self {
             Self::AccountInvitation | Self::InvitationReminder => true,
-            Self::OrganizationInvitation | Self::OfferReminder => began_with_an_offer,
+            Self::OrganizationInvitation | Self::OfferReminder => is_unsolicited,
             _ => false,
         }
     }

@@ -100,6 +100,8 @@ pub struct Invitation {
     pub expire_time: Option<Timestamp>,
     /// When its last email was asked for, for the time between two of them.
     pub send_time: Timestamp,
+    /// When the account asked for access; `None`: it has not.
+    pub request_time: Option<Timestamp>,
     /// Raised by each change but the sweep's; the etag.
     pub revision: i32,
 }
@@ -110,9 +112,10 @@ impl Invitation {
         self.state.is_open() && self.expire_time.is_some_and(|end| end <= now)
     }
 
-    /// Whether nobody was asked by email first: the account is offered a role out of the blue.
-    pub fn began_with_an_offer(&self) -> bool {
-        self.inviter.is_none()
+    /// Whether nobody has asked for it: what the account gets about it comes out of the blue, also where an invitation by
+    /// email went before.
+    pub fn is_unsolicited(&self) -> bool {
+        self.request_time.is_none()
     }
 
     /// The state that anybody is shown: EXPIRED from the moment on.

@@ -51,6 +51,7 @@ pub fn create(
         update_time: now,
         expire_time: Some(now + tenant.organization.policy.invitation_lifetime),
         send_time: now,
+        request_time: None,
         revision: 0,
     };
     let invitation =

@@ -43,7 +43,7 @@ pub fn offer(
     tenant.check_seats(offer.role.seats())?;
 
     let mut invitation = invitation_for(tenant, context, account, offer)?;
-    if !tenant.invitations.contains_key(&invitation.id) {
+    if invitation.is_unsolicited() {
         tenant.count_invitation(context)?;
     }
     invitation.username = Some(offer.username.clone());
@@ -134,6 +134,7 @@ fn invitation_for(
                 update_time: now,
                 expire_time: None,
                 send_time: now,
+                request_time: None,
                 revision: 0,
             })
         }

@@ -83,6 +83,9 @@ pub enum Refusal {
     TooManyAccountAttempts {
         wait: Duration,
     },
+    TooManyProtectionChanges {
+        wait: Duration,
+    },
 }
 
 /// A field of a request and the rule that it breaks; the description completes "{field} …".

@@ -50,6 +50,7 @@ pub fn request_access(
     invitation.username = Some(caller.clone());
     invitation.expire_time = None;
     invitation.send_time = now;
+    invitation.request_time = Some(now);
     let actor = super::Actor::Account(caller.clone());
     let invitation =
         tenant.transition(invitation, InvitationState::AccessRequested, EventKind::AccessRequested, Some(actor), now);

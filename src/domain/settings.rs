@@ -69,6 +69,13 @@ pub struct PolicyEdit {
     pub expiry_notifications: Option<bool>,
 }
 
+impl Edit {
+    /// Whether it names what protects the organization.
+    pub fn touches_protection(&self) -> bool {
+        self.notification_email.is_some() || self.policy != PolicyEdit::default()
+    }
+}
+
 impl PolicyEdit {
     fn apply(&self, policy: Policy) -> Policy {
         let edit = self.clone();
@@ -150,8 +157,7 @@ pub fn update(
     standing: &Standing,
     edit: &Edit,
 ) -> Result<(), Refusal> {
-    let touches_protection = edit.notification_email.is_some() || edit.policy != PolicyEdit::default();
-    if touches_protection {
+    if edit.touches_protection() {
         standing.check(Action::EditProtection)?;
     }
     // a mask of everything names the limits too; whoever leaves them as they are needs no right to them
@@ -188,13 +194,15 @@ pub fn update(
     Ok(())
 }
 
-/// Writes to the old notification address and to every owner.
+/// Writes to the old notification address and to every owner. Nobody has proved that the address is theirs, so what
+/// writes to it is counted.
 fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
     let owners = tenant.members.values().filter(|member| member.role == Role::Owner);
     let address = |owner: &Member| {
         let account = context.accounts.get(&owner.username);
         owner.email.clone().or_else(|| account.and_then(|account| account.emails.first().cloned()))
     };
+    tenant.counted += 1;
     let mut recipients = vec![old_address];
     recipients.extend(owners.filter_map(address));
     recipients.sort_by(|a, b| a.key().cmp(b.key()));

@@ -54,7 +54,8 @@ pub struct Tenant {
     pub emails: Vec<Email>,
     /// To be taken back from the outbox.
     pub withdrawals: Vec<Withdrawal>,
-    /// Invitations that were counted in this batch: what the limit of their caller counts, too.
+    /// Invitations and changes of the protection that were counted in this batch: what the limit of their caller counts,
+    /// too.
     pub counted: u32,
 }
 
@@ -142,9 +143,9 @@ impl Tenant {
         }
     }
 
-    /// Counts an invitation, or refuses: an email to somebody who need not know the organization. That is a new
-    /// invitation by email or by an offer, and each resend of one, which would else be a way around the limit; but no
-    /// answer to an access request and nothing that goes to the organization itself.
+    /// Counts an invitation, or refuses: an email to somebody who need not know the organization. That is an invitation by
+    /// email, an offer that nobody has asked for, and each resend of these, which would else be a way around the limit;
+    /// but no answer to an access request and nothing that goes to the organization itself.
     pub fn count_invitation(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
         let limit = self.head.limits.invitations_per_day.or(context.deployment.daily_invitations_limit);
         let refusal = |wait| Refusal::TooManyOrganizationInvitations { limit: limit.unwrap_or_default(), wait };

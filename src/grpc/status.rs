@@ -386,6 +386,11 @@ fn describe(refusal: Refusal) -> Problem {
             wait,
             "you have tried to create an account too often: wait before the next try",
         ),
+        Refusal::TooManyProtectionChanges { wait } => waiting(
+            Reason::TooManyProtectionChanges,
+            wait,
+            "you have changed policies and notification addresses too often: wait before the next change",
+        ),
     }
 }
 

@@ -132,8 +132,8 @@ impl Worker {
             None => None,
         };
         let draft = self.mailer.writer.draft(held, &facts, sign_in.as_ref());
-        let began_with_an_offer = facts.invitation.as_ref().is_some_and(|invitation| invitation.began_with_an_offer);
-        if !matches!(draft, Draft::Send(_)) || !held.kind.is_cold(began_with_an_offer) {
+        let is_unsolicited = facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
+        if !matches!(draft, Draft::Send(_)) || !held.kind.is_cold(is_unsolicited) {
             return Ok(Some((draft, None)));
         }
         let judge = async |c: &mut PgConnection| self.mailer.cold.judge(c, &held.recipient).await;

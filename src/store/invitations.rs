@@ -25,7 +25,7 @@ pub async fn get(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
                   account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, revision
+                  create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations WHERE organization = $1 AND invitation = $2"#,
         organization.as_str(),
         id.0,
@@ -71,7 +71,7 @@ pub async fn list(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
                   account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, revision
+                  create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY invitation DESC LIMIT $3"#,
         organization.as_str(),
         before,
@@ -106,7 +106,8 @@ pub async fn list_by_state(
            SELECT organization AS "organization!", invitation AS "invitation!", state::text AS "state!", email AS "email!",
                   email_key AS "email_key!", username, account_email, account_email_key, role::text, inviter, offerer, approver,
                   locale, code_hash, code_key_id, generation AS "generation!", create_time AS "create_time!",
-                  update_time AS "update_time!", expire_time, send_time AS "send_time!", revision AS "revision!"
+                  update_time AS "update_time!", expire_time, send_time AS "send_time!", request_time,
+                  revision AS "revision!"
              FROM (
                SELECT n.* FROM unnest($4::text[]) AS s(shown), LATERAL (SELECT * FROM (
                  SELECT * FROM invitations i
@@ -148,7 +149,7 @@ pub async fn list_by_email(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
                   account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, revision
+                  create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
             WHERE organization = $1 AND email_key = $4 AND invitation < $2
               AND (cardinality($5::text[]) = 0
@@ -179,7 +180,7 @@ pub async fn list_of_account(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
                   account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, revision
+                  create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
             WHERE username = $1 AND (invitation, organization) < ($2, $3) AND ($5::text[] IS NULL OR organization = ANY($5))
             ORDER BY invitation DESC, organization DESC LIMIT $4"#,

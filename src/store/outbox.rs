@@ -53,8 +53,8 @@ pub struct InvitationFacts {
     /// The one that anybody is shown: EXPIRED from the moment on.
     pub state: InvitationState,
     pub email: EmailAddress,
-    /// Whether nobody was asked by email first.
-    pub began_with_an_offer: bool,
+    /// Whether nobody has asked for it.
+    pub is_unsolicited: bool,
     pub username: Option<Username>,
     pub account_email: Option<EmailAddress>,
     pub role: Option<Role>,
@@ -143,7 +143,7 @@ pub async fn facts(connection: &mut PgConnection, held: &Held) -> Result<Option<
     let row = sqlx::query!(
         r#"SELECT now() AS "now!", o.display_name, coalesce(i.locale, o.locale) AS "locale!",
                   i.state::text AS "state?", i.email AS "email?", i.email_key AS "email_key?", i.username, i.account_email,
-                  i.inviter IS NULL AS "began_with_an_offer!",
+                  i.request_time IS NULL AS "is_unsolicited!",
                   i.account_email_key, i.role::text, i.code_key_id, i.generation AS "generation?", i.expire_time,
                   coalesce(i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now(), false)
                     AS "overdue!"
@@ -167,7 +167,7 @@ pub async fn facts(connection: &mut PgConnection, held: &Held) -> Result<Option<
         (Some(state), Some(email)) => Some(InvitationFacts {
             state: if row.overdue { InvitationState::Expired } else { rows::state(&state)? },
             email,
-            began_with_an_offer: row.began_with_an_offer,
+            is_unsolicited: row.is_unsolicited,
             username: row.username.map(Username::stored),
             account_email,
             role: row.role.as_deref().map(rows::role).transpose()?,

@@ -47,6 +47,7 @@ pub(super) struct InvitationRow {
     pub update_time: Timestamp,
     pub expire_time: Option<Timestamp>,
     pub send_time: Timestamp,
+    pub request_time: Option<Timestamp>,
     pub revision: i32,
 }
 
@@ -74,6 +75,7 @@ impl TryFrom<InvitationRow> for Invitation {
             update_time: row.update_time,
             expire_time: row.expire_time,
             send_time: row.send_time,
+            request_time: row.request_time,
             revision: row.revision,
         })
     }

@@ -124,7 +124,7 @@ pub async fn invitations(connection: &mut PgConnection, wanted: &Wanted) -> Resu
            SELECT n.organization, n.invitation, n.state::text AS "state!", n.email, n.email_key, n.username,
                   n.account_email, n.account_email_key, n.role::text, n.inviter, n.offerer, n.approver, n.locale,
                   n.code_hash, n.code_key_id, n.generation, n.create_time, n.update_time, n.expire_time, n.send_time,
-                  n.revision
+                  n.request_time, n.revision
              FROM wanted w JOIN invitations n ON n.organization = w.organization AND n.invitation = w.invitation"#,
         &id_owners,
         &ids,

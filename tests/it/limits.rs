@@ -1,6 +1,7 @@
 //! What a caller, a person and an organization may do only so often: over two replicas, each limit with its control.
 
 mod callers;
+mod changes;
 mod guesses;
 mod mail;
 mod organizations;

@@ -307,3 +307,28 @@ fn every_owner_and_the_old_address_hear_that_the_notification_address_changed() 
     let expected = ["desk@acme.example", "olga@acme.example", "owner@acme.example"];
     assert_eq!(told, expected.map(|to| (EmailKind::OrganizationChanged, to.to_owned())));
 }
+
+#[test]
+fn whatever_nobody_asked_for_is_counted_as_an_invitation() {
+    let resend = || Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: false };
+    let story = |asks: bool| {
+        let mut world = world();
+        world.account("bert", "github", &["bert@one.example"]);
+        let invite = Invite { id: id(1), email: email("bert@one.example"), locale: None };
+        world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
+        if asks {
+            let request = Operation::RequestAccess { invitation: id(1), code_hash: code_hash("k1", 1, 1) };
+            world.decide("bert", request).unwrap();
+            world.now = at(104);
+            world.decide("manager", resend()).unwrap();
+        }
+        let (username, email) = (user("bert"), email("bert@one.example"));
+        let offer = Offer { id: id(2), username, email, role: Role::Reader };
+        assert_eq!(world.decide("manager", Operation::OfferMembership(offer)), Ok(Subject::Invitation(id(1))));
+        world.now = at(108);
+        world.decide("manager", resend()).unwrap();
+        (world.tenant().counted, world.tenant().head.invitations.used)
+    };
+    assert_eq!(story(true), (1, 1), "the offer is the answer");
+    assert_eq!(story(false), (3, 3), "an invitation by email before it does not make an offer expected");
+}

@@ -50,6 +50,7 @@ fn check_fields(i: &Invitation) -> Checked {
             holds("invited", has_code && i.expire_time.is_some() && i.inviter.is_some() && is_free)?;
         }
         S::AccessRequested | S::Rejected => {
+            prop_assert!(i.request_time.is_some(), "nobody asked: {i:?}");
             holds("access_requested", has_code && is_bound && is_blank && i.expire_time.is_none())?;
         }
         S::PendingApproval | S::Offered | S::Accepted => {

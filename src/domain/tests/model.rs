@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub ends: Option<i64>,
     /// When somebody last asked for an email.
     pub asked: i64,
+    /// Whether the account asked for access.
+    pub requested: bool,
     pub revision: i32,
 }
 
@@ -84,6 +86,8 @@ pub(super) struct Model {
     pub display_name: Name,
     pub seat_limit: Option<i32>,
     pub revision: i32,
+    /// What is limited by count, so far.
+    pub counted: u32,
     // of the last step
     pub told: Vec<Mail>,
     pub events: Vec<Happened>,

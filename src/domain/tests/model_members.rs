@@ -100,6 +100,7 @@ impl Model {
             self.happened(K::OrganizationUpdated, Some(caller), None, None);
         }
         if is_protection {
+            self.counted += 1;
             self.warn(old.notified);
         }
         Ok(Subject::Organization)

@@ -92,6 +92,7 @@ impl Model {
             updated,
             ends: None,
             asked,
+            requested: false,
             revision: 0,
         });
         self.rows.len() - 1
@@ -113,6 +114,7 @@ impl Model {
         self.rows[row].generation = 1;
         self.rows[row].key = self.keys[0];
         self.rows[row].ends = Some(self.now + self.policy.invitation_lifetime.whole_hours());
+        self.counted += 1;
         self.step(row, S::Invited, K::Invited, caller);
         self.ask(E::AccountInvitation, E::InvitationReminder, row, address);
         Ok(Subject::Invitation(id(row)))
@@ -151,6 +153,7 @@ impl Model {
         let entry = &mut self.rows[row];
         (entry.account, entry.account_email) = (Some(caller), Some(bound));
         (entry.ends, entry.asked) = (None, self.now);
+        entry.requested = true;
         self.step(row, S::AccessRequested, K::AccessRequested, caller);
         self.tell_request(row);
         Ok(Subject::Invitation(id(row)))
@@ -187,6 +190,8 @@ impl Model {
         (entry.account, entry.account_email) = (Some(account), Some(address));
         (entry.role, entry.offerer) = (Some(role), Some(caller));
         (entry.ends, entry.asked) = (Some(ends), self.now);
+        // whoever asked for access expects the answer
+        self.counted += u32::from(!entry.requested);
         if self.needs_approval(role) {
             self.step(row, S::PendingApproval, K::Offered, caller);
         } else {
@@ -316,6 +321,7 @@ impl Model {
         self.rows[row].asked = self.now;
         match found.state {
             S::Invited => {
+                self.counted += 1;
                 // the code of a key that is gone counts for nothing, so another one is sent
                 let is_dead = rotate || !self.keys.contains(&found.key);
                 if is_dead {
@@ -327,6 +333,7 @@ impl Model {
                 self.ask(E::AccountInvitation, E::InvitationReminder, row, found.email);
             }
             S::Offered => {
+                self.counted += u32::from(!found.requested);
                 self.rows[row].ends = Some(self.now + self.policy.offer_lifetime.whole_hours());
                 self.step(row, found.state, K::Resent, caller);
                 self.ask(E::OrganizationInvitation, E::OfferReminder, row, found.account_email.unwrap());

@@ -96,6 +96,7 @@ impl Walk {
             display_name: "Acme",
             seat_limit: None,
             revision: 1,
+            counted: 0,
             told: Vec::new(),
             events: Vec::new(),
         };
@@ -140,6 +141,7 @@ impl Walk {
         prop_assert_eq!(organization.notification_email.typed(), model.notified);
         prop_assert_eq!(&organization.policy, &model.policy);
         prop_assert_eq!((organization.revision, tenant.head.seat_limit), (model.revision, model.seat_limit));
+        prop_assert_eq!(tenant.counted, model.counted);
 
         check_rows(tenant)?;
         check_step(&before, tenant, now)?;
@@ -216,6 +218,7 @@ fn rows(tenant: &Tenant) -> Vec<Row> {
         updated: hours(i.update_time),
         ends: i.expire_time.map(hours),
         asked: hours(i.send_time),
+        requested: i.request_time.is_some(),
         revision: i.revision,
     };
     tenant.invitations.values().map(row).collect()

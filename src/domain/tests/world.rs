@@ -153,8 +153,8 @@ impl World {
         });
     }
 
-    /// A row in that state with the fields that it needs, of `account` under `address` where somebody is bound: offered
-    /// READER by `owner`, until hour 168.
+    /// A row in that state with the fields that it needs, of `account` under `address` where somebody is bound: it asked,
+    /// and was offered READER by `owner`, until hour 168.
     pub fn invitation(&mut self, row: usize, state: InvitationState, account: &str, address: &str) {
         use InvitationState as S;
         let owner = Some(Actor::Account(user("owner")));
@@ -178,6 +178,7 @@ impl World {
             update_time: at(0),
             expire_time: has_end.then(|| at(168)),
             send_time: at(0),
+            request_time: is_bound.then(|| at(0)),
             revision: 3,
         });
     }

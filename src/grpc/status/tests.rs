@@ -95,6 +95,7 @@ samples! { refusals of Refusal:
     Refusal::TooManyInvitations { .. } => [Refusal::TooManyInvitations { wait: Duration::seconds(65) }],
     Refusal::TooManyOrganizations { .. } => [Refusal::TooManyOrganizations { wait: Duration::seconds(66) }],
     Refusal::TooManyAccountAttempts { .. } => [Refusal::TooManyAccountAttempts { wait: Duration::seconds(67) }],
+    Refusal::TooManyProtectionChanges { .. } => [Refusal::TooManyProtectionChanges { wait: Duration::seconds(68) }],
 }
 
 samples! { errors of app::Error:

@@ -60,7 +60,7 @@ fn facts(kind: EmailKind) -> Facts {
         invitation: (kind != EmailKind::OrganizationChanged).then(|| InvitationFacts {
             state,
             email: address("anna@example.com"),
-            began_with_an_offer: false,
+            is_unsolicited: false,
             username: is_bound.then(|| Username::parse("anna-b").unwrap()),
             account_email: is_bound.then(|| address("anna.b@example.org")),
             role: has_role.then_some(Role::Contributor),

@@ -14,13 +14,14 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
     sqlx::query!(
         "INSERT INTO invitations (organization, invitation, state, email, email_key, username, account_email, \
                                   account_email_key, role, inviter, offerer, approver, locale, code_hash, code_key_id, \
-                                  generation, create_time, update_time, expire_time, send_time, revision) \
-         SELECT o, i, s::invitation_state, e, ek, u, a, ak, r::role, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, v \
+                                  generation, create_time, update_time, expire_time, send_time, request_time, \
+                                  revision) \
+         SELECT o, i, s::invitation_state, e, ek, u, a, ak, r::role, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v \
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
                        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::text[], \
                        $16::int[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], \
-                       $21::int[]) \
-             AS n(o, i, s, e, ek, u, a, ak, r, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, v)",
+                       $21::timestamptz[], $22::int[]) \
+             AS n(o, i, s, e, ek, u, a, ak, r, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v)",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, i)| i.id.0),
         &column(rows, |(_, i)| i.state.as_str().to_owned()),
@@ -41,6 +42,7 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, i)| i.update_time),
         &column(rows, |(_, i)| i.expire_time) as &[Option<Timestamp>],
         &column(rows, |(_, i)| i.send_time),
+        &column(rows, |(_, i)| i.request_time) as &[Option<Timestamp>],
         &column(rows, |(_, i)| i.revision),
     )
     .execute(connection)
@@ -60,11 +62,11 @@ pub(super) async fn update(
         "UPDATE invitations i SET state = n.s::invitation_state, username = n.u, account_email = n.a, \
                 account_email_key = n.ak, role = n.r::role, offerer = n.bo, approver = n.ba, code_hash = n.h, \
                 code_key_id = n.hk, generation = n.g, update_time = n.tu, expire_time = n.te, send_time = n.ts, \
-                revision = n.v \
+                request_time = n.tr, revision = n.v \
            FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
                        $9::text[], $10::text[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[], \
-                       $15::timestamptz[], $16::timestamptz[], $17::int[]) \
-             AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, v) \
+                       $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[]) \
+             AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v) \
           WHERE i.organization = n.o AND i.invitation = n.i AND i.revision = n.was \
             AND i.state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
         &column(rows, |(id, ..)| text(id)),
@@ -83,6 +85,7 @@ pub(super) async fn update(
         &column(rows, |(.., i)| i.update_time),
         &column(rows, |(.., i)| i.expire_time) as &[Option<Timestamp>],
         &column(rows, |(.., i)| i.send_time),
+        &column(rows, |(.., i)| i.request_time) as &[Option<Timestamp>],
         &column(rows, |(.., i)| i.revision),
     )
     .execute(connection)

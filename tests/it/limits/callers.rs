@@ -81,6 +81,33 @@ async fn what_comes_to_nothing_and_what_is_repeated_is_charged_nothing() {
 }
 
 #[tokio::test]
+async fn an_invitation_by_email_is_no_way_around_the_limit_for_the_offer_after_it() {
+    let limited = Limited::start(&[("invitations_per_caller_limit", "3")]).await;
+    let service = &limited.service;
+    let olga = service.owner("olga", "acme").await;
+    let there = olga.on(&limited.second);
+    service.account("anna").await;
+    let invited = olga.invite("acme", "anna@example.com").await.unwrap();
+    // nobody has used the code: the offer takes the invitation up, and comes out of the blue all the same
+    let offered = there.offer("acme", "anna", "anna@example.com", "READER").await.unwrap();
+    assert_eq!(offered.name, invited.name);
+    olga.resend(&offered.name, false).await.unwrap();
+    assert_eq!(service.charges().await, 3);
+    let before = service.tables().await;
+    for person in [&olga, &there] {
+        assert_limited(person.resend(&offered.name, false).await, "TOO_MANY_INVITATIONS");
+    }
+    before.assert_same(&service.tables().await, "a resend too many");
+
+    service.account("bob").await;
+    let unlimited = olga.on(&limited.unlimited);
+    let invited = unlimited.invite("acme", "bob@example.com").await.unwrap();
+    assert_limited(olga.offer("acme", "bob", "bob@example.com", "READER").await, "TOO_MANY_INVITATIONS");
+    let offered = unlimited.offer("acme", "bob", "bob@example.com", "READER").await.unwrap();
+    assert_eq!(offered.name, invited.name);
+}
+
+#[tokio::test]
 async fn a_check_without_writing_is_charged_to_its_caller() {
     let limited = Limited::start(&[("invitations_per_caller_limit", "2")]).await;
     let service = &limited.service;

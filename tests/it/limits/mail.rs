@@ -56,6 +56,11 @@ async fn until_waiting(service: &Service, count: i64) {
     tokio::time::timeout(PATIENCE, reached).await.expect("the emails wait");
 }
 
+/// Waits until no email is due or held.
+async fn until_decided(service: &Service) {
+    drop(service.tables().await);
+}
+
 /// Makes what waits due now.
 async fn make_due(service: &Service) {
     let query =
@@ -143,6 +148,59 @@ async fn only_cold_mail_is_counted_and_suppressed() {
     owner.resend(&cold.name, false).await.unwrap();
     until_waiting(&service, 1).await;
     assert_eq!(to(&service, ANNA), 3);
+}
+
+#[tokio::test]
+async fn an_invitation_by_email_does_not_make_the_offer_after_it_expected() {
+    let service = Service::start_with(&[("emails_per_address_limit", "1")], Script::accept_all()).await;
+    let owner = service.owner("olga", "acme").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    service.account("anna").await;
+    suppress(&operator, ANNA, "").await.unwrap();
+    let invited = owner.invite("acme", ANNA).await.unwrap();
+    let offered = owner.offer("acme", "anna", ANNA, "READER").await.unwrap();
+    assert_eq!(offered.name, invited.name);
+    owner.resend(&offered.name, false).await.unwrap();
+    until_decided(&service).await;
+    assert_eq!(to(&service, ANNA), 0);
+
+    unsuppress(&operator, ANNA, "").await.unwrap();
+    for _ in 0..2 {
+        owner.resend(&offered.name, false).await.unwrap();
+        until_decided(&service).await;
+    }
+    until_waiting(&service, 1).await;
+    assert_eq!(to(&service, ANNA), 1);
+}
+
+#[tokio::test]
+async fn the_migration_knows_from_the_trail_who_had_asked_before() {
+    const BACKFILL: &str = include_str!("../../../migrations/0036_invitations_request_time_known.sql");
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let (_, asked) = service.requested(&owner, "acme", "anna").await;
+    owner.offer("acme", "anna", ANNA, "READER").await.unwrap();
+    // the same names in another organization, and one who was bound without asking
+    owner.create_organization("beta").await.unwrap();
+    owner.offer("beta", "anna", ANNA, "READER").await.unwrap();
+    owner.invite("acme", "bob@example.com").await.unwrap();
+    service.offered(&owner, "acme", "bob", "READER").await;
+    let times = async || -> Vec<(String, bool)> {
+        sqlx::query_as(
+            "SELECT organization || '/invitations/' || invitation, request_time = (SELECT create_time FROM events e \
+                     WHERE e.invitation = i.invitation AND kind = 'ACCESS_REQUESTED') \
+               FROM invitations i WHERE request_time IS NOT NULL",
+        )
+        .fetch_all(service.pool())
+        .await
+        .unwrap()
+    };
+    let written = times().await;
+    assert_eq!(written, [(asked.name.trim_start_matches("organizations/").to_owned(), true)]);
+    sqlx::query("UPDATE invitations SET request_time = NULL").execute(service.pool()).await.unwrap();
+    assert_eq!(times().await, []);
+    sqlx::raw_sql(BACKFILL).execute(service.pool()).await.unwrap();
+    assert_eq!(times().await, written);
 }
 
 #[tokio::test]

@@ -293,6 +293,7 @@ pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: 
         ("invitations_per_caller_limit", "0".to_owned()),
         ("organizations_per_identity_limit", "0".to_owned()),
         ("account_attempts_per_identity_limit", "0".to_owned()),
+        ("protection_changes_per_caller_limit", "0".to_owned()),
         ("emails_per_address_limit", "0".to_owned()),
         ("sweep_interval_seconds", "3600".to_owned()),
         ("endpoint_delay_seconds", "0".to_owned()),
