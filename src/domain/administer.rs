@@ -70,10 +70,8 @@ pub fn resend(
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });
     }
-    // what answers an access request is expected, and the request itself is told to the organization
-    if invitation.is_unsolicited() {
-        tenant.count_invitation(context)?;
-    }
+    // also where somebody has asked for it: nobody has to prove that the notification address is theirs
+    tenant.count_invitation(context)?;
 
     let policy = &tenant.organization.policy;
     let code = invitation.code.clone().filter(|_| state == InvitationState::Invited);

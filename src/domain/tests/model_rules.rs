@@ -319,9 +319,9 @@ impl Model {
             return Err(Refusal::ResentTooSoon { wait: time::Duration::hours(wait) });
         }
         self.rows[row].asked = self.now;
+        self.counted += 1;
         match found.state {
             S::Invited => {
-                self.counted += 1;
                 // the code of a key that is gone counts for nothing, so another one is sent
                 let is_dead = rotate || !self.keys.contains(&found.key);
                 if is_dead {
@@ -333,7 +333,6 @@ impl Model {
                 self.ask(E::AccountInvitation, E::InvitationReminder, row, found.email);
             }
             S::Offered => {
-                self.counted += u32::from(!found.requested);
                 self.rows[row].ends = Some(self.now + self.policy.offer_lifetime.whole_hours());
                 self.step(row, found.state, K::Resent, caller);
                 self.ask(E::OrganizationInvitation, E::OfferReminder, row, found.account_email.unwrap());
