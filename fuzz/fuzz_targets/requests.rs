@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex};
 use invitations::dev::mailbox::{Action, Script, Step};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use requests::{Connection, LIFETIME, World, is_own_fault};
 use support::Service;
 
-/// The connection lives as long as the fuzzer may run; there is no limit to what a caller may try.
-const SETTINGS: [(&str, &str); 2] = [("connection_age_seconds", "86400"), ("wrong_codes_limit", "0")];
+/// There is no limit to what a caller may try.
+const SETTINGS: [(&str, &str); 1] = [("wrong_codes_limit", "0")];
 
 fuzz_target!(|bytes: &[u8]| {
     static FUZZER: Mutex<Option<Fuzzer>> = Mutex::new(None);
@@ -47,20 +48,26 @@ impl Fuzzer {
             _ => Action::Proceed,
         });
         let (service, connection, world) = runtime.block_on(async {
+            // without a `main` of Rust's, a connection that has ended would end the process, too
+            signal(SignalKind::pipe()).unwrap();
             let service = Service::start_with(&SETTINGS, script).await;
-            let connection = Connection::open(service.address).await;
-            let world = World::new(&service, 0).await;
+            let (connection, world) = Self::begin(&service, 0).await;
             (service, connection, world)
         });
         mail_is_taken.store(false, Ordering::Relaxed);
         Self { runtime, service, connection, world, calls: 0, mail_is_taken }
     }
 
+    async fn begin(service: &Service, number: usize) -> (Connection, World) {
+        (Connection::open(service.address).await, World::new(service, number).await)
+    }
+
     fn call(&mut self, bytes: &[u8]) {
         self.calls += 1;
         if self.calls.is_multiple_of(LIFETIME) {
             self.mail_is_taken.store(true, Ordering::Relaxed);
-            self.world = self.runtime.block_on(World::new(&self.service, self.calls / LIFETIME));
+            let begun = Self::begin(&self.service, self.calls / LIFETIME);
+            (self.connection, self.world) = self.runtime.block_on(begun);
             self.mail_is_taken.store(false, Ordering::Relaxed);
         }
         let request = self.world.request(bytes);

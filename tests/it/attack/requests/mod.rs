@@ -29,8 +29,9 @@ pub struct World {
 impl World {
     /// An organization and people of its own; `number` tells it from the other worlds of a service.
     pub async fn new(service: &Service, number: usize) -> Self {
-        let named = |name: &str| format!("{name}{number}");
-        let address = |name: &str| format!("{name}{number}@example.com");
+        // twice, or a word of one world with a bit flipped would be the name of somebody in a later one
+        let named = |name: &str| format!("{name}{number}x{number}");
+        let address = |name: &str| format!("{}@example.com", named(name));
         let [acme, olga, anna, ben, carl] = ["acme", "olga", "anna", "ben", "carl"].map(named);
 
         let owner = service.owner(&olga, &acme).await;

@@ -62,9 +62,11 @@ impl fmt::Debug for Request {
     }
 }
 
-/// To a server; its clones share it.
-#[derive(Clone)]
-pub struct Connection(SendRequest<Bytes>);
+/// To a server.
+pub struct Connection {
+    server: SocketAddr,
+    requests: SendRequest<Bytes>,
+}
 
 impl Connection {
     pub async fn open(server: SocketAddr) -> Self {
@@ -72,17 +74,22 @@ impl Connection {
         socket.set_nodelay(true).unwrap();
         let (requests, connection) = h2::client::handshake(socket).await.unwrap();
         tokio::spawn(connection);
-        Self(requests)
+        Self { server, requests }
     }
 
     /// How the call ended; UNKNOWN where the answer is none of gRPC, as for a gRPC client.
     pub async fn call(&self, request: &Request) -> Status {
-        let answer = self.answer(request).await;
+        let answer = match self.answer(request).await {
+            // h2 ends a connection after too many small frames that nobody had to read, and calls beside them are lost.
+            // A request that is to blame by itself ends the next connection, too.
+            Err(_) => Self::open(self.server).await.answer(request).await,
+            answer => answer,
+        };
         answer.unwrap_or_else(|error| Status::unknown(format!("no answer: {error}")))
     }
 
     async fn answer(&self, request: &Request) -> Result<Status, h2::Error> {
-        let (answer, mut sending) = self.0.clone().ready().await?.send_request(request.head(), false)?;
+        let (answer, mut sending) = self.requests.clone().ready().await?.send_request(request.head(), false)?;
         // what cannot be sent was answered before it was read
         let last = request.body.chunks(request.frame).count();
         for (number, piece) in request.body.chunks(request.frame).enumerate() {
