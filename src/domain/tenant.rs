@@ -144,8 +144,8 @@ impl Tenant {
     }
 
     /// Counts an invitation, or refuses: an email to somebody who need not know the organization. That is an invitation by
-    /// email, an offer that nobody has asked for, and each resend of these, which would else be a way around the limit;
-    /// but no answer to an access request and nothing that goes to the organization itself.
+    /// email, an offer that nobody has asked for, and each resend, which would else be a way around the limit; but no
+    /// answer to an access request.
     pub fn count_invitation(&mut self, context: &Context<'_>) -> Result<(), Refusal> {
         let limit = self.head.limits.invitations_per_day.or(context.deployment.daily_invitations_limit);
         let refusal = |wait| Refusal::TooManyOrganizationInvitations { limit: limit.unwrap_or_default(), wait };
