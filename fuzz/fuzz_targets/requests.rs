@@ -49,7 +49,7 @@ impl Fuzzer {
         });
         let (service, connection, world) = runtime.block_on(async {
             // without a `main` of Rust's, a connection that has ended would end the process, too
-            signal(SignalKind::pipe()).unwrap();
+            drop(signal(SignalKind::pipe()).unwrap());
             let service = Service::start_with(&SETTINGS, script).await;
             let (connection, world) = Self::begin(&service, 0).await;
             (service, connection, world)
