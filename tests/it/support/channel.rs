@@ -36,14 +36,24 @@ impl tower::Service<Request<Body>> for Channel {
 }
 
 /// Decoded, in one piece: calls that are under way at once do not mix.
-struct Answer(Vec<u8>);
+pub struct Answer(Vec<u8>);
 
 impl Answer {
+    pub fn begin(headers: &HeaderMap) -> Self {
+        let mut answer = Self(Vec::new());
+        answer.add_headers(headers);
+        answer
+    }
+
     /// As bytes: what the server calls sensitive would not show in another way.
-    fn add(&mut self, headers: &HeaderMap) {
+    pub fn add_headers(&mut self, headers: &HeaderMap) {
         for (name, value) in headers {
             self.0.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
         }
+    }
+
+    pub fn add_data(&mut self, data: &[u8]) {
+        self.0.extend_from_slice(data);
     }
 }
 
@@ -55,15 +65,14 @@ impl Drop for Answer {
 }
 
 fn kept(response: Response<Body>) -> Response<Body> {
-    let mut answer = Answer(Vec::new());
-    answer.add(response.headers());
+    let mut answer = Answer::begin(response.headers());
     let watched = |body: Body| {
         Body::new(body.map_frame(move |frame| {
             if let Some(data) = frame.data_ref() {
-                answer.0.extend_from_slice(data);
+                answer.add_data(data);
             }
             if let Some(trailers) = frame.trailers_ref() {
-                answer.add(trailers);
+                answer.add_headers(trailers);
             }
             frame
         }))

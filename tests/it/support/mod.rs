@@ -26,7 +26,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-pub use channel::Channel;
+pub use channel::{Answer, Channel};
 pub use people::{Person, bad_fields, named, reason, retry_after, words};
 pub use postgres::Database;
 pub use tokens::FORGED;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::CALLS;
-use crate::support::{PATIENCE, evidence};
+use crate::support::{Answer, PATIENCE};
 
 const GET: &str = "/ipmhub.invitations.v1.OrganizationService/GetOrganization";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -98,7 +98,7 @@ impl Attacker {
         let (response, mut sender) = requests.send_request(self.request(GET, headers), false).ok()?;
         sender.send_data(body, end).ok()?;
         let response = timeout(PATIENCE, response).await.ok()?.ok()?;
-        evidence::answer(format!("{:?}", response.headers()).as_bytes());
+        drop(Answer::begin(response.headers()));
         let status = response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned());
         status.or_else(|| Some(format!("http {}", response.status().as_u16())))
     }

@@ -9,7 +9,7 @@ use prost::bytes::Bytes;
 use tokio::net::TcpStream;
 use tonic::Status;
 
-use crate::support::evidence;
+use crate::support::Answer;
 
 /// One call.
 pub struct Request {
@@ -106,17 +106,17 @@ impl Connection {
             None => None,
         };
         let (head, mut body) = answer.await?.into_parts();
-        evidence::answer(format!("{:?}", head.headers).as_bytes());
+        let mut kept = Answer::begin(&head.headers);
         if let Some(status) = Status::from_header_map(&head.headers) {
             return Ok(status);
         }
         while let Some(piece) = body.data().await.transpose()? {
             body.flow_control().release_capacity(piece.len())?;
-            evidence::answer(&piece);
+            kept.add_data(&piece);
         }
-        let trailers = body.trailers().await?;
-        evidence::answer(format!("{trailers:?}").as_bytes());
-        let status = trailers.and_then(|trailers| Status::from_header_map(&trailers));
+        let trailers = body.trailers().await?.unwrap_or_default();
+        kept.add_headers(&trailers);
+        let status = Status::from_header_map(&trailers);
         Ok(status.unwrap_or_else(|| Status::unknown(format!("HTTP {}", head.status))))
     }
 }
