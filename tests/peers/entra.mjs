@@ -12,7 +12,11 @@ const TENANTS = {
   "11111111-2222-4333-8444-555555555555": { anna: { oid: OID, email: "anna@contoso.example", xms_edov: true } },
   "66666666-7777-4888-8999-000000000000": { mallory: { oid: OID, email: "anna@contoso.example", xms_edov: false } },
 };
-const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+// as JWK from the start: the export of a key object can hang in Node 20
+const jwk = { format: "jwk" };
+const { privateKey, publicKey } = generateKeyPairSync("rsa", {
+  modulusLength: 2048, publicKeyEncoding: jwk, privateKeyEncoding: jwk,
+});
 const key = { kid: "entra-1", alg: "RS256", use: "sig" };
 
 function provider(base, tid, people) {
@@ -28,7 +32,7 @@ function provider(base, tid, people) {
       { client_id: "hub", client_secret: "secret", redirect_uris: ["http://127.0.0.1/callback"] },
       { client_id: "gateway", client_secret: "secret", redirect_uris: [], response_types: [], grant_types: ["client_credentials"] },
     ],
-    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), ...key }] },
+    jwks: { keys: [{ ...privateKey, ...key }] },
     cookies: { keys: [randomUUID()] },
     pkce: { required: () => false },
     conformIdTokenClaims: false,
@@ -57,7 +61,7 @@ const server = http.createServer((request, response) => {
     return json({ issuer: template, jwks_uri: `${base}/common/discovery/v2.0/keys` });
   }
   if (request.url === "/common/discovery/v2.0/keys") {
-    return json({ keys: [{ ...publicKey.export({ format: "jwk" }), ...key, issuer: template }] });
+    return json({ keys: [{ ...publicKey, ...key, issuer: template }] });
   }
   const [, tid, rest] = /^\/([0-9a-f-]{36})\/v2\.0(\/.*)$/.exec(request.url) ?? [];
   if (!providers[tid]) return response.writeHead(404).end();

@@ -29,9 +29,16 @@ impl Peer {
         let mut command = Command::new("node");
         command.arg(file("entra.mjs")).arg(installed("INVITATIONS_TEST_OIDC_PROVIDER"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("port ").map(str::to_owned)).expect("it starts");
-        std::thread::spawn(move || lines.for_each(drop));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (sender, port) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let ports = lines.filter_map(|line| line.strip_prefix("port ").map(str::to_owned));
+            ports.for_each(|port| drop(sender.send(port)));
+        });
+        let Ok(port) = port.recv_timeout(PATIENCE) else {
+            child.kill().unwrap();
+            panic!("it does not start");
+        };
         Self { child, url: format!("http://127.0.0.1:{port}") }
     }
 
