@@ -28,12 +28,13 @@ pub fn is_url(text: &str) -> bool {
     is_postgres && text.parse::<PgConnectOptions>().is_ok()
 }
 
-/// How often, a second each, a connection is waited for at the start.
+/// How often a connection is waited for at the start.
 const WARM_TRIES: usize = 10;
 
 /// A pool that connects when it is first used.
 ///
-/// - Waiting for a connection ends after 1 s: past that the service is overloaded and says so.
+/// - Waiting for a connection ends after 1 s: past that the service is overloaded and says so. Nobody waits for mail, and
+///   a worker that gives up leaves what it holds until the lease ends: there it is 10 s.
 /// - No ping before use: it costs two thirds of a one-row query. A dead connection shows as UNAVAILABLE.
 /// - Connections live 10 minutes: a pool never notices that its primary was demoted.
 pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Error> {
@@ -56,7 +57,7 @@ pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Erro
     let pool = PgPoolOptions::new()
         .max_connections(size)
         .min_connections(1)
-        .acquire_timeout(Duration::from_secs(1))
+        .acquire_timeout(Duration::from_secs(if purpose == Purpose::Mail { 10 } else { 1 }))
         .max_lifetime(Duration::from_mins(10))
         .idle_timeout(Duration::from_mins(5))
         .test_before_acquire(false);
