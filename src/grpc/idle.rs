@@ -60,8 +60,26 @@ impl Drop for Busy {
     fn drop(&mut self) {
         let mut now = self.0.now();
         now.calls -= 1;
-        if now.calls == 0 {
+        // one that was told to go is on its way out and has no place to give
+        if now.calls == 0 && !self.0.0.gives_way.is_cancelled() {
             now.place = Some(self.0.0.all.take(self.0.0.gives_way.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_idle_and_not_told_yet_gives_way() {
+        let all = Places::unlimited();
+        let connection = Idle::new(&all);
+        let call = connection.begin_call();
+        assert!(!all.free_one(), "a connection with a call has no place to give");
+        drop(call);
+        assert!(all.free_one() && connection.gives_way().is_cancelled());
+        drop(connection.begin_call());
+        assert!(!all.free_one(), "nor has one that goes already");
     }
 }
