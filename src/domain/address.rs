@@ -6,7 +6,8 @@ use unicode_normalization::is_nfc;
 
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
-     at most 254 characters, no quotes, comments, encoded words (=?) or address literals";
+     at most 254 characters, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that reads \
+     as a link";
 
 /// One address that mail can be sent to.
 ///
@@ -21,13 +22,15 @@ pub struct EmailAddress {
 impl EmailAddress {
     /// Takes a dot-atom local part of ASCII (RFC 5321, at most 64 octets) and a domain of at least two labels.
     /// Quoted local parts, comments, source routes and literals are valid in RFC 5322 and refused here: no person
-    /// has one, and each is read differently by some server on the way. So is `=?`, which some mail programs decode
-    /// (RFC 2047) wherever it stands.
+    /// has one, and each is read differently by some server on the way. So are `%` and `!`, which some take for a route,
+    /// `=?`, which some mail programs decode (RFC 2047) wherever it stands, and what they would make a link of: whoever
+    /// is invited is named in emails to others.
     pub fn parse(typed: &str) -> Option<Self> {
         let (local, domain) = typed.split_once('@')?;
         let domain = a_label(domain)?;
         if !is_dot_atom(local)
             || local.contains("=?")
+            || reads_as_a_link(local)
             || local.len() + 1 + domain.len() > 254
             || typed.chars().count() > 254
         {
@@ -90,9 +93,21 @@ pub fn a_label(domain: &str) -> Option<String> {
 }
 
 fn is_dot_atom(local: &str) -> bool {
-    // RFC 5322 atext
-    let atext = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
+    // RFC 5322 atext, without what some servers take for a route
+    let atext = |b: u8| b.is_ascii_alphanumeric() || b"#$&'*+-/=?^_`{|}~".contains(&b);
     local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(atext))
+}
+
+/// Whether a mail program would make a link of the part before the @, or of its beginning: it takes these characters for
+/// the end of a domain or for what follows one.
+fn reads_as_a_link(local: &str) -> bool {
+    let ends_like_a_domain = |part: &str| {
+        part.rsplit_once('.').is_some_and(|(_, top)| top.len() >= 2 && !top.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let mut parts = local.split(['$', '&', '*', '=', '^', '`', '{', '|', '}', '~']);
+    // what stands directly before the @ is read together with it
+    parts.next_back();
+    local.contains(['/', '?', '#']) || local.to_ascii_lowercase().starts_with("www.") || parts.any(ends_like_a_domain)
 }
 
 #[cfg(test)]
@@ -145,11 +160,37 @@ mod tests {
             "anna@example。com",
             "anna@\u{212a}elvin.example",
             "anna@bu\u{308}cher.example",
+            "anna%evil.example@b.cd",
+            "evil!anna@b.cd",
+            "evil.example/login@b.cd",
+            "evil/login@b.cd",
+            "evil.example?login@b.cd",
+            "evil.example#login@b.cd",
+            "www.evil.example@b.cd",
+            "WWW.evil@b.cd",
+            "evil.example=login@b.cd",
+            "x&evil.example|login@b.cd",
         ] {
             assert!(EmailAddress::parse(bad).is_none(), "{bad:?}");
         }
         assert!(EmailAddress::parse(&format!("{}@b.cd", "a".repeat(65))).is_none());
         assert!(EmailAddress::parse(&format!("a@{}.cd", "b".repeat(64))).is_none());
+    }
+
+    #[test]
+    fn what_people_have_is_taken() {
+        for good in [
+            "anna.berg+news@b.cd",
+            "o'neil@b.cd",
+            "maria.dell'acqua@b.cd",
+            "r&d.team@b.cd",
+            "jean.d=x@b.cd",
+            "www@b.cd",
+            "first.last_2-x@b.cd",
+            "{x}$|~*^`@b.cd",
+        ] {
+            assert!(EmailAddress::parse(good).is_some(), "{good:?}");
+        }
     }
 
     #[test]

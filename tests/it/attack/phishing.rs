@@ -179,6 +179,66 @@ async fn no_field_takes_a_line_break_or_a_tag() {
     service.stop().await;
 }
 
+/// Addresses of which a mail program makes a link to somewhere else.
+const LINKED: [&str; 12] = [
+    "www.evil.com/verify-now@attacker.example",
+    "evil.com/login@attacker.example",
+    "EVIL.COM/login@attacker.example",
+    "evil.com?login@attacker.example",
+    "evil.com#login@attacker.example",
+    "www.evil.com=login@attacker.example",
+    "evil.com=login@attacker.example",
+    "evil.com|login@attacker.example",
+    "evil.com!login@attacker.example",
+    "evil.com%40x@attacker.example",
+    "x&evil.com{login@attacker.example",
+    "evil.com*login@attacker.example",
+];
+
+#[tokio::test]
+async fn no_address_reaches_anybody_as_a_link_to_somewhere_else() {
+    let service = Service::start().await;
+    super::warm_up(&service).await;
+    let owner = service.owner("olga", "acme").await;
+    for linked in LINKED {
+        // control: it is one where it is taken
+        assert!(
+            links_in(linked).iter().any(|link| !link.contains('@') || link.contains('/') || link.contains('?')),
+            "{linked}"
+        );
+        let refused = owner.invite("acme", linked).await.expect_err(linked);
+        assert_eq!(bad_fields(&refused), ["invitation.email"], "{linked}");
+        let refused = owner.offer("acme", "anna", linked, "READER").await.expect_err(linked);
+        assert_eq!(bad_fields(&refused), ["email"], "{linked}");
+        let organization = pb::Organization {
+            name: "organizations/acme".to_owned(),
+            notification_email: linked.to_owned(),
+            ..Default::default()
+        };
+        let message = pb::UpdateOrganizationRequest { organization: Some(organization), ..Default::default() };
+        let refused = owner.organizations.clone().update_organization(message).await.expect_err(linked);
+        assert_eq!(bad_fields(&refused), ["organization.notification_email"], "{linked}");
+    }
+
+    // what people have is shown to others, and is a link to itself at most
+    for (n, address) in ["o'neil@example.com", "anna+news@example.com", "anna.berg@example.com", "r&d@example.com"]
+        .into_iter()
+        .enumerate()
+    {
+        let invitation = owner.invite("acme", address).await.unwrap();
+        service.email_to(address, 1).await;
+        service.let_expire(&invitation.name).await;
+        owner.invite("acme", address).await.unwrap();
+        let letter = Letter::read(&*service.email_to("notify@acme.example", n + 1).await);
+        assert!(letter.text.contains(address) && letter.shown.contains(address), "{letter:?}");
+        // linkify takes the part of an address that comes after an odd character for the whole of it
+        let own = address.rsplit(['\'', '&', '+']).next().unwrap();
+        let links = letter.links(&[address, own, "notify@acme.example"]);
+        assert!(!links.is_empty() && links.iter().all(|link| is_ours(link)), "{address}: {links:?}");
+    }
+    service.stop().await;
+}
+
 /// An address may hold characters that mean something to HTML and to templates; they are shown and not obeyed. So is
 /// what an issuer says.
 #[tokio::test]
@@ -192,7 +252,7 @@ async fn addresses_are_shown_as_they_are() {
         "o'neil&lt@example.com",
         "{{code}}@example.com",
         "a&amp=`x`|y@example.com",
-        "%41@example.com",
+        "$41@example.com",
     ] {
         owner.invite("acme", address).await.unwrap();
         let letter = Letter::read(&*service.email_to(address, 1).await);
