@@ -214,12 +214,18 @@ impl App {
         Ok(view(command.organization.clone(), name, invitation.clone(), now, Audience::Inviter(Vec::new())))
     }
 
-    /// An account, for itself and for services that may read accounts.
+    /// An account, for itself and for services that may read accounts; for those of some organizations only where these
+    /// have to do with it.
     pub async fn account(&self, method: Method, caller: &Caller, username: &Username) -> Result<Account> {
         method.check_account(caller, username)?;
         let mut connection = self.reads.acquire().await?;
         let mut accounts = accounts::load(&mut connection, &[username.as_str().to_owned()]).await?;
-        accounts.remove(username).ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
+        let exists = match caller.organizations() {
+            Some(organizations) => accounts::is_known_to(&mut connection, username, organizations).await?,
+            None => true,
+        };
+        let account = accounts.remove(username).filter(|_| exists);
+        account.ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
     }
 }
 

@@ -100,7 +100,7 @@ impl Scope {
     }
 
     /// Whether it acts on every organization that an account or an address has to do with, so that no list of
-    /// organizations can hold it. What is read with [`Self::AccountsRead`] is held to the list.
+    /// organizations can hold it. With [`Self::AccountsRead`], an account exists where one of the list knows it.
     pub fn is_of_all_organizations(self) -> bool {
         matches!(self, Self::AccountsAdmin | Self::MailOperate)
     }
@@ -132,7 +132,8 @@ impl Caller {
         }
     }
 
-    /// The organizations that exist for it in what is read about an account; `None` is every one.
+    /// The organizations that exist for it in what is read about an account, one of which has to know the account; `None`
+    /// is every one.
     pub fn organizations(&self) -> Option<&[OrganizationId]> {
         match self {
             Self::Account(_) => None,

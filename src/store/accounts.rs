@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::Result;
-use crate::domain::{Account, DisplayName, EmailAddress, Identity, Timestamp, Username};
+use crate::domain::{Account, DisplayName, EmailAddress, Identity, OrganizationId, Timestamp, Username};
 
 /// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
 pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
@@ -62,6 +62,22 @@ pub async fn load(connection: &mut PgConnection, usernames: &[String]) -> Result
         create_time: row.create_time,
     };
     Ok(rows.into_iter().map(account).map(|account| (account.username.clone(), account)).collect())
+}
+
+/// Whether the account is a member of one of these organizations, or one of their invitations is bound to it.
+pub async fn is_known_to(
+    connection: &mut PgConnection,
+    username: &Username,
+    organizations: &[OrganizationId],
+) -> Result<bool> {
+    let organizations = organizations.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
+    let is_known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM members WHERE organization = ANY($1) AND username = $2)
+               OR EXISTS (SELECT FROM invitations WHERE organization = ANY($1) AND username = $2) AS "is_known!""#,
+        &organizations,
+        username.as_str(),
+    );
+    Ok(is_known.fetch_one(connection).await?)
 }
 
 struct Row {

@@ -29,7 +29,7 @@ const TABLE: &str = "
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     GetInvitation           OK                   a   a    n     r    r      r           +                +       +     +     +   s    n   +
     ListInvitations         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
-    ListAccountInvitations  OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
+    ListAccountInvitations  OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     RequestAccess           CODE_NOT_FOUND       a   a    +     +    +      +           +                +       +     ok    p   p    p   p
     OfferMembership         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   g
     ApproveOffer            ETAG_MISMATCH        a   a    n     r    r      r           g                +       +     n     p   p    n   p
@@ -47,9 +47,9 @@ const TABLE: &str = "
     DeleteMember            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     ListEvents              OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     CreateAccount           USERNAME_TAKEN       +   +    e     e    e      e           e                e       e     e     p   p    p   p
-    GetAccount              OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
+    GetAccount              OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     DeleteAccount           LAST_OWNER           a   a    n     n    n      n           n                n       +     n     +   s    s   +
-    ListAccountMemberships  OK                   a   a    n     n    n      n           n                n       n     +     +   s    +   +
+    ListAccountMemberships  OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     SuppressEmail           FIELD_INVALID        a   a    s     s    s      s           s                s       s     s     +   s    s   +
     UnsuppressEmail         OK                   a   a    s     s    s      s           s                s       s     s     +   s    s   +
 ";
@@ -275,6 +275,32 @@ async fn no_rpc_takes_a_token_that_is_not_good() {
         assert!(!answer(&[&good]).await.starts_with("TOKEN"), "{rpc}");
     }
     before.assert_same(&scene.service.tables().await, "a walk with bad tokens");
+}
+
+/// Whom one of its organizations knows, as a member or by an invitation, a service of some organizations can look up.
+#[tokio::test]
+async fn a_service_of_some_organizations_sees_the_accounts_that_these_know() {
+    let scene = Scene::set().await;
+    let out = Person::new(&scene.channel, scene.token("out"));
+    let rival = scene.service.stranger("rival", "rival@example.com");
+    let (_, offer) = scene.service.offered(&rival, "rival", "hired", "READER").await;
+    let seen = async |username: &str| {
+        let name = format!("accounts/{username}");
+        let get = pb::GetAccountRequest { name: name.clone() };
+        let invitations = pb::ListAccountInvitationsRequest { parent: name.clone(), ..Default::default() };
+        let memberships = pb::ListAccountMembershipsRequest { parent: name, ..Default::default() };
+        let account = out.accounts.clone().get_account(get).await.map(|answer| answer.into_inner().name)?;
+        let invitations = out.invitations.clone().list_account_invitations(invitations).await?.into_inner().invitations;
+        let memberships = out.accounts.clone().list_account_memberships(memberships).await?.into_inner().memberships;
+        Ok::<_, tonic::Status>((account, invitations.len(), memberships.len()))
+    };
+    assert_eq!(seen("rival").await.unwrap(), ("accounts/rival".to_owned(), 0, 1));
+    assert_eq!(seen("hired").await.unwrap(), ("accounts/hired".to_owned(), 1, 0));
+    rival.revoke(&offer.name).await.unwrap();
+    assert_eq!(seen("hired").await.unwrap().1, 1, "what has ended stays in the list");
+    for unknown in ["guest", "owner", "nobody-at-all"] {
+        assert_eq!(crate::support::reason(seen(unknown).await), "ACCOUNT_NOT_FOUND", "{unknown}");
+    }
 }
 
 /// What a role may grant is a ceiling for every call about a role, for the present one and for the new one.
