@@ -66,6 +66,11 @@ pub fn resend(
         return Err(invitation.refuse(tenant.id(), now));
     }
     check_etag(etag, invitation.revision)?;
+    match (state, &invitation.account_email) {
+        (InvitationState::Invited, _) => tenant.organization.policy.admits_address(&invitation.email)?,
+        (InvitationState::Offered, Some(email)) => tenant.organization.policy.admits_address(email)?,
+        _ => {}
+    }
     let wait = invitation.send_time + context.deployment.resend_interval - now;
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });

@@ -24,13 +24,15 @@ pub fn accept(
         return Err(invitation.refuse(tenant.id(), now));
     };
     check_etag(etag, invitation.revision)?;
-    for granter in invitation.offerer.iter().chain(&invitation.approver) {
-        if !still_grants(tenant, context, granter, role) {
-            return Err(Refusal::OfferNotCovered(role));
-        }
+    let policy = &tenant.organization.policy;
+    let mut granters = invitation.offerer.iter().chain(&invitation.approver);
+    // the rule that asks for a second person may be younger than the offer
+    let lacks_approval = policy.needs_approval(role) && invitation.approver.is_none();
+    if lacks_approval || !granters.all(|granter| still_grants(tenant, context, granter, role)) {
+        return Err(Refusal::OfferNotCovered(role));
     }
-    tenant.organization.policy.admits_account(account, &email)?;
-    tenant.organization.policy.admits_invited(account, &invitation.email)?;
+    policy.admits_account(account, &email)?;
+    policy.admits_invited(account, &invitation.email)?;
     if let Some(member) = tenant.members.get(caller) {
         return Err(Refusal::AlreadyMember(member.name(tenant.id())));
     }

@@ -194,13 +194,14 @@ pub fn update(
     Ok(())
 }
 
-/// Writes to the old notification address and to every owner. Nobody has proved that the address is theirs, so what
-/// writes to it is counted.
+/// Writes to the old notification address and to every owner, under an address that they still hold. Nobody has proved
+/// that the notification address is theirs, so what writes to it is counted.
 fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
     let owners = tenant.members.values().filter(|member| member.role == Role::Owner);
     let address = |owner: &Member| {
-        let account = context.accounts.get(&owner.username);
-        owner.email.clone().or_else(|| account.and_then(|account| account.emails.first().cloned()))
+        let account = context.accounts.get(&owner.username)?;
+        let held = owner.email.as_ref().filter(|email| account.holds(email));
+        held.or(account.emails.first()).cloned()
     };
     tenant.counted += 1;
     let mut recipients = vec![old_address];

@@ -210,7 +210,7 @@ impl Tenant {
     ) -> Invitation {
         let before = self.invitations.get(&invitation.id).map_or("", |old| old.state.as_str());
         let mut changes = vec![Change::new("state", before, state.as_str())];
-        if let Some(role) = invitation.role.filter(|_| kind == EventKind::Offered) {
+        if let Some(role) = invitation.role.filter(|_| matches!(kind, EventKind::Offered | EventKind::Accepted)) {
             changes.push(Change::new("role", "", role.as_str()));
         }
         invitation.state = state;

@@ -119,7 +119,8 @@ fn what_a_service_offered_counts_while_its_entry_grants_it() {
 
 #[test]
 fn policy_is_asked_again_when_an_offer_is_accepted() {
-    let changes: [(Change, Refusal); 5] = [
+    let changes: [(Change, Refusal); 6] = [
+        (|world| world.policy().approval_role = Some(Role::Reader), Refusal::OfferNotCovered(Role::Reader)),
         (
             |world| world.policy().allowed_providers = vec!["entra".to_owned()],
             Refusal::ProviderNotAllowed("github".to_owned()),
@@ -152,9 +153,13 @@ fn policy_is_asked_again_when_an_offer_is_accepted() {
         change(&mut world);
         assert_eq!(accept(&mut world), Err(refusal));
     }
-    let mut world = world();
+    let mut world = self::world();
     world.account("anna", "github", &["anna@two.example"]);
     assert!(accept(&mut world).is_ok(), "without such a policy the account may have moved on");
+    let mut world = self::world();
+    offered_by(&mut world, Actor::Account(user("olga")), Some("owner"));
+    world.policy().approval_role = Some(Role::Reader);
+    assert!(accept(&mut world).is_ok(), "a second person has approved it");
 }
 
 #[test]
@@ -293,11 +298,22 @@ fn an_old_code_dies_when_another_one_is_made() {
 fn every_owner_and_the_old_address_hear_that_the_notification_address_changed() {
     let mut world = world();
     world.account("owner", "github", &["owner@acme.example"]);
-    let (username, address) = (user("extra"), Some(email("OLGA@acme.example")));
-    let (create_time, update_time) = (at(0), at(0));
-    let extra =
-        Member { username, role: Role::Owner, email: address, inviter: None, create_time, update_time, revision: 1 };
-    world.tenant().put_member(extra);
+    // one of an address that another owner has, and one who has moved on from the address of the offer
+    for (name, address) in [("extra", "OLGA@acme.example"), ("owner", "owner@former.example")] {
+        let (username, address) = (user(name), Some(email(address)));
+        let (create_time, update_time) = (at(0), at(0));
+        let member = Member {
+            username,
+            role: Role::Owner,
+            email: address,
+            inviter: None,
+            create_time,
+            update_time,
+            revision: 1,
+        };
+        world.tenant().put_member(member);
+    }
+    world.account("extra", "github", &["extra@acme.example", "olga@acme.example"]);
     world.account("olga", "github", &["olga@acme.example"]);
     let edit = crate::domain::Edit { notification_email: Some(email("new@acme.example")), ..Default::default() };
     world.decide("olga", Operation::UpdateOrganization(Box::new(edit))).unwrap();

@@ -268,17 +268,23 @@ impl Model {
         }
     }
 
-    /// Where the organization writes to an OWNER.
+    /// The address that a policy judges a member by.
     pub fn address_of_member(&self, name: Name) -> Option<Name> {
         let first = || self.accounts.get(name).and_then(|person| person.emails.first().copied());
         self.members[name].email.or_else(first)
+    }
+
+    /// Where the organization writes to an OWNER: an address of an account, and one that it still has.
+    fn address_of_owner(&self, name: Name) -> Option<Name> {
+        let first = self.accounts.get(name)?.emails.first().copied();
+        self.members[name].email.filter(|email| self.holds(name, email)).or(first)
     }
 
     /// Warns the old notification address and every OWNER, each address once.
     pub fn warn(&mut self, old_address: Name) {
         let owners = self.members.iter().filter(|(_, member)| member.role == Role::Owner).map(|(name, _)| *name);
         let mut to = vec![old_address];
-        for address in owners.filter_map(|name| self.address_of_member(name)).collect::<Vec<_>>() {
+        for address in owners.filter_map(|name| self.address_of_owner(name)).collect::<Vec<_>>() {
             if !to.iter().any(|known| same(known, address)) {
                 to.push(address);
             }

@@ -247,8 +247,11 @@ impl Model {
         }
         tag.check()?;
         let (role, address, offerer) = (found.role.unwrap(), found.account_email.unwrap(), found.offerer.unwrap());
-        if !self.may_still_grant(offerer, role) || found.approver.is_some_and(|name| !self.may_still_grant(name, role))
-        {
+        let approved = match found.approver {
+            Some(approver) => self.may_still_grant(approver, role),
+            None => !self.needs_approval(role),
+        };
+        if !approved || !self.may_still_grant(offerer, role) {
             return Err(Refusal::OfferNotCovered(role));
         }
         self.admits(caller, address)?;
@@ -314,6 +317,11 @@ impl Model {
             return Err(self.wrong_state(row));
         }
         tag.check()?;
+        match found.state {
+            S::Invited => self.admits_domain(found.email)?,
+            S::Offered => self.admits_domain(found.account_email.unwrap())?,
+            _ => {}
+        }
         let wait = found.asked + RESEND_HOURS - self.now;
         if wait > 0 {
             return Err(Refusal::ResentTooSoon { wait: time::Duration::hours(wait) });

@@ -64,6 +64,25 @@ async fn only_another_inviter_who_may_grant_the_role_approves() {
 }
 
 #[tokio::test]
+async fn an_offer_that_is_older_than_the_rule_needs_a_second_person_too() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let second = service.member(&owner, "acme", "otto", "OWNER").await;
+    let (anna, offer) = service.offered(&owner, "acme", "anna", "MANAGER").await;
+    owner.ask_for_approval_of("acme", Role::Manager).await;
+    assert_eq!(reason(anna.accept(&offer.name).await), "OFFER_NOT_COVERED");
+    // what the reason advises
+    owner.revoke(&offer.name).await.unwrap();
+    let anew = owner.offer("acme", "anna", "anna@example.com", "MANAGER").await.unwrap();
+    second.approve(&anew.name).await.unwrap();
+    anna.accept(&anew.name).await.unwrap();
+    // the control: a role below the rule
+    let (bert, offer) = service.offered(&owner, "acme", "bert", "CONTRIBUTOR").await;
+    bert.accept(&offer.name).await.unwrap();
+    service.recount().await;
+}
+
+#[tokio::test]
 async fn an_approved_offer_counts_only_while_both_may_grant_the_role() {
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;

@@ -57,6 +57,8 @@ async fn whoever_is_invited_offered_or_raised_has_to_be_admitted() {
     let owner = service.owner("olga", "acme").await;
     service.member(&owner, "acme", "max", "NONE").await;
     service.account("anna").await;
+    let code = owner.invite("acme", "early@example.com").await.unwrap();
+    let (_, offer) = service.offered(&owner, "acme", "otto", "READER").await;
     let domains = |domain: &str| vec![domain.to_owned()];
     for (path, policy, expected) in [
         (
@@ -78,6 +80,9 @@ async fn whoever_is_invited_offered_or_raised_has_to_be_admitted() {
         set(&owner, path, policy).await.unwrap();
         if path != "allowed_providers" {
             assert_eq!(reason(owner.invite("acme", "ina@example.com").await), expected, "{path}");
+            // nor is anything sent once more to whom it would not be sent now
+            assert_eq!(reason(owner.resend(&code.name, false).await), expected, "{path}");
+            assert_eq!(reason(owner.resend(&offer.name, false).await), expected, "{path}");
         }
         assert_eq!(reason(owner.offer("acme", "anna", "anna@example.com", "READER").await), expected, "{path}");
         assert_eq!(reason(owner.set_role("acme", "max", "READER").await), expected, "{path}");
@@ -90,6 +95,9 @@ async fn whoever_is_invited_offered_or_raised_has_to_be_admitted() {
         owner.set_role("acme", "max", "READER").await.unwrap();
         // and to lower somebody needs no policy
         owner.set_role("acme", "max", "NONE").await.unwrap();
+    }
+    for name in [&code.name, &offer.name] {
+        owner.resend(name, false).await.unwrap();
     }
     service.recount().await;
 }
