@@ -27,6 +27,7 @@ pub(super) struct Issuer {
     pub audience: String,
     pub algorithms: Vec<Algorithm>,
     pub leeway_seconds: u8,
+    /// As [`media_type`] has it.
     pub typ: Option<String>,
     pub scope: Option<String>,
     pub callers: Callers,
@@ -78,14 +79,15 @@ impl Issuer {
             );
         }
         // both kinds of token may be called JWT; RFC 9068 gives access tokens a type of their own for this reason
-        let typ_tells = entry.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"));
+        let typ = entry.typ.as_deref().map(media_type);
+        let typ_tells = typ.as_ref().is_some_and(|typ| typ != "jwt");
         if entry.kind == IssuerKind::User && !typ_tells && entry.scope.is_none() {
             let rule = "typ other than JWT, or scope, is required for kind \"user\", or ID tokens would count: set typ to \
                         that of access tokens, such as \"at+jwt\", or scope to one that they have";
             return Err(rule.to_owned());
         }
         let keys = keys(&entry, &iss)?;
-        let IssuerEntry { id, algorithms, leeway_seconds, typ, scope, .. } = entry;
+        let IssuerEntry { id, algorithms, leeway_seconds, scope, .. } = entry;
         Ok(Self { id, iss, audience, algorithms, leeway_seconds, typ, scope, callers, keys })
     }
 
@@ -120,6 +122,12 @@ impl Issuer {
             Callers::Services(_) => None,
         }
     }
+}
+
+/// A `typ` as it is compared: without case and without `application/` (RFC 7515, 4.1.9).
+pub(super) fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }
 
 /// The one check of an entry of any kind.

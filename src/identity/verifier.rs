@@ -7,7 +7,7 @@ use super::{
     claims::{Claims, Token, is_jwt},
     entra,
     github::Github,
-    issuer::{Callers, Issuer, check_id},
+    issuer::{Callers, Issuer, check_id, media_type},
     users::{Users, subject},
 };
 use crate::domain::{Scope, Service};
@@ -148,14 +148,12 @@ impl Issuer {
         Ok(())
     }
 
-    /// Media types are compared without case and without `application/` (RFC 7515, 4.1.9).
     fn takes_type(&self, typ: Option<&str>) -> bool {
-        let typ = typ.map(str::to_ascii_lowercase);
-        let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+        let typ = typ.map(media_type);
         match &self.typ {
-            Some(required) => typ.is_some_and(|typ| typ.eq_ignore_ascii_case(required)),
+            Some(required) => typ.as_ref() == Some(required),
             // logout+jwt, dpop+jwt and the like carry the same claims and are for other purposes (RFC 8725, 3.11)
-            None => matches!(typ, None | Some("jwt" | "at+jwt")),
+            None => matches!(typ.as_deref(), None | Some("jwt" | "at+jwt")),
         }
     }
 

@@ -17,6 +17,7 @@ fn a_wrong_entry_is_refused_with_its_name_and_field() {
         (broker(&file), json!({"typ": ""}), "typ must not"),
         (broker(&file), json!({"scope": "a b"}), "scope must not"),
         (broker(&file), json!({"typ": null}), "typ other than JWT, or scope, is required"),
+        (broker(&file), json!({"typ": "application/JWT"}), "typ other than JWT, or scope, is required"),
         (broker(&file), json!({"algorithms": []}), "algorithms must"),
         (broker(&file), json!({"algorithms": ["HS256"]}), "algorithms must"),
         (broker(&file), json!({"jwks_file": null}), "exactly one of jwks_url, jwks_file and discovery"),

@@ -94,6 +94,9 @@ async fn a_token_with_one_bad_header_is_refused() {
         assert_eq!(refusal(&verifier, &signer.sign(&header, &good())).await, why, "{header:?}");
     }
     user(&verifier, &signer.sign(&header(), &good())).await;
+    // an entry may write it as long as a token
+    let long = super::verifier([with(broker(&file), &json!({"typ": "application/AT+jwt"}))]).unwrap();
+    user(&long, &signer.sign(&header(), &good())).await;
     // where an entry says nothing about the type
     let scoped = super::verifier([with(broker(&file), &json!({"typ": null, "scope": "access"}))]).unwrap();
     let claims = with(good(), &json!({"scope": "access"}));
