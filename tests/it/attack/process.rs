@@ -109,8 +109,17 @@ impl Process {
 
     /// Its memory at this moment, in MiB.
     pub fn memory(&self) -> f64 {
+        self.resident("VmRSS:")
+    }
+
+    /// The most that it has had so far, in MiB.
+    pub fn peak(&self) -> f64 {
+        self.resident("VmHWM:")
+    }
+
+    fn resident(&self, which: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let resident = status.lines().find_map(|line| line.strip_prefix(which)?.trim().strip_suffix(" kB"));
         resident.unwrap().parse::<f64>().unwrap() / 1024.0
     }
 
