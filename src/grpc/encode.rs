@@ -54,7 +54,6 @@ pub fn invitation(view: InvitationView) -> pb::Invitation {
         account: invitation.username.as_ref().map(crate::domain::Username::name).unwrap_or_default(),
         account_email: typed(invitation.account_email.as_ref()),
         role: invitation.role.map(role).unwrap_or_default(),
-        locale: invitation.locale.unwrap_or_default(),
         ..of_it
     };
     let Some(deliveries) = deliveries else { return of_account };
@@ -62,6 +61,7 @@ pub fn invitation(view: InvitationView) -> pb::Invitation {
         inviter: actor(invitation.inviter.as_ref()),
         offerer: actor(invitation.offerer.as_ref()),
         approver: actor(invitation.approver.as_ref()),
+        locale: invitation.locale.unwrap_or_default(),
         deliveries: deliveries.iter().map(delivery).collect(),
         ..of_account
     }

@@ -84,7 +84,7 @@ const ALL_OF_INVITATION: &str = "name state email account account_email role inv
                                  organization_display_name locale create_time update_time expire_time deliveries etag";
 /// Without `email`: the invited address is not one of theirs.
 const SOME_OF_INVITATION: &str =
-    "name state account account_email role organization_display_name locale create_time update_time expire_time etag";
+    "name state account account_email role organization_display_name create_time update_time expire_time etag";
 const ALL_OF_MEMBER: &str = "name account email role inviter create_time update_time etag";
 const ALL_OF_ORGANIZATION: &str =
     "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag limits";
