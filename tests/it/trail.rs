@@ -74,6 +74,8 @@ async fn an_event_says_who_did_what_by_which_request_and_what_changed() {
             (Kind::MemberRemoved, billing, request_id(3)),
         ]
     );
+    let joined = events.iter().find(|event| event.kind() == Kind::Accepted).unwrap();
+    assert_eq!(changes(joined), ["state: OFFERED -> ACCEPTED", "role:  -> READER"], "where a membership begins");
     assert_eq!(changes(told[0]), ["role: READER -> CONTRIBUTOR"]);
     assert_eq!(
         changes(told[1]),
