@@ -25,6 +25,15 @@ impl Authenticated {
             Self::Service(service) => Some(Caller::Service(service.clone())),
         }
     }
+
+    /// As logs name them: of a person without an account no more than where they signed in.
+    fn name(&self) -> String {
+        match self {
+            Self::Person { caller: None, identity } => format!("identities/{}", identity.issuer),
+            Self::Person { caller: Some(caller), .. } => caller.actor().to_string(),
+            Self::Service(service) => service.actor().to_string(),
+        }
+    }
 }
 
 impl Api {
@@ -39,9 +48,7 @@ impl Api {
     pub async fn authenticate<T>(&self, method: Method, request: &Request<T>) -> Result<Authenticated, Status> {
         let authenticated = self.verify(request).await?;
         let caller = authenticated.caller();
-        if let Some(caller) = &caller {
-            telemetry::note_caller(caller.actor());
-        }
+        telemetry::note_caller(authenticated.name());
         method.check_kind(caller.as_ref()).map_err(status::from_refusal)?;
         Ok(authenticated)
     }

@@ -29,7 +29,11 @@ async fn a_whole_life_is_logged_counted_and_kept_as_evidence() {
     evidence::metrics_of(&service.database.name, &metrics);
     assert!(metrics.contains("CODE_NOT_FOUND") && metrics.contains("TOO_MANY_WRONG_CODES"), "{metrics}");
     let log = String::from_utf8(process.log()).unwrap();
-    for line in ["\"TRACE\"", "call ended", "email will be tried again", "email failed for good"] {
+    // the callers of each kind, a person without an account among them
+    let callers = [r#""caller":"accounts/"#, r#""caller":"identities/dev-"#, r#""caller":"services/dev-services/"#];
+    for line in
+        ["\"TRACE\"", "call ended", "email will be tried again", "email failed for good"].into_iter().chain(callers)
+    {
         assert!(log.contains(line), "no line of the log says {line}");
     }
 }

@@ -174,6 +174,7 @@ pub(super) fn email<M: 'static>(path: &'static str, of: Text<M>) -> Field<M> {
     let long = format!("{}@example.com", "a".repeat(65));
     let bad =
         ["anna", "anna@example", "@example.com", "a@b@c.de", "a@[127.0.0.1]", "Anna <a@b.cd>", "a@b.cd,c@d.ef", &long];
+    let bad = [&bad[..], &["b.cd/a@example.com", "www.b.cd@example.com", "a%b.cd@example.com"]].concat();
     text(path, of, "anna@example.com", &bad)
 }
 
