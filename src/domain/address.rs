@@ -6,8 +6,8 @@ use unicode_normalization::is_nfc;
 
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
-     at most 254 characters, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that reads \
-     as a link";
+     at most 254 characters, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that \
+     reads as a link";
 
 /// One address that mail can be sent to.
 ///
@@ -22,9 +22,9 @@ pub struct EmailAddress {
 impl EmailAddress {
     /// Takes a dot-atom local part of ASCII (RFC 5321, at most 64 octets) and a domain of at least two labels.
     /// Quoted local parts, comments, source routes and literals are valid in RFC 5322 and refused here: no person
-    /// has one, and each is read differently by some server on the way. So are `%` and `!`, which some take for a route,
-    /// `=?`, which some mail programs decode (RFC 2047) wherever it stands, and what they would make a link of: whoever
-    /// is invited is named in emails to others.
+    /// has one, and each is read differently by some server on the way. So are `%` and `!`, which some take for a
+    /// route, `=?`, which some mail programs decode (RFC 2047) wherever it stands, and what they would make a link of:
+    /// whoever is invited is named in emails to others.
     pub fn parse(typed: &str) -> Option<Self> {
         let (local, domain) = typed.split_once('@')?;
         let domain = a_label(domain)?;
@@ -98,8 +98,8 @@ fn is_dot_atom(local: &str) -> bool {
     local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(atext))
 }
 
-/// Whether a mail program would make a link of the part before the @, or of its beginning: it takes these characters for
-/// the end of a domain or for what follows one.
+/// Whether a mail program would make a link of the part before the @, or of its beginning: some of these characters
+/// end a domain for it, others are what may follow one.
 fn reads_as_a_link(local: &str) -> bool {
     let ends_like_a_domain = |part: &str| {
         part.rsplit_once('.').is_some_and(|(_, top)| top.len() >= 2 && !top.starts_with(|c: char| c.is_ascii_digit()))
