@@ -159,10 +159,11 @@ async fn the_code_of_an_expired_invitation_is_unknown() {
     assert_eq!(anna.request_access(&code).await.unwrap().state(), State::AccessRequested);
 }
 
-/// Makes the reminders of an invitation due.
+/// Makes the reminder of an invitation due, and not an earlier one that has arrived and is still held.
 async fn remind(service: &Service, invitation: &str) {
     let id = invitation.rsplit('/').next().unwrap();
-    let due = "UPDATE emails SET due_time = now() WHERE invitation = $1::uuid AND state = 'QUEUED' AND kind LIKE '%_REMINDER'";
+    let due = "UPDATE emails SET due_time = now() \
+                WHERE invitation = $1::uuid AND state = 'QUEUED' AND kind LIKE '%_REMINDER' AND lease_until IS NULL";
     let reminders = sqlx::query(due).bind(id).execute(service.pool()).await.unwrap();
     assert_eq!(reminders.rows_affected(), 1);
 }

@@ -8,7 +8,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::process::{Circumstances, Process};
-use crate::support::{Person, Service, evidence};
+use crate::support::{Person, Service, evidence, with_a_typo};
 
 /// Libraries are quiet unless they are named.
 const EVERYTHING: &str = "trace,h2=trace,hyper=trace,tonic=trace,sqlx=trace,lettre=trace,tower=trace";
@@ -112,8 +112,7 @@ async fn live(service: &Service) -> Person {
     let unverified = service.unverified("nobody", "nobody@example.com");
     unverified.create_account("nobody").await.unwrap();
     unverified.request_access(&second).await.unwrap_err();
-    let typo = format!("{}0", &second[..second.len() - 1]);
-    for wrong in [&first, &typo, &format!("{second}\0"), &second[1..].to_owned(), &second.repeat(3)] {
+    for wrong in [&first, &with_a_typo(&second), &format!("{second}\0"), &second[1..].to_owned(), &second.repeat(3)] {
         mallory.request_access(wrong).await.unwrap_err();
     }
     let gateway = service.service("gateway", &["invitations.read", "invitations.write"]);

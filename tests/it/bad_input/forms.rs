@@ -8,7 +8,7 @@ use super::fields::{
     page_token, request_id, required, required_role, role, text, texts, username,
 };
 use super::{Row, World};
-use crate::support::Person;
+use crate::support::{Person, with_a_typo};
 
 /// A request id that `admin` has used for something else.
 pub(super) const ID: &str = "0b7e6c0a-5a3e-4a59-9a4c-0d3c5d1f8f11";
@@ -133,8 +133,7 @@ fn of_transitions(world: &World) -> Vec<Row> {
 
     let good = pb::RequestAccessRequest { code: code.clone(), request_id: ID.into() };
     let long = [String::new(), "x".repeat(65), format!("{code}{}", " ".repeat(60)), "x".repeat(60_000)];
-    // the check characters find one wrong one for certain, and more of them only most of the time
-    let one_wrong = format!("{}{}", if code.starts_with('7') { '8' } else { '7' }, &code[1..]);
+    let one_wrong = with_a_typo(code);
     let mistyped = ["\0", "\r\n", "\u{202e}", "\u{ff11}", "0"].map(|end| format!("{code}{end}"));
     let fields = vec![
         required(

@@ -4,18 +4,12 @@ use invitations::dev::mailbox::Script;
 use invitations::domain::{CodeKey, InvitationCode, InvitationId};
 use invitations::pb::invitation::State;
 
-use crate::support::{Person, Service, reason, retry_after};
+use crate::support::{Person, Service, reason, retry_after, with_a_typo};
 
 /// Well formed, of no invitation.
 fn unknown_code(n: u128) -> String {
     let key = CodeKey::new("elsewhere".to_owned(), vec![9; 32]).unwrap();
     InvitationCode::derive(&key, InvitationId(uuid::Uuid::from_u128(n)), 1).reveal()
-}
-
-/// Another character in one place.
-fn with_a_typo(code: &str) -> String {
-    let other = if code.starts_with('7') { "8" } else { "7" };
-    format!("{other}{}", &code[1..])
 }
 
 async fn invited(service: &Service) -> (Person, Person, String) {

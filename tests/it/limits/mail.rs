@@ -61,10 +61,10 @@ async fn until_decided(service: &Service) {
     drop(service.tables().await);
 }
 
-/// Makes what waits due now.
+/// Makes what waits due now, but for what a worker holds: it may have been sent.
 async fn make_due(service: &Service) {
-    let query =
-        "UPDATE emails SET due_time = now() WHERE state IN ('QUEUED', 'RETRYING') AND kind NOT LIKE '%_REMINDER'";
+    let query = "UPDATE emails SET due_time = now() WHERE state IN ('QUEUED', 'RETRYING') AND kind NOT LIKE '%_REMINDER' \
+                    AND lease_until IS NULL";
     sqlx::query(query).execute(service.pool()).await.unwrap();
 }
 

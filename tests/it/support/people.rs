@@ -204,6 +204,13 @@ pub fn retry_after<T>(outcome: &Result<T, Status>) -> Option<std::time::Duration
     outcome.as_ref().err().expect("the call is refused").get_error_details().retry_info()?.retry_delay
 }
 
+/// A code with another character in one place: the check characters find one for certain, and more of them only most of
+/// the time.
+pub fn with_a_typo(code: &str) -> String {
+    let other = if code.starts_with('7') { '8' } else { '7' };
+    format!("{other}{}", &code[1..])
+}
+
 /// The text part of an email, decoded by a parser that is not ours.
 pub fn words(email: &Received) -> String {
     let parsed = mail_parser::MessageParser::default().parse(&email.message).expect("the email can be parsed");

@@ -75,6 +75,12 @@ async fn prepare(url: &str) {
     for name in leftovers {
         execute(url, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
     }
+    // they belong to the whole server; what they owned and were granted has gone with the databases
+    let roles = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'test\\_%'";
+    let roles: Vec<String> = sqlx::query_scalar(roles).fetch_all(&pool).await.unwrap();
+    for name in roles {
+        execute(url, &format!("DROP ROLE {name}")).await;
+    }
     execute(url, &format!("CREATE DATABASE {TEMPLATE}")).await;
     let template = in_database(url, TEMPLATE);
     migrations::run(&template).await.unwrap();
