@@ -13,11 +13,15 @@ pub(crate) struct Flood {
 impl Flood {
     /// How many there were since it was last told; `None`: not yet to be told.
     pub fn count(&mut self) -> Option<u64> {
+        self.count_at(Instant::now())
+    }
+
+    fn count_at(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
-        if self.told.is_some_and(|told| told.elapsed() < Duration::from_secs(1)) {
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < Duration::from_secs(1)) {
             return None;
         }
-        self.told = Some(Instant::now());
+        self.told = Some(now);
         Some(mem::take(&mut self.count))
     }
 }
@@ -28,11 +32,11 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_at_once_and_then_once_a_second() {
-        let mut flood = Flood::default();
-        assert_eq!(flood.count(), Some(1));
-        assert_eq!(flood.count(), None);
-        assert_eq!(flood.count(), None);
-        flood.told = Instant::now().checked_sub(Duration::from_secs(1));
-        assert_eq!(flood.count(), Some(3));
+        let (mut flood, begin) = (Flood::default(), Instant::now());
+        assert_eq!(flood.count_at(begin), Some(1));
+        assert_eq!(flood.count_at(begin), None);
+        assert_eq!(flood.count_at(begin + Duration::from_millis(999)), None);
+        assert_eq!(flood.count_at(begin + Duration::from_secs(1)), Some(3));
+        assert_eq!(flood.count_at(begin + Duration::from_secs(1)), None);
     }
 }

@@ -254,6 +254,7 @@ async fn a_refused_sign_in_fails_no_email() {
     assert!(matches!(failure, Failure::Unreachable { answer: Answer::Code(535), .. }), "{failure:?}");
     assert!(!format!("{failure:?}").contains("welcome"), "{failure:?}");
 }
+
 /// Without TCP_NODELAY the last packet of each email waits for a delayed ACK: 44 ms, every time.
 #[tokio::test]
 async fn an_email_does_not_wait_for_a_delayed_ack() {
@@ -262,12 +263,16 @@ async fn an_email_does_not_wait_for_a_delayed_ack() {
     for (addr, tls) in [(mailbox.addr(), SmtpTls::None), (implicit(&mailbox, &certificate).await, SmtpTls::Implicit)] {
         let settings = MailSettings { ca_file: Some(certificate.ca_file()), ..settings(addr, tls) };
         let (server, mut session) = (Server::new(&settings).unwrap(), Session::default());
-        let mut fastest = Duration::MAX;
-        for n in 0..20 {
+        // on a busy machine most of them wait for something else
+        let begin = Instant::now();
+        loop {
             let start = Instant::now();
-            session.send(&server, &letter(n)).await.unwrap();
-            fastest = fastest.min(start.elapsed());
+            session.send(&server, &letter(1)).await.unwrap();
+            let took = start.elapsed();
+            if took < Duration::from_millis(30) {
+                break;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "{tls:?}: {took:?}");
         }
-        assert!(fastest < Duration::from_millis(30), "{tls:?}: {fastest:?}");
     }
 }
