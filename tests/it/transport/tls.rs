@@ -1,11 +1,12 @@
 //! TLS and client certificates, with certificates that are made for each test.
 
+mod probe;
+
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use invitations::dev::issuer::{self, Provider};
 use invitations::dev::mailbox::{Mailbox, Script};
-use invitations::grpc::probe::{ProbeTls, serving};
 use invitations::grpc::tls::TlsFiles;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsConnector;
@@ -89,8 +90,7 @@ impl Authority {
 }
 
 async fn start(files: TlsFiles) -> Server {
-    let first_byte_timeout = Duration::from_millis(500);
-    Server::start(ServeSettings { tls: Some(files), first_byte_timeout, ..settings() }).await
+    Server::start(ServeSettings { tls: Some(files), ..settings() }).await
 }
 
 async fn handshake(server: &Server, client: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
@@ -146,15 +146,23 @@ async fn calls_are_answered_over_tls_and_not_without() {
 #[tokio::test]
 async fn a_handshake_that_is_not_finished_in_time_is_closed() {
     let authority = Authority::new("tls-slow");
-    let server = start(authority.files(None)).await;
+    let (tls, first_byte_timeout) = (Some(authority.files(None)), Duration::from_millis(500));
+    let server = Server::start(ServeSettings { tls, first_byte_timeout, ..settings() }).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     assert!(is_closed(&mut silent).await);
     // the beginning of a ClientHello
     let mut half = TcpStream::connect(server.address).await.unwrap();
     half.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     assert!(is_closed(&mut half).await);
-    // the handshake is done, the preface does not come
-    let mut greeted = handshake(&server, authority.client(None, &[b"h2"])).await.unwrap();
+    // the handshake is done, on a busy machine not with the first try; the preface does not come
+    let greeting = async {
+        loop {
+            if let Ok(greeted) = handshake(&server, authority.client(None, &[b"h2"])).await {
+                return greeted;
+            }
+        }
+    };
+    let mut greeted = timeout(SOON, greeting).await.expect("a handshake is finished in time");
     let closed = timeout(SOON, greeted.read(&mut [0; 1])).await.unwrap();
     assert!(closed.map_or(true, |read| read == 0));
 }
@@ -271,26 +279,4 @@ async fn a_server_does_not_start_with_files_that_do_not_fit() {
     }
     let missing = TlsFiles { key: authority.dir.join("nothing"), ..authority.files(None) };
     assert!(missing.check().unwrap_err().contains("nothing cannot be read: No such file"));
-}
-
-#[tokio::test]
-async fn a_probe_asks_over_tls() {
-    let (authority, others) = (Authority::new("tls-probe"), Authority::new("tls-probe-others"));
-    let server = start(authority.files(None)).await;
-    let address = server.address.to_string();
-    let probe = async |address: &str, tls: ProbeTls| serving(address, "liveness".to_owned(), Some(tls)).await;
-    let trusting = |authority: &Authority| ProbeTls { ca_file: Some(authority.dir.join("ca.pem")), identity: None };
-    assert_eq!(probe(&address, trusting(&authority)).await, Ok(()));
-    assert_eq!(probe(&address, ProbeTls::default()).await, Ok(()));
-    let error = probe(&address, trusting(&others)).await.unwrap_err();
-    assert!(error.starts_with("nothing answers at 127.0.0.1:") && error.contains("certificate"), "{error}");
-    assert!(serving(&address, String::new(), None).await.is_err());
-    let elsewhere = probe("192.0.2.1:50051", ProbeTls::default()).await;
-    assert!(elsewhere.unwrap_err().starts_with("--tls-ca-file is needed"));
-
-    let server = start(authority.files(Some(&authority))).await;
-    let address = server.address.to_string();
-    let identity = Some((authority.dir.join("tls.crt"), authority.dir.join("tls.key")));
-    assert_eq!(probe(&address, ProbeTls { identity, ..ProbeTls::default() }).await, Ok(()));
-    assert!(probe(&address, ProbeTls::default()).await.is_err());
 }
