@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::cold::Verdict;
 use super::message::{Draft, shows_sign_in};
-use super::smtp::{Failure, Letter, Session};
+use super::smtp::{Failure, Letter, Session, Timeouts};
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailState};
 use crate::store::limits::Charge;
@@ -81,10 +81,10 @@ impl Worker {
     /// The database's; what is leased then comes due again by itself.
     pub async fn deliver_due(&mut self, stop: &CancellationToken) -> Result<Round> {
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let lease = self.mailer.server.timeouts.lease;
+        let Timeouts { lease, sign_of_life, .. } = self.mailer.server.timeouts;
         let mut batch = VecDeque::from(with(&self.pool, async |c| outbox::claim(c, None, limit, lease).await).await?);
         let mut round = Round { claimed: batch.len(), ..Round::default() };
-        let mut life = interval_at(Instant::now() + lease / 3, lease / 3);
+        let mut life = interval_at(Instant::now() + sign_of_life, sign_of_life);
         while !stop.is_cancelled() && !round.unreachable {
             let Some(mut held) = batch.pop_front() else { break };
             let Some((draft, charge)) = self.draft(&held).await? else {

@@ -22,8 +22,7 @@ use super::settings::{InvalidSetting, MailSettings, SmtpTls};
 use super::tls::Tls;
 use crate::domain::Answer;
 
-/// How long each step may take. The worst attempt takes all of them, 13 minutes; the lease of an email is renewed
-/// meanwhile.
+/// How long each step may take. The worst attempt takes all of them, 13 minutes; the lease is renewed meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// TCP, over all addresses of the host.
@@ -34,8 +33,10 @@ pub struct Timeouts {
     /// The answer to the final dot, as long as RFC 5321 (4.5.3.2.6) says: whoever gives up earlier sends it twice.
     pub end_of_data: Duration,
     pub quit: Duration,
-    /// How long an email stays with a worker that gives no sign of life; it gives three in this time.
+    /// How long an email stays with a worker that gives no sign of life.
     pub lease: Duration,
+    /// From one sign of life to the next: three in the time of a lease.
+    pub sign_of_life: Duration,
 }
 
 impl Default for Timeouts {
@@ -46,6 +47,7 @@ impl Default for Timeouts {
             end_of_data: Duration::from_mins(10),
             quit: Duration::from_secs(5),
             lease: Duration::from_mins(1),
+            sign_of_life: Duration::from_secs(20),
         }
     }
 }

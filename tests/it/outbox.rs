@@ -50,10 +50,17 @@ impl Outbox {
         Worker::new(self.workers.clone(), Arc::new(mailer(self.mailbox.addr())))
     }
 
-    /// One that waits no longer than that for an answer.
-    fn impatient_worker(&self, patience: Duration) -> Worker {
-        let timeouts = Timeouts { command: patience, end_of_data: patience, ..Timeouts::default() };
+    fn worker_with(&self, timeouts: Timeouts) -> Worker {
         Worker::new(self.workers.clone(), Arc::new(mailer(self.mailbox.addr()).with_timeouts(timeouts)))
+    }
+
+    /// One that waits only a moment for that step to be answered, and for the others as long as the machine needs.
+    fn impatient_worker(&self, step: &str) -> Worker {
+        let soon = Duration::from_millis(300);
+        self.worker_with(match step {
+            "Message" | "Stored" => Timeouts { end_of_data: soon, ..Timeouts::default() },
+            _ => Timeouts { command: soon, ..Timeouts::default() },
+        })
     }
 
     async fn organization(&self, id: &str) {

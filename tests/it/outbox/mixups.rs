@@ -62,12 +62,22 @@ async fn converse(stream: TcpStream) -> std::io::Result<()> {
 async fn an_answer_that_comes_late_counts_for_no_other_email() {
     let outbox = Outbox::start(|_| Action::Proceed).await;
     outbox.organization("acme").await;
-    outbox.invite("acme", 2).await;
     let server = late_server().await;
     let timeouts = Timeouts { command: PATIENCE, ..Timeouts::default() };
     let mut worker = Worker::new(outbox.workers.clone(), mailer(server).with_timeouts(timeouts).into());
-    let round = round(&mut worker).await;
-    assert_eq!((round.retrying, round.sent), (1, 1));
+    let mut tries = 0;
+    loop {
+        outbox.invite("acme", 2).await;
+        let round = round(&mut worker).await;
+        tries += 1;
+        // all that a machine that stands still can do is to keep the second one waiting, too
+        if (round.sent, round.failed) != (0, 0) || tries == 20 {
+            assert_eq!((round.retrying, round.sent), (1, 1));
+            break;
+        }
+        outbox.execute("DELETE FROM emails").await;
+        outbox.execute("DELETE FROM invitations").await;
+    }
     assert_eq!(outbox.rows().await, ["1@acme.example RETRYING 1 TIMEOUT", "2@acme.example SENT 1 250"]);
 }
 
