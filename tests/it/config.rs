@@ -6,7 +6,6 @@ use std::{
     path::PathBuf,
     process::{Command, Output, id},
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
 };
 
 const ISSUERS: &str = r#"[{"id":"hub","kind":"user","issuer":"https://id.example","audience":"hub","discovery":true,"typ":"at+jwt","provider":"hub","email_domains":["example.com"]}]"#;
@@ -65,9 +64,7 @@ impl Setup {
     /// Starts with a wrong setting and returns the line that says so, which both commands end with.
     fn refusal(&self, flags: &[&str]) -> String {
         let [checked, served] = ["check-config", "serve"].map(|command| {
-            let start = Instant::now();
             let output = self.run(&[&[command], flags].concat());
-            assert!(start.elapsed() < Duration::from_secs(2));
             assert_eq!(output.status.code(), Some(2), "{output:?}");
             assert!(output.stdout.is_empty(), "{output:?}");
             let line = String::from_utf8(output.stderr).unwrap();

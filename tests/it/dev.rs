@@ -6,7 +6,6 @@ mod steps;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -74,9 +73,7 @@ async fn an_interrupt_ends_everything_and_fresh_starts_over() {
     #[cfg(target_os = "linux")]
     let group = dev.postgres_group();
 
-    let asked = Instant::now();
     assert_eq!(dev.end_by("INT"), Some(0));
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert!(!dev.database_answers() && !dir.join("postgres/postmaster.pid").exists());
     #[cfg(target_os = "linux")]
     assert_eq!(process::living(&group), [""; 0], "what watched over the database has ended before it");
