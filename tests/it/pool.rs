@@ -51,7 +51,7 @@ async fn a_connection_that_was_used_in_the_usual_way_is_kept() {
     let pool = open(&database.url, Purpose::Write, 1).unwrap();
     let first = backend(&pool).await;
     for id in 0..20 {
-        let mut transaction = pool.begin().await.unwrap();
+        let mut transaction = patiently(async || pool.begin().await).await;
         sqlx::query("INSERT INTO kept VALUES ($1)").bind(id).execute(&mut *transaction).await.unwrap();
         if id % 2 == 0 {
             transaction.commit().await.unwrap();
@@ -65,9 +65,10 @@ async fn a_connection_that_was_used_in_the_usual_way_is_kept() {
 
 /// Whether the write was acknowledged and is not there. The pool has one connection, so it is the same.
 async fn write_after_cancelled_begin(database: &Database, pool: &PgPool, waits: usize) -> bool {
-    drop(pool.acquire().await.unwrap());
+    drop(patiently(async || pool.acquire().await).await);
     cancel_at(waits, pool.begin()).await;
-    let id: i32 = sqlx::query_scalar("INSERT INTO kept VALUES (DEFAULT) RETURNING id").fetch_one(pool).await.unwrap();
+    let insert = "INSERT INTO kept VALUES (DEFAULT) RETURNING id";
+    let id: i32 = patiently(async || sqlx::query_scalar(insert).fetch_one(pool).await).await;
     // the process ends, or the connection does
     pool.close().await;
     let there = sqlx::query_scalar("SELECT EXISTS (SELECT FROM kept WHERE id = $1)");
@@ -94,5 +95,15 @@ async fn with_table() -> Database {
 
 /// Which server process serves the pool's connection.
 async fn backend(pool: &PgPool) -> i32 {
-    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(pool).await.unwrap()
+    patiently(async || sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(pool).await).await
+}
+
+/// Asks again where the machine stood still for as long as a connection is waited for: nothing has happened then.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, sqlx::Error>) -> T {
+    loop {
+        match ask().await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            outcome => return outcome.unwrap(),
+        }
+    }
 }

@@ -7,11 +7,14 @@ mod organizations;
 mod requests;
 mod workers;
 
+use std::fmt::Debug;
+use std::pin::pin;
+
 use futures_util::future::join_all;
 use invitations::domain::{AddressKey, CodeKey, CodeKeys, Deployment};
 use invitations::pb;
-use sqlx::PgPool;
-use tonic::Code;
+use sqlx::{PgPool, Postgres, Transaction};
+use tonic::{Code, Status};
 
 use crate::support::{Channel, PATIENCE, Person, Service};
 
@@ -59,6 +62,40 @@ async fn until_blocked(pool: &PgPool) {
     let blocked =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until(pool, blocked, |blocked| blocked > 0).await;
+}
+
+/// The outcomes of calls that wait for what `gate` has locked; it is committed when `waits` has ended. `None`: the
+/// machine stood still for so long that one of them gave up.
+async fn held_up<T: Debug>(
+    calls: impl Future<Output = Vec<Result<T, Status>>>,
+    waits: impl Future<Output = ()>,
+    gate: Transaction<'_, Postgres>,
+) -> Option<Vec<Result<T, Status>>> {
+    let mut calls = pin!(calls);
+    let early = tokio::select! {
+        outcomes = &mut calls => Some(outcomes),
+        () = waits => None,
+    };
+    let has_waited = early.is_none();
+    let outcomes = match early {
+        Some(outcomes) => outcomes,
+        None => tokio::join!(calls, async { gate.commit().await.unwrap() }).0,
+    };
+    let gave_up =
+        |outcome: &Result<T, Status>| outcome.as_ref().is_err_and(|status| status.code() == Code::Unavailable);
+    let gave_up = outcomes.iter().any(gave_up);
+    assert!(has_waited || gave_up, "nothing held the calls up: {outcomes:?}");
+    (!gave_up).then_some(outcomes)
+}
+
+/// Does it anew until no call has given up; it is told how often it was done before.
+async fn until_nobody_gives_up<T>(race: impl AsyncFn(usize) -> Option<T>) -> T {
+    for attempt in 0..10 {
+        if let Some(outcomes) = race(attempt).await {
+            return outcomes;
+        }
+    }
+    panic!("each time a call gives up");
 }
 
 /// Waits until a number in the database is as it should be.

@@ -54,8 +54,9 @@ impl Watched {
             // the name under which a connection has prepared it
             let statement =
                 statement.split_once(": ").filter(|(name, _)| !name.contains(' ')).map_or(statement, |(_, s)| s);
-            // readiness is asked every few seconds, and a connection after its use, whenever that is
-            let of_its_own = ["pg_is_in_recovery", "current_setting('transaction_read_only')"];
+            // readiness is asked every few seconds, and a connection after its use, whenever that is; a mail worker looks
+            // once more when it has sent all there was
+            let of_its_own = ["pg_is_in_recovery", "current_setting('transaction_read_only')", "WITH ends AS ("];
             (!of_its_own.iter().any(|own| statement.contains(own))).then(|| statement.to_owned())
         };
         (outcome, text.lines().filter_map(statement).collect())

@@ -8,7 +8,7 @@ use invitations::dev::mailbox::{Mailbox, Script};
 use invitations::server::Server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -59,15 +59,14 @@ fn entry_at(dir: &std::path::Path, url: &str) -> (Value, String) {
     (entry, keys)
 }
 
-async fn free_port() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 #[tokio::test]
 async fn a_service_without_its_issuers_keys_becomes_ready_when_they_come() {
     let database = Database::create().await;
     let dir = scratch("issuer_late");
-    let address = free_port().await;
+    // nobody else gets the port, and nobody listens on it before the keys come
+    let port = TcpSocket::new_v4().unwrap();
+    port.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = port.local_addr().unwrap();
     let (entry, keys) = entry_at(&dir, &format!("http://{address}/keys"));
     let mailbox = Mailbox::start(([127, 0, 0, 1], 0).into(), &dir.join("mailbox"), Script::accept_all()).await.unwrap();
     let issuers = json!([entry]).to_string();
@@ -86,7 +85,7 @@ async fn a_service_without_its_issuers_keys_becomes_ready_when_they_come() {
     let alive = HealthClient::new(channel.clone()).check(alive).await.unwrap().into_inner();
     assert_eq!(alive.status(), ServingStatus::Serving);
 
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = port.listen(16).unwrap();
     let keys = tokio::spawn(keys_server(listener, None, keys, None));
     let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };
     tokio::time::timeout(PATIENCE, serving).await.expect("it becomes ready");

@@ -2,13 +2,13 @@
 
 use std::fs::{File, read_to_string};
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 
 use crate::support::github::{CLIENT_ID, CLIENT_SECRET, Github};
@@ -26,6 +26,12 @@ impl Drop for Serve {
     }
 }
 
+/// A free port that is given to nobody who asks for any: those are higher.
+fn quiet_port() -> SocketAddr {
+    let mut ports = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], rand::random_range(10_000..30_000))));
+    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
+}
+
 #[tokio::test]
 async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
     let (github, database) = (Github::start().await, Database::create().await);
@@ -33,7 +39,7 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
     let keys = dir.join("code-keys");
     std::fs::write(&keys, format!("k1 {}\n", BASE64_STANDARD.encode([7; 32]))).unwrap();
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = quiet_port();
     let log = dir.join("log");
     let serve = Command::new(env!("CARGO_BIN_EXE_invitations"))
         .arg("serve")

@@ -3,7 +3,7 @@
 use invitations::pb;
 
 use super::{Limited, assert_limited, request_id};
-use crate::support::{Person, reason};
+use crate::support::{Person, patiently, reason};
 
 fn invite(organization: &str, email: &str) -> pb::CreateInvitationRequest {
     pb::CreateInvitationRequest {
@@ -145,7 +145,10 @@ async fn a_service_is_limited_as_every_caller() {
 async fn invitations_at_once_do_not_overshoot_the_limit() {
     let limited = Limited::start(&[("invitations_per_caller_limit", "5")]).await;
     let olga = limited.service.owner("olga", "acme").await;
-    let invite = async |(n, olga): (usize, Person)| olga.invite("acme", &format!("{n}@example.com")).await;
+    let invite = async |(n, olga): (usize, Person)| {
+        let (email, request_id) = (format!("{n}@example.com"), request_id());
+        patiently(async || olga.invite_by("acme", &email, &request_id).await).await
+    };
     let outcomes = futures_util::future::join_all(limited.in_turn(&olga, 24).enumerate().map(invite)).await;
     let (sent, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     assert_eq!(sent.len(), 5);

@@ -3,7 +3,7 @@
 use invitations::pb;
 
 use super::{Limited, assert_limited, request_id};
-use crate::support::{Person, reason};
+use crate::support::{Person, patiently, reason};
 
 /// Changes what `organization` sets, at the path.
 fn change(id: &str, path: &str, organization: pb::Organization) -> pb::UpdateOrganizationRequest {
@@ -80,7 +80,8 @@ async fn changes_at_once_do_not_overshoot_the_limit() {
     let olga = limited.service.owner("olga", "acme").await;
     let outcomes = limited.in_turn(&olga, 12).enumerate().map(async |(n, olga)| {
         let message = notify("acme", &format!("victim{n}@example.com"));
-        update(&olga, message).await
+        let message = pb::UpdateOrganizationRequest { request_id: request_id(), ..message };
+        patiently(async || update(&olga, message.clone()).await).await
     });
     let outcomes = futures_util::future::join_all(outcomes).await;
     let (changed, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);

@@ -3,7 +3,7 @@
 use invitations::pb;
 
 use super::{Limited, assert_limited, request_id};
-use crate::support::{Person, Service, named, reason};
+use crate::support::{Person, Service, named, patiently, reason};
 
 /// Sets limits as a service may, who names only what is to be changed.
 async fn limit(
@@ -90,7 +90,10 @@ async fn the_offer_after_an_invitation_by_email_is_one_more_of_the_organization(
 async fn callers_at_once_share_the_limit_of_their_organization() {
     let limited = Limited::start(&[("invitations_per_organization_limit", "7")]).await;
     let olga = limited.service.owner("olga", "acme").await;
-    let invite = async |(n, olga): (usize, Person)| olga.invite("acme", &format!("{n}@example.com")).await;
+    let invite = async |(n, olga): (usize, Person)| {
+        let (email, request_id) = (format!("{n}@example.com"), request_id());
+        patiently(async || olga.invite_by("acme", &email, &request_id).await).await
+    };
     let outcomes = futures_util::future::join_all(limited.in_turn(&olga, 32).enumerate().map(invite)).await;
     let (sent, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     assert_eq!(sent.len(), 7);

@@ -11,7 +11,7 @@ use invitations::store::{self, accounts};
 use sqlx::{Postgres, Transaction};
 
 use super::{Replicas, at_once, count, deployment};
-use crate::support::{Service, reason};
+use crate::support::{Person, Service, patiently, reason};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_offer_is_accepted_or_revoked_and_never_both() {
@@ -19,26 +19,27 @@ async fn an_offer_is_accepted_or_revoked_and_never_both() {
     let service = &replicas.service;
     let owner = service.owner("olga", "acme").await;
     let people = at_once((0..8).map(async |n| (format!("guest-{n}"), service.account(&format!("guest-{n}")).await)));
-    let rounds = people.await.into_iter().enumerate().map(async |(n, (name, guest))| {
-        let (owners, guests) = (replicas.spread(&owner, 2), replicas.spread(&guest, 2));
+    let people = people.await;
+    let race = async |(n, (name, guest)): (usize, &(String, Person))| {
+        let (owners, guests) = (replicas.spread(&owner, 2), replicas.spread(guest, 2));
         let mut accepted = 0;
         for round in n..n + 25 {
             let email = format!("{name}@example.com");
-            let offer = owner.offer("acme", &name, &email, "READER").await.unwrap().name;
-            let accept = guests[round % 2].accept(&offer);
+            let offer = patiently(async || owner.offer("acme", name, &email, "READER").await).await.unwrap().name;
+            let accept = patiently(async || guests[round % 2].accept(&offer).await);
             // sometimes on the same replica, sometimes not; sometimes the one first, sometimes the other
-            let revoke = owners[round / 2 % 2].revoke(&offer);
+            let revoke = patiently(async || owners[round / 2 % 2].revoke(&offer).await);
             let (accept, revoke) = if round % 3 == 0 {
                 tokio::join!(accept, revoke)
             } else {
                 let (revoke, accept) = tokio::join!(revoke, accept);
                 (accept, revoke)
             };
-            let member = owner.member("acme", &name).await;
+            let member = patiently(async || owner.member("acme", name).await).await;
             if accept.is_ok() {
                 assert_eq!(reason(revoke), "INVITATION_ACCEPTED");
                 member.unwrap();
-                owner.remove("acme", &name).await.unwrap();
+                patiently(async || owner.remove("acme", name).await).await.unwrap();
                 accepted += 1;
             } else {
                 assert_eq!(reason(accept), "INVITATION_REVOKED");
@@ -47,9 +48,14 @@ async fn an_offer_is_accepted_or_revoked_and_never_both() {
             }
         }
         accepted
-    });
-    let accepted = at_once(rounds).await.into_iter().sum::<usize>();
-    assert!((1..200).contains(&accepted), "{accepted} of 200: that was no race");
+    };
+    // who comes first is the machine's to say
+    let (mut accepted, mut all) = (0, 0);
+    while (accepted == 0 || accepted == all) && all < 2000 {
+        accepted += at_once(people.iter().enumerate().map(&race)).await.into_iter().sum::<usize>();
+        all += 200;
+    }
+    assert!(0 < accepted && accepted < all, "{accepted} of {all}: that was no race");
     let decided_twice = "SELECT count(*) FROM (SELECT FROM events WHERE kind IN ('ACCEPTED', 'REVOKED') \
                            GROUP BY invitation HAVING count(*) <> 1) twice";
     assert_eq!(count(service.pool(), decided_twice).await, 0);
@@ -128,13 +134,15 @@ async fn whoever_accepts_twice_at_once_becomes_a_member_once() {
     let people = at_once((0..6).map(async |n| (format!("guest-{n}"), service.account(&format!("guest-{n}")).await)));
     let rounds = people.await.into_iter().map(async |(name, guest)| {
         for _ in 0..20 {
-            let offer = owner.offer("acme", &name, &format!("{name}@example.com"), "READER").await.unwrap();
+            let email = format!("{name}@example.com");
+            let offer = patiently(async || owner.offer("acme", &name, &email, "READER").await).await.unwrap();
             let callers = replicas.spread(&guest, 4);
-            for accepted in at_once(callers.iter().map(|guest| guest.accept(&offer.name))).await {
+            let accept = async |guest: &Person| patiently(async || guest.accept(&offer.name).await).await;
+            for accepted in at_once(callers.iter().map(accept)).await {
                 let accepted = accepted.unwrap();
                 assert_eq!((accepted.state(), &accepted.name), (State::Accepted, &offer.name));
             }
-            owner.remove("acme", &name).await.unwrap();
+            patiently(async || owner.remove("acme", &name).await).await.unwrap();
         }
     });
     at_once(rounds).await;

@@ -6,12 +6,12 @@ use invitations::app::{App, Limits};
 use invitations::domain::{EmailAddress, Identity, Username};
 use invitations::pb::{self, invitation::State};
 use invitations::store::accounts;
-use invitations::store::pool::{Purpose, open};
+use invitations::store::pool::{Purpose, open, warm};
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{Replicas, at_once, count, deployment, until_blocked};
+use super::{Replicas, at_once, count, deployment, held_up, until_blocked, until_nobody_gives_up};
 use crate::support::{Person, Service, reason};
 
 /// What a deleted account must not have any more.
@@ -64,40 +64,45 @@ async fn an_account_that_is_deleted_while_it_accepts_leaves_nothing_behind() {
 async fn an_account_that_is_being_deleted_is_made_no_owner() {
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
-    service.member(&owner, "acme", "anna", "READER").await;
-
-    let mut deletion = service.pool().begin().await.unwrap();
-    assert!(accounts::bury(&mut deletion, &Username::parse("anna").unwrap()).await.unwrap());
-    let (promoted, ()) = tokio::join!(owner.set_role("acme", "anna", "OWNER"), async {
+    let promoted = until_nobody_gives_up(async |attempt| {
+        let name = format!("anna{attempt}");
+        service.member(&owner, "acme", &name, "READER").await;
+        let mut deletion = service.pool().begin().await.unwrap();
+        assert!(accounts::bury(&mut deletion, &Username::parse(&name).unwrap()).await.unwrap());
         // the promotion waits to see how the deletion ends
-        until_blocked(service.pool()).await;
-        deletion.commit().await.unwrap();
+        let promotion = at_once([owner.set_role("acme", &name, "OWNER")]);
+        held_up(promotion, until_blocked(service.pool()), deletion).await
     });
-    assert_eq!(reason(promoted), "MEMBER_NOT_FOUND");
+    for promoted in promoted.await {
+        assert_eq!(reason(promoted), "MEMBER_NOT_FOUND");
+    }
     service.recount().await;
 }
 
 #[tokio::test]
 async fn addresses_of_a_token_that_is_used_during_the_deletion_are_deleted_too() {
     let service = Service::start().await;
-    let anna = service.account("anna").await;
-    let known = "SELECT issuer, subject FROM identities WHERE username = 'anna'";
-    let (issuer, subject): (String, Vec<String>) = sqlx::query_as(known).fetch_one(service.pool()).await.unwrap();
-    let identity = Identity {
-        issuer,
-        subject,
-        provider: "github".to_owned(),
-        tenant: None,
-        emails: Some(vec![EmailAddress::parse("anna@new.example").unwrap()]),
-        attest_time: time::OffsetDateTime::now_utc() + time::Duration::MINUTE,
-    };
-    let mut attesting = service.pool().begin().await.unwrap();
-    accounts::attest(&mut attesting, &identity).await.unwrap();
-    let (deleted, ()) = tokio::join!(delete(&anna, ""), async {
-        until_blocked(service.pool()).await;
-        attesting.commit().await.unwrap();
+    let deleted = until_nobody_gives_up(async |attempt| {
+        let name = format!("anna{attempt}");
+        let anna = service.account(&name).await;
+        let known = "SELECT issuer, subject FROM identities WHERE username = $1";
+        let known = sqlx::query_as(known).bind(&name).fetch_one(service.pool()).await;
+        let (issuer, subject): (String, Vec<String>) = known.unwrap();
+        let identity = Identity {
+            issuer,
+            subject,
+            provider: "github".to_owned(),
+            tenant: None,
+            emails: Some(vec![EmailAddress::parse(&format!("{name}@new.example")).unwrap()]),
+            attest_time: time::OffsetDateTime::now_utc() + time::Duration::MINUTE,
+        };
+        let mut attesting = service.pool().begin().await.unwrap();
+        accounts::attest(&mut attesting, &identity).await.unwrap();
+        held_up(at_once([delete(&anna, "")]), until_blocked(service.pool()), attesting).await
     });
-    deleted.unwrap();
+    for deleted in deleted.await {
+        deleted.unwrap();
+    }
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 0);
 }
 
@@ -132,6 +137,8 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
 
     let reads = open(&service.database.service_url, Purpose::Read, 2).unwrap();
     let writes = open(&service.database.service_url, Purpose::Write, 2).unwrap();
+    warm(&reads).await.unwrap();
+    warm(&writes).await.unwrap();
     let limits = Limits::default();
     let app = App::start(reads, writes, deployment(), limits, TaskTracker::new(), &Arc::default());
     app.sweep().await.unwrap();

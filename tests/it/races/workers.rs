@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{Replicas, at_once, count, until, until_blocked};
-use crate::support::Database;
+use crate::support::{Database, patiently};
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -18,8 +18,10 @@ async fn every_email_is_sent_once_when_nothing_fails() {
     let service = &replicas.service;
     let owner = service.owner("olga", "acme").await;
     let callers = replicas.spread(&owner, 200);
-    let invited =
-        callers.iter().enumerate().map(async |(n, owner)| owner.invite("acme", &format!("g{n}@example.com")).await);
+    let invited = callers.iter().enumerate().map(async |(n, owner)| {
+        let (email, request_id) = (format!("g{n}@example.com"), Uuid::new_v4().to_string());
+        patiently(async || owner.invite_by("acme", &email, &request_id).await).await
+    });
     assert!(at_once(invited).await.iter().all(Result::is_ok));
 
     service.mailbox.wait_for(200).await;

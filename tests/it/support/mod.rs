@@ -27,7 +27,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 pub use channel::{Answer, Channel};
-pub use people::{Person, bad_fields, named, reason, retry_after, with_a_typo, words};
+pub use people::{Person, bad_fields, named, patiently, reason, retry_after, with_a_typo, words};
 pub use postgres::Database;
 pub use tokens::FORGED;
 pub use wire::Bytes;

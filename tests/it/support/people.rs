@@ -1,5 +1,7 @@
 //! Callers, with one method for each call that tests make often.
 
+use std::time::Instant;
+
 use invitations::dev::mailbox::Received;
 use invitations::pb::account_service_client::AccountServiceClient;
 use invitations::pb::invitation_service_client::InvitationServiceClient;
@@ -8,10 +10,10 @@ use invitations::pb::organization_service_client::OrganizationServiceClient;
 use invitations::pb::{self, Invitation};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Channel, evidence};
+use super::{Channel, PATIENCE, evidence};
 
 /// Puts the token into each call, where there is one.
 #[derive(Clone)]
@@ -80,9 +82,15 @@ impl Person {
     }
 
     pub async fn invite(&self, organization: &str, email: &str) -> Result<Invitation, Status> {
+        self.invite_by(organization, email, "").await
+    }
+
+    /// With a request id.
+    pub async fn invite_by(&self, organization: &str, email: &str, request_id: &str) -> Result<Invitation, Status> {
         let message = pb::CreateInvitationRequest {
             parent: format!("organizations/{organization}"),
             invitation: Some(Invitation { email: email.to_owned(), ..Default::default() }),
+            request_id: request_id.to_owned(),
             ..Default::default()
         };
         Ok(self.invitations.clone().create_invitation(message).await?.into_inner())
@@ -172,6 +180,18 @@ impl Person {
         let message = pb::ListEventsRequest { parent, page_size: 200, ..Default::default() };
         let events = self.organizations.clone().list_events(message).await.unwrap().into_inner().events;
         events.iter().map(|event| event.kind().as_str_name().to_owned()).collect()
+    }
+}
+
+/// Does what the contract tells clients: where the service was too busy, or the machine stood still, it asks again. What
+/// must not happen twice has a request id.
+pub async fn patiently<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    let begin = Instant::now();
+    loop {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable && begin.elapsed() < 3 * PATIENCE => {}
+            outcome => return outcome,
+        }
     }
 }
 
