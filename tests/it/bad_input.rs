@@ -15,7 +15,7 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tonic::{Code, Status};
 
-use crate::support::{Person, Service, bad_fields, reason};
+use crate::support::{Person, Service, bad_fields, patiently, reason};
 
 /// One call that has to be refused.
 struct Row {
@@ -264,7 +264,7 @@ async fn control_a_call_that_writes_is_seen() {
     let service = Service::start().await;
     let olga = service.owner("olga", "acme").await;
     let before = service.tables().await;
-    olga.invite("acme", "ina@example.com").await.unwrap();
+    patiently(async || olga.invite("acme", "ina@example.com").await).await.unwrap();
     before.assert_same(&service.tables().await, "CreateInvitation");
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{Outbox, identity, meanwhile, round, until};
-use crate::support::{PATIENCE, Service};
+use crate::support::{PATIENCE, Service, patiently};
 
 /// Kind and recipient of each email that has arrived, in order; checks that its envelope and its headers are those of
 /// its row.
@@ -140,7 +140,7 @@ async fn an_email_goes_out_when_it_is_written_and_not_when_somebody_looks() {
     let owner = service.owner("olga", "acme").await;
     for name in ["anna", "ben", "carl", "dora"] {
         let address = format!("{name}@example.com");
-        owner.invite("acme", &address).await.unwrap();
+        patiently(async || owner.invite("acme", &address).await).await.unwrap();
         service.email_to(&address, 1).await;
     }
     service.stop().await;

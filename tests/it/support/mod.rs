@@ -150,7 +150,7 @@ impl Service {
     /// Somebody with an account of that name and the address `{username}@example.com`.
     pub async fn account(&self, username: &str) -> Person {
         let person = self.stranger(username, &format!("{username}@example.com"));
-        person.create_account(username).await.unwrap();
+        patiently(async || person.create_account(username).await).await.unwrap();
         person
     }
 
@@ -163,7 +163,7 @@ impl Service {
     /// An account that has founded an organization, whose notification address is `notify@{id}.example`.
     pub async fn owner(&self, username: &str, organization: &str) -> Person {
         let owner = self.account(username).await;
-        owner.create_organization(organization).await.unwrap();
+        patiently(async || owner.create_organization(organization).await).await.unwrap();
         owner
     }
 
@@ -171,8 +171,8 @@ impl Service {
     pub async fn member(&self, owner: &Person, organization: &str, username: &str, role: &str) -> Person {
         let person = self.account(username).await;
         let email = format!("{username}@example.com");
-        let offer = owner.offer(organization, username, &email, role).await.unwrap();
-        person.accept(&offer.name).await.unwrap();
+        let offer = patiently(async || owner.offer(organization, username, &email, role).await).await.unwrap();
+        patiently(async || person.accept(&offer.name).await).await.unwrap();
         person
     }
 

@@ -2,15 +2,16 @@
 
 use invitations::pb::{self, Invitation};
 
-use super::{Person, Service};
+use super::{Person, Service, patiently};
 
 impl Service {
     /// A new account that has used the code of an invitation to its own address.
     pub async fn requested(&self, owner: &Person, organization: &str, username: &str) -> (Person, Invitation) {
         let email = format!("{username}@example.com");
-        owner.invite(organization, &email).await.unwrap();
+        patiently(async || owner.invite(organization, &email).await).await.unwrap();
         let person = self.account(username).await;
-        let invitation = person.request_access(&self.code_to(&email, 1).await).await.unwrap();
+        let code = self.code_to(&email, 1).await;
+        let invitation = patiently(async || person.request_access(&code).await).await.unwrap();
         (person, invitation)
     }
 
@@ -24,7 +25,7 @@ impl Service {
     ) -> (Person, Invitation) {
         let person = self.account(username).await;
         let email = format!("{username}@example.com");
-        let invitation = owner.offer(organization, username, &email, role).await.unwrap();
+        let invitation = patiently(async || owner.offer(organization, username, &email, role).await).await.unwrap();
         (person, invitation)
     }
 }
