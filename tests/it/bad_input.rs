@@ -223,7 +223,7 @@ async fn check(service: &Service, rows: Vec<Row>) {
     for (rpc, rows) in by_rpc {
         let (path, _) = &methods[rpc];
         for row in rows {
-            let answer = wire::call(&service.channel, path, &row.token, &row.message).await;
+            let answer = patiently(|| wire::call(&service.channel, path, &row.token, &row.message)).await;
             if let Some(got) = row.expected.misses(&answer) {
                 wrong.push(format!("{rpc}, {}: {got}\n    instead of {:?}", row.what, row.expected));
             }

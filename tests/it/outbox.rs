@@ -100,6 +100,13 @@ impl Outbox {
         self.execute("UPDATE emails SET due_time = now() WHERE state IN ('QUEUED', 'RETRYING')").await;
     }
 
+    /// Connections of the workers that were killed while they were idle would fail once more.
+    fn forget_connections(&self) {
+        while let Some(connection) = self.workers.try_acquire() {
+            drop(connection.detach());
+        }
+    }
+
     /// Each email as `recipient state attempt answer`, and `held` where somebody has it.
     async fn rows(&self) -> Vec<String> {
         sqlx::query_scalar(
