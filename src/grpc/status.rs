@@ -329,7 +329,11 @@ fn describe(refusal: Refusal) -> Problem {
         Refusal::OfferNotCovered(role) => Problem::new(
             Code::FailedPrecondition,
             Reason::OfferNotCovered,
-            format!("whoever offered {} may not grant it any more: ask the organization to offer again", role.as_str()),
+            format!(
+                "the offer of {} does not count any more, as it lacks the rights or the approval that it needs now: ask the \
+                 organization to revoke it and offer again",
+                role.as_str()
+            ),
         )
         .with("role", role.as_str()),
         Refusal::ApprovalRequired(role) => Problem::new(
