@@ -6,6 +6,7 @@ mod confusables;
 mod enumeration;
 mod floods;
 mod fuzz;
+mod hammering;
 mod letters;
 mod phishing;
 mod process;
