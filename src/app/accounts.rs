@@ -146,7 +146,7 @@ impl App {
         };
         let deletion = Deletion { username, caller: delete.caller, request: delete.request };
         self.finish(move |app| async move {
-            let mut outcome = app.bury(&deletion, hash).await;
+            let mut outcome = app.tombstone(&deletion, hash).await;
             for _ in 1..ATTEMPTS {
                 // whoever came first in a race is found by the next look
                 if !matches!(
@@ -155,7 +155,7 @@ impl App {
                 ) {
                     break;
                 }
-                outcome = app.bury(&deletion, hash).await;
+                outcome = app.tombstone(&deletion, hash).await;
             }
             outcome??;
             // deleted it is: what is left is the sweep's, should this fail
@@ -168,7 +168,7 @@ impl App {
     }
 
     /// The first part, in one transaction.
-    async fn bury(&self, deletion: &Deletion, hash: [u8; 32]) -> store::Result<std::result::Result<(), Refusal>> {
+    async fn tombstone(&self, deletion: &Deletion, hash: [u8; 32]) -> store::Result<std::result::Result<(), Refusal>> {
         let Deletion { username, request, .. } = deletion;
         let request = request.as_ref();
         let mut connection = self.writes.acquire().await?;
@@ -190,7 +190,7 @@ impl App {
             }
         }
         batch.write(&mut transaction).await?;
-        if !accounts::bury(&mut transaction, username).await? {
+        if !accounts::tombstone(&mut transaction, username).await? {
             return Err(store::Error::Stale("an account"));
         }
         // who is made an owner meanwhile holds the account's row, so it shows here

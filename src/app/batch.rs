@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::domain::{
     self, Account, Actor, Caller, Command, Context, Deployment, Invitation, InvitationId, Operation, OrganizationId,
-    Refusal, Remembered, Subject, Tenant, Timestamp, Username,
+    OrganizationState, Refusal, Remembered, Subject, Timestamp, Username,
 };
 use crate::store::changes::Changed;
 use crate::store::request_ids::{self, Done, Key};
@@ -27,10 +27,10 @@ pub(super) struct Decided {
 pub(super) struct Batch {
     now: Timestamp,
     /// As loaded.
-    before: HashMap<OrganizationId, Tenant>,
+    before: HashMap<OrganizationId, OrganizationState>,
     /// As decided so far; `None`: there is no such organization. Sorted, so that two transactions that found the same ones
     /// never wait for each other.
-    after: BTreeMap<OrganizationId, Option<Tenant>>,
+    after: BTreeMap<OrganizationId, Option<OrganizationState>>,
     accounts: HashMap<Username, Account>,
     remembered: HashMap<Key, Remembered>,
     /// Request ids of what was decided here.
@@ -51,23 +51,23 @@ impl Batch {
         let mut before = tenants::load(connection, &ids, lock).await?;
 
         let mut wanted = Wanted::default();
-        let full = before.values().filter(|tenant| is_full(tenant, deployment));
-        wanted.overdue_of.extend(full.map(|tenant| tenant.id().as_str().to_owned()));
+        let full = before.values().filter(|state| is_full(state, deployment));
+        wanted.overdue_of.extend(full.map(|state| state.id().as_str().to_owned()));
         for command in commands {
             want(&mut wanted, command);
         }
         for (id, invitation) in tenants::invitations(connection, &wanted).await? {
             want_people_of(&mut wanted, &id, &invitation);
-            if let Some(tenant) = before.get_mut(&id) {
-                tenant.invitations.insert(invitation.id, invitation);
+            if let Some(state) = before.get_mut(&id) {
+                state.invitations.insert(invitation.id, invitation);
             }
         }
         let mut usernames = commands.iter().filter_map(founder).collect::<BTreeSet<_>>();
         usernames.extend(wanted.accounts.iter().chain(&wanted.members).map(|(_, username)| username.clone()));
         for (id, member) in tenants::members(connection, &wanted).await? {
             usernames.insert(member.username.as_str().to_owned());
-            if let Some(tenant) = before.get_mut(&id) {
-                tenant.members.insert(member.username.clone(), member);
+            if let Some(state) = before.get_mut(&id) {
+                state.members.insert(member.username.clone(), member);
             }
         }
         let joining = commands.iter().filter_map(joins).collect::<BTreeSet<_>>();
@@ -85,14 +85,14 @@ impl Batch {
     /// Decides one command; the next one sees what it did.
     pub fn decide(&mut self, command: &Command, deployment: &Deployment) -> Result<Decided, Refusal> {
         let context = Context { now: self.now, accounts: &self.accounts, deployment };
-        let tenant = self.after.entry(command.organization.clone()).or_default();
+        let state = self.after.entry(command.organization.clone()).or_default();
         let key = request_key(command);
         let remembered = key.as_ref().and_then(|key| self.remembered.get(key));
         // no organization and one that is being founded differ as well
-        let counted = |tenant: &Option<Tenant>| tenant.as_ref().map(|tenant| tenant.counted);
-        let before = counted(tenant);
-        let subject = domain::decide(tenant, &context, command, remembered)?;
-        let is_counted = counted(tenant) != before;
+        let counted = |state: &Option<OrganizationState>| state.as_ref().map(|state| state.counted);
+        let before = counted(state);
+        let subject = domain::decide(state, &context, command, remembered)?;
+        let is_counted = counted(state) != before;
         if let (Some(key), None, Some(request)) = (key, remembered, &command.request) {
             let remembered = Remembered {
                 method: command.operation.method().to_owned(),
@@ -128,7 +128,7 @@ impl Batch {
     }
 
     pub fn organization(&self, id: &OrganizationId) -> Option<&domain::Organization> {
-        self.after.get(id)?.as_ref().map(|tenant| &tenant.organization)
+        self.after.get(id)?.as_ref().map(|state| &state.organization)
     }
 }
 
@@ -180,10 +180,10 @@ fn founder(command: &Command) -> Option<String> {
 }
 
 /// Whether it stands at a limit, where what is overdue must no longer count.
-fn is_full(tenant: &Tenant, deployment: &Deployment) -> bool {
+fn is_full(state: &OrganizationState, deployment: &Deployment) -> bool {
     let at = |limit: Option<i32>, count: i32| limit.is_some_and(|limit| count >= limit);
-    at(tenant.head.seat_limit, tenant.head.seats_taken)
-        || at(tenant.open_invitations_limit(deployment), tenant.head.open_invitations)
+    at(state.head.seat_limit, state.head.seats_taken)
+        || at(state.open_invitations_limit(deployment), state.head.open_invitations)
 }
 
 /// The account that becomes a member, or bound, or gets another role: a deletion must see it, or be seen.

@@ -203,7 +203,7 @@ impl App {
     /// What an invitation would be: every check runs, and nothing is written but what the caller is charged as if it
     /// had been made.
     pub async fn preview(&self, command: Command) -> Result<InvitationView> {
-        let (batch, outcome) = self.look(&command).await?;
+        let (batch, outcome) = self.dry_run(&command).await?;
         let Subject::Invitation(id) = outcome?.subject else { return Err(Error::Fault) };
         if let Some((counted, who)) = self.counted(&command).await? {
             self.charge(counted, &who).await?;

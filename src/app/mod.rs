@@ -82,7 +82,7 @@ impl App {
         let looked = if is_trusted && (counted.is_none() || by_email) {
             None
         } else {
-            let (batch, outcome) = self.look(&command).await?;
+            let (batch, outcome) = self.dry_run(&command).await?;
             let decided = outcome?;
             // a repetition: who has left long ago could go on with it for ever
             if !batch.is_change() {
@@ -94,7 +94,7 @@ impl App {
         let charge = match &counted {
             Some((counted, who)) => match self.charge(*counted, who).await {
                 // a repetition is answered all the same
-                Err(Error::Refused(refusal)) if looked.is_some() || self.look(&command).await?.1?.is_counted => {
+                Err(Error::Refused(refusal)) if looked.is_some() || self.dry_run(&command).await?.1?.is_counted => {
                     return Err(refusal.into());
                 }
                 Err(Error::Refused(_)) => None,
@@ -117,7 +117,7 @@ impl App {
 
     /// Decides a command on what is there at one moment, and writes nothing. Without the snapshot, whoever accepts twice
     /// at once may be read as offered a role and a member already, and refused.
-    async fn look(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<batch::Decided, Refusal>)> {
+    async fn dry_run(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<batch::Decided, Refusal>)> {
         let command = command.clone();
         self.finish(|app| async move {
             let mut connection = app.reads.acquire().await?;

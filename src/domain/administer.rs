@@ -1,34 +1,34 @@
 //! RejectAccess, RevokeInvitation, ResendInvitation: what an administrator does with an invitation that is under way.
 
 use super::{
-    Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal, Standing, Tenant,
-    Withdrawal, check_etag, invite, offer, request_access, rights::Action,
+    Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, OrganizationState, Refusal,
+    Standing, Withdrawal, check_etag, invite, offer, request_access, rights::Action,
 };
 
 /// Says no to an access request.
 pub fn reject(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     id: InvitationId,
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let invitation = tenant.invitation(id)?.clone();
+    let invitation = state.invitation(id)?.clone();
     let (InvitationState::AccessRequested, Some(email)) = (invitation.state_at(now), invitation.account_email.clone())
     else {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     };
     check_etag(etag, invitation.revision)?;
     let invitation =
-        tenant.transition(invitation, InvitationState::Rejected, EventKind::Rejected, Some(actor.clone()), now);
-    tenant.send(EmailKind::AccessRejected, &invitation, email, now);
+        state.transition(invitation, InvitationState::Rejected, EventKind::Rejected, Some(actor.clone()), now);
+    state.send(EmailKind::AccessRejected, &invitation, email, now);
     Ok(())
 }
 
 /// Takes an invitation back, whatever open state it is in. An offer is taken back only by those who could make it.
 pub fn revoke(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     standing: &Standing,
@@ -36,20 +36,20 @@ pub fn revoke(
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let invitation = tenant.invitation(id)?.clone();
+    let invitation = state.invitation(id)?.clone();
     check_ceiling(standing, &invitation)?;
     if !invitation.is_open(now) {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     }
     check_etag(etag, invitation.revision)?;
-    tenant.transition(invitation, InvitationState::Revoked, EventKind::Revoked, Some(actor.clone()), now);
+    state.transition(invitation, InvitationState::Revoked, EventKind::Revoked, Some(actor.clone()), now);
     Ok(())
 }
 
 /// Sends the email of the present state again, with the same code. `rotate_code` makes a new code and kills the old
 /// one, and so does a key that is no longer configured: its code counts for nothing.
 pub fn resend(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     standing: &Standing,
@@ -58,17 +58,19 @@ pub fn resend(
     rotate_code: bool,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let mut invitation = tenant.invitation(id)?.clone();
+    let mut invitation = state.invitation(id)?.clone();
     check_ceiling(standing, &invitation)?;
-    let state = invitation.state_at(now);
-    if !state.is_open() || state == InvitationState::PendingApproval || rotate_code && state != InvitationState::Invited
+    let present = invitation.state_at(now);
+    if !present.is_open()
+        || present == InvitationState::PendingApproval
+        || rotate_code && present != InvitationState::Invited
     {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     }
     check_etag(etag, invitation.revision)?;
-    match (state, &invitation.account_email) {
-        (InvitationState::Invited, _) => tenant.organization.policy.admits_address(&invitation.email)?,
-        (InvitationState::Offered, Some(email)) => tenant.organization.policy.admits_address(email)?,
+    match (present, &invitation.account_email) {
+        (InvitationState::Invited, _) => state.organization.policy.admits_address(&invitation.email)?,
+        (InvitationState::Offered, Some(email)) => state.organization.policy.admits_address(email)?,
         _ => {}
     }
     let wait = invitation.send_time + context.deployment.resend_interval - now;
@@ -76,13 +78,13 @@ pub fn resend(
         return Err(Refusal::ResentTooSoon { wait });
     }
     // also where somebody has asked for it: nobody has to prove that the notification address is theirs
-    tenant.count_invitation(context)?;
+    state.count_invitation(context)?;
 
-    let policy = &tenant.organization.policy;
-    let code = invitation.code.clone().filter(|_| state == InvitationState::Invited);
+    let policy = &state.organization.policy;
+    let code = invitation.code.clone().filter(|_| present == InvitationState::Invited);
     let dead_code = code.filter(|code| rotate_code || context.deployment.code_keys.get(&code.key_id).is_none());
     invitation.send_time = now;
-    invitation.expire_time = match state {
+    invitation.expire_time = match present {
         InvitationState::Invited => Some(now + policy.invitation_lifetime),
         InvitationState::Offered => Some(now + policy.offer_lifetime),
         _ => None,
@@ -90,13 +92,13 @@ pub fn resend(
     let kind = if dead_code.is_some() { EventKind::CodeRotated } else { EventKind::Resent };
     if let Some(dead) = dead_code {
         invitation.code = Some(invite::new_code(context, id, dead.generation + 1));
-        tenant.withdraw(Withdrawal::Codes(id));
+        state.withdraw(Withdrawal::Codes(id));
     }
-    let invitation = tenant.transition(invitation, state, kind, Some(actor.clone()), now);
-    match (state, invitation.account_email.clone()) {
-        (InvitationState::Invited, _) => invite::send_code(tenant, context, &invitation),
-        (InvitationState::Offered, Some(recipient)) => offer::send_offer(tenant, context, &invitation, &recipient),
-        _ => request_access::tell(tenant, context, &invitation),
+    let invitation = state.transition(invitation, present, kind, Some(actor.clone()), now);
+    match (present, invitation.account_email.clone()) {
+        (InvitationState::Invited, _) => invite::send_code(state, context, &invitation),
+        (InvitationState::Offered, Some(recipient)) => offer::send_offer(state, context, &invitation, &recipient),
+        _ => request_access::tell(state, context, &invitation),
     }
     Ok(())
 }

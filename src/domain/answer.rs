@@ -1,43 +1,43 @@
 //! AcceptInvitation and DeclineInvitation: what the bound account answers.
 
 use super::{
-    Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member, Refusal, Role,
-    Standing, Tenant, Username, check_etag, rights::Action,
+    Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member,
+    OrganizationState, Refusal, Role, Standing, Username, check_etag, rights::Action,
 };
 
 /// Makes the account a member. Again by the same account: nothing happens, in particular no membership that ended since
 /// comes back.
 pub fn accept(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     caller: &Username,
     id: InvitationId,
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let (invitation, account) = bound(tenant, context, caller, id)?;
+    let (invitation, account) = bound(state, context, caller, id)?;
     if invitation.state == InvitationState::Accepted {
         return Ok(());
     }
     let offered = invitation.state_at(now) == InvitationState::Offered;
     let (true, Some(role), Some(email)) = (offered, invitation.role, invitation.account_email.clone()) else {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     };
     check_etag(etag, invitation.revision)?;
-    let policy = &tenant.organization.policy;
+    let policy = &state.organization.policy;
     let mut granters = invitation.offerer.iter().chain(&invitation.approver);
     // the rule that asks for a second person may be younger than the offer
     let lacks_approval = policy.needs_approval(role) && invitation.approver.is_none();
-    if lacks_approval || !granters.all(|granter| still_grants(tenant, context, granter, role)) {
+    if lacks_approval || !granters.all(|granter| still_grants(state, context, granter, role)) {
         return Err(Refusal::OfferNotCovered(role));
     }
     policy.admits_account(account, &email)?;
     policy.admits_invited(account, &invitation.email)?;
-    if let Some(member) = tenant.members.get(caller) {
-        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    if let Some(member) = state.members.get(caller) {
+        return Err(Refusal::AlreadyMember(member.name(state.id())));
     }
 
-    tenant.put_member(Member {
+    state.put_member(Member {
         username: caller.clone(),
         role,
         email: Some(email.clone()),
@@ -47,59 +47,59 @@ pub fn accept(
         revision: 1,
     });
     let actor = Some(Actor::Account(caller.clone()));
-    let invitation = tenant.transition(invitation, InvitationState::Accepted, EventKind::Accepted, actor, now);
-    tenant.send(EmailKind::AccessGranted, &invitation, email, now);
-    tenant.notify(EmailKind::MemberJoined, &invitation, now);
+    let invitation = state.transition(invitation, InvitationState::Accepted, EventKind::Accepted, actor, now);
+    state.send(EmailKind::AccessGranted, &invitation, email, now);
+    state.notify(EmailKind::MemberJoined, &invitation, now);
     Ok(())
 }
 
 /// Turns an offer down, or withdraws an access request.
 pub fn decline(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     caller: &Username,
     id: InvitationId,
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let (invitation, _) = bound(tenant, context, caller, id)?;
+    let (invitation, _) = bound(state, context, caller, id)?;
     if !invitation.is_open(now) {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     }
     check_etag(etag, invitation.revision)?;
     let actor = Some(Actor::Account(caller.clone()));
-    let invitation = tenant.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
-    tenant.notify(EmailKind::InvitationDeclined, &invitation, now);
+    let invitation = state.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
+    state.notify(EmailKind::InvitationDeclined, &invitation, now);
     Ok(())
 }
 
 /// The invitation, where the caller is the account that it is bound to. Strangers learn nothing; members learn that
 /// answering is not theirs, before anything is looked up.
 fn bound<'a>(
-    tenant: &Tenant,
+    state: &OrganizationState,
     context: &Context<'a>,
     caller: &Username,
     id: InvitationId,
 ) -> Result<(Invitation, &'a Account), Refusal> {
     let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
-    match tenant.invitations.get(&id) {
+    match state.invitations.get(&id) {
         Some(invitation) if invitation.username.as_ref() == Some(caller) => Ok((invitation.clone(), account)),
-        _ if tenant.members.contains_key(caller) => Err(Refusal::InviteeRequired),
-        _ => Err(Refusal::InvitationNotFound(id.name(tenant.id()))),
+        _ if state.members.contains_key(caller) => Err(Refusal::InviteeRequired),
+        _ => Err(Refusal::InvitationNotFound(id.name(state.id()))),
     }
 }
 
 /// Whether the one who offered or approved may still grant the role.
-fn still_grants(tenant: &Tenant, context: &Context<'_>, granter: &Actor, role: Role) -> bool {
+fn still_grants(state: &OrganizationState, context: &Context<'_>, granter: &Actor, role: Role) -> bool {
     match granter {
         Actor::Account(username) => {
             context.accounts.contains_key(username)
-                && tenant.members.get(username).is_some_and(|member| member.role.may_grant(role))
+                && state.members.get(username).is_some_and(|member| member.role.may_grant(role))
         }
         Actor::Service { .. } => {
             let entry = context.deployment.services.iter().find(|service| service.is(granter));
             entry.is_some_and(|service| {
-                service.reaches(tenant.id()) && Standing::Service(service.clone()).may(Action::Grant(role))
+                service.reaches(state.id()) && Standing::Service(service.clone()).may(Action::Grant(role))
             })
         }
     }

@@ -1,25 +1,25 @@
 //! Expiry: the sweep writes what every read already shows.
 
-use super::{Context, EmailKind, EventKind, InvitationId, InvitationState, Tenant, Withdrawal};
+use super::{Context, EmailKind, EventKind, InvitationId, InvitationState, OrganizationState, Withdrawal};
 
-/// Closes those of the tenant's loaded invitations that are overdue.
+/// Closes those of the state's loaded invitations that are overdue.
 ///
 /// The sweep does it for its candidates, and every other change first does it for what it touches: an overdue
 /// invitation would stand in the way of the unique indexes. The revision stays and `update_time` is the moment of
 /// expiry, so that nobody can tell whether the sweep has been here.
-pub fn close_overdue(tenant: &mut Tenant, context: &Context<'_>) {
-    let overdue = |id: &InvitationId| tenant.invitations[id].is_overdue(context.now);
-    let ids = tenant.invitations.keys().copied().filter(overdue).collect::<Vec<_>>();
+pub fn close_overdue(state: &mut OrganizationState, context: &Context<'_>) {
+    let overdue = |id: &InvitationId| state.invitations[id].is_overdue(context.now);
+    let ids = state.invitations.keys().copied().filter(overdue).collect::<Vec<_>>();
     for id in ids {
-        let Some(mut invitation) = tenant.invitations.get(&id).cloned() else { continue };
+        let Some(mut invitation) = state.invitations.get(&id).cloned() else { continue };
         invitation.update_time = invitation.expire_time.unwrap_or(context.now);
         let change = super::Change::new("state", invitation.state.as_str(), InvitationState::Expired.as_str());
         invitation.state = InvitationState::Expired;
-        tenant.withdraw(Withdrawal::All(id));
-        tenant.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
-        if tenant.organization.policy.expiry_notifications {
-            tenant.notify(EmailKind::InvitationExpired, &invitation, context.now);
+        state.withdraw(Withdrawal::All(id));
+        state.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
+        if state.organization.policy.expiry_notifications {
+            state.notify(EmailKind::InvitationExpired, &invitation, context.now);
         }
-        tenant.put_invitation(invitation);
+        state.put_invitation(invitation);
     }
 }

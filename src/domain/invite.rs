@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId, InvitationState,
-    Refusal, StoredCode, Tenant,
+    OrganizationState, Refusal, StoredCode,
 };
 
 /// Reminders come this long before a code or an offer expires.
@@ -18,22 +18,22 @@ pub struct Invite {
 
 /// Invites; the rights are checked before.
 pub fn create(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     invite: &Invite,
 ) -> Result<InvitationId, Refusal> {
     let now = context.now;
-    tenant.organization.policy.admits_address(&invite.email)?;
-    if let Some(open) = tenant.open_of_address(&invite.email, now) {
-        return Err(Refusal::OpenInvitationExists(open.id.name(tenant.id())));
+    state.organization.policy.admits_address(&invite.email)?;
+    if let Some(open) = state.open_of_address(&invite.email, now) {
+        return Err(Refusal::OpenInvitationExists(open.id.name(state.id())));
     }
     let holds = |email: &Option<EmailAddress>| email.as_ref().is_some_and(|held| held.key() == invite.email.key());
-    if let Some(member) = tenant.members.values().find(|member| holds(&member.email)) {
-        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    if let Some(member) = state.members.values().find(|member| holds(&member.email)) {
+        return Err(Refusal::AlreadyMember(member.name(state.id())));
     }
-    tenant.check_open_invitations(context)?;
-    tenant.count_invitation(context)?;
+    state.check_open_invitations(context)?;
+    state.count_invitation(context)?;
 
     let invitation = Invitation {
         id: invite.id,
@@ -49,14 +49,14 @@ pub fn create(
         code: Some(new_code(context, invite.id, 1)),
         create_time: now,
         update_time: now,
-        expire_time: Some(now + tenant.organization.policy.invitation_lifetime),
+        expire_time: Some(now + state.organization.policy.invitation_lifetime),
         send_time: now,
         request_time: None,
         revision: 0,
     };
     let invitation =
-        tenant.transition(invitation, InvitationState::Invited, EventKind::Invited, Some(actor.clone()), now);
-    send_code(tenant, context, &invitation);
+        state.transition(invitation, InvitationState::Invited, EventKind::Invited, Some(actor.clone()), now);
+    send_code(state, context, &invitation);
     Ok(invitation.id)
 }
 
@@ -68,21 +68,21 @@ pub fn new_code(context: &Context<'_>, invitation: InvitationId, generation: i32
 }
 
 /// The email with the code and, where there is time for one, its reminder.
-pub fn send_code(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation) {
-    tenant.send(EmailKind::AccountInvitation, invitation, invitation.email.clone(), context.now);
-    remind(tenant, context, invitation, EmailKind::InvitationReminder, &invitation.email);
+pub fn send_code(state: &mut OrganizationState, context: &Context<'_>, invitation: &Invitation) {
+    state.send(EmailKind::AccountInvitation, invitation, invitation.email.clone(), context.now);
+    remind(state, context, invitation, EmailKind::InvitationReminder, &invitation.email);
 }
 
 /// The reminder before an invitation expires, unless it would come right away or the organization wants none.
 pub fn remind(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     invitation: &Invitation,
     kind: EmailKind,
     recipient: &EmailAddress,
 ) {
     let due = invitation.expire_time.map(|end| end - REMIND_BEFORE).filter(|due| *due > context.now);
-    if let Some(due) = due.filter(|_| tenant.organization.policy.reminders) {
-        tenant.send(kind, invitation, recipient.clone(), due);
+    if let Some(due) = due.filter(|_| state.organization.policy.reminders) {
+        state.send(kind, invitation, recipient.clone(), due);
     }
 }

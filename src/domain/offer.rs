@@ -1,8 +1,8 @@
 //! OfferMembership and ApproveOffer: an administrator invites an account with a role.
 
 use super::{
-    Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Refusal,
-    Role, Standing, Tenant, Username, check_etag, invite, rights::Action,
+    Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState,
+    OrganizationState, Refusal, Role, Standing, Username, check_etag, invite, rights::Action,
 };
 
 /// A role for an account under one of its addresses.
@@ -17,7 +17,7 @@ pub struct Offer {
 
 /// Offers. The same offer again changes nothing.
 pub fn offer(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     standing: &Standing,
@@ -27,47 +27,47 @@ pub fn offer(
     let now = context.now;
     let account = context.accounts.get(&offer.username).filter(|account| account.holds(&offer.email));
     let account = account.ok_or(Refusal::AccountEmailNotFound)?;
-    tenant.organization.policy.admits_account(account, &offer.email)?;
-    if let Some(member) = tenant.members.get(&offer.username) {
-        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    state.organization.policy.admits_account(account, &offer.email)?;
+    if let Some(member) = state.members.get(&offer.username) {
+        return Err(Refusal::AlreadyMember(member.name(state.id())));
     }
-    if let Some(open) = tenant.open_of_account(&offer.username, now)
+    if let Some(open) = state.open_of_account(&offer.username, now)
         && open.state.is_offer()
     {
         let same_email = open.account_email.as_ref().is_some_and(|email| email.key() == offer.email.key());
         if open.role == Some(offer.role) && same_email {
             return Ok(open.id);
         }
-        return Err(Refusal::AlreadyOffered(open.id.name(tenant.id())));
+        return Err(Refusal::AlreadyOffered(open.id.name(state.id())));
     }
-    tenant.check_seats(offer.role.seats())?;
+    state.check_seats(offer.role.seats())?;
 
-    let mut invitation = invitation_for(tenant, context, account, offer)?;
+    let mut invitation = invitation_for(state, context, account, offer)?;
     if invitation.is_unsolicited() {
-        tenant.count_invitation(context)?;
+        state.count_invitation(context)?;
     }
     invitation.username = Some(offer.username.clone());
     invitation.account_email = Some(offer.email.clone());
     invitation.role = Some(offer.role);
     invitation.offerer = Some(actor.clone());
     invitation.approver = None;
-    invitation.expire_time = Some(now + tenant.organization.policy.offer_lifetime);
+    invitation.expire_time = Some(now + state.organization.policy.offer_lifetime);
     invitation.send_time = now;
-    let state = if tenant.organization.policy.needs_approval(offer.role) {
+    let next = if state.organization.policy.needs_approval(offer.role) {
         InvitationState::PendingApproval
     } else {
         InvitationState::Offered
     };
-    let invitation = tenant.transition(invitation, state, EventKind::Offered, Some(actor.clone()), now);
-    if state == InvitationState::Offered {
-        send_offer(tenant, context, &invitation, &offer.email);
+    let invitation = state.transition(invitation, next, EventKind::Offered, Some(actor.clone()), now);
+    if next == InvitationState::Offered {
+        send_offer(state, context, &invitation, &offer.email);
     }
     Ok(invitation.id)
 }
 
 /// Approves an offer that waits for a second person: neither who made it nor whom it is for.
 pub fn approve(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     standing: &Standing,
@@ -75,49 +75,54 @@ pub fn approve(
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let mut invitation = tenant.invitation(id)?.clone();
+    let mut invitation = state.invitation(id)?.clone();
     if let Some(role) = invitation.role.filter(|_| invitation.state.is_offer()) {
         standing.check(Action::Grant(role))?;
     }
     let pending = invitation.state_at(now) == InvitationState::PendingApproval;
     let (true, Some(email)) = (pending, invitation.account_email.clone()) else {
-        return Err(invitation.refuse(tenant.id(), now));
+        return Err(invitation.refuse(state.id(), now));
     };
     if invitation.offerer.as_ref() == Some(actor) || invitation.username.as_ref() == actor.username() {
         return Err(Refusal::SecondPersonRequired);
     }
     check_etag(etag, invitation.revision)?;
     invitation.approver = Some(actor.clone());
-    invitation.expire_time = Some(now + tenant.organization.policy.offer_lifetime);
+    invitation.expire_time = Some(now + state.organization.policy.offer_lifetime);
     invitation.send_time = now;
     let invitation =
-        tenant.transition(invitation, InvitationState::Offered, EventKind::Approved, Some(actor.clone()), now);
-    send_offer(tenant, context, &invitation, &email);
+        state.transition(invitation, InvitationState::Offered, EventKind::Approved, Some(actor.clone()), now);
+    send_offer(state, context, &invitation, &email);
     Ok(())
 }
 
 /// The email with the offer and, where there is time for one, its reminder.
-pub fn send_offer(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation, recipient: &EmailAddress) {
-    tenant.send(EmailKind::OrganizationInvitation, invitation, recipient.clone(), context.now);
-    invite::remind(tenant, context, invitation, EmailKind::OfferReminder, recipient);
+pub fn send_offer(
+    state: &mut OrganizationState,
+    context: &Context<'_>,
+    invitation: &Invitation,
+    recipient: &EmailAddress,
+) {
+    state.send(EmailKind::OrganizationInvitation, invitation, recipient.clone(), context.now);
+    invite::remind(state, context, invitation, EmailKind::OfferReminder, recipient);
 }
 
 /// The account's access request; else the invitation of that address which nobody has used; else a new one.
 fn invitation_for(
-    tenant: &Tenant,
+    state: &OrganizationState,
     context: &Context<'_>,
     account: &Account,
     offer: &Offer,
 ) -> Result<Invitation, Refusal> {
     let now = context.now;
-    if let Some(requested) = tenant.open_of_account(&account.username, now) {
+    if let Some(requested) = state.open_of_account(&account.username, now) {
         return Ok(requested.clone());
     }
-    match tenant.open_of_address(&offer.email, now) {
+    match state.open_of_address(&offer.email, now) {
         Some(unused) if unused.username.is_none() => Ok(unused.clone()),
-        Some(other) => Err(Refusal::EmailBoundToOther(other.id.name(tenant.id()))),
+        Some(other) => Err(Refusal::EmailBoundToOther(other.id.name(state.id()))),
         None => {
-            tenant.check_open_invitations(context)?;
+            state.check_open_invitations(context)?;
             Ok(Invitation {
                 id: offer.id,
                 state: InvitationState::Offered,

@@ -53,7 +53,7 @@ impl Head {
 /// Limits that an organization has instead of the deployment's; `None`: the deployment's, 0: not one.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct OrganizationLimits {
-    /// Emails to people who may not expect them, in 24 hours: see [`super::Tenant::count_invitation`].
+    /// Emails to people who may not expect them, in 24 hours: see [`super::OrganizationState::count_invitation`].
     pub invitations_per_day: Option<i32>,
     pub open_invitations: Option<i32>,
 }

@@ -1,8 +1,8 @@
 //! RequestAccess: a person with an account uses the code of an email.
 
 use super::{
-    Account, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Policy, Refusal, Tenant,
-    Username,
+    Account, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, OrganizationState, Policy,
+    Refusal, Username,
 };
 
 /// An access request that nobody decides is remembered after this long.
@@ -12,7 +12,7 @@ const REMIND_AFTER: time::Duration = time::Duration::days(3);
 ///
 /// Everybody but the bound account gets the answer of an unknown code, in every state but a live INVITED.
 pub fn request_access(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     caller: &Username,
     id: InvitationId,
@@ -21,7 +21,7 @@ pub fn request_access(
     let now = context.now;
     let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
     let invitation =
-        tenant.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash)).ok_or(Refusal::CodeNotFound)?;
+        state.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash)).ok_or(Refusal::CodeNotFound)?;
     if invitation.username.as_ref() == Some(caller) {
         return match invitation.state_at(now) {
             InvitationState::AccessRequested
@@ -32,43 +32,48 @@ pub fn request_access(
             | InvitationState::Declined
             | InvitationState::Rejected
             | InvitationState::Revoked
-            | InvitationState::Expired => Err(invitation.refuse(tenant.id(), now)),
+            | InvitationState::Expired => Err(invitation.refuse(state.id(), now)),
         };
     }
     if invitation.state_at(now) != InvitationState::Invited {
         return Err(Refusal::CodeNotFound);
     }
-    if let Some(member) = tenant.members.get(caller) {
-        return Err(Refusal::AlreadyMember(member.name(tenant.id())));
+    if let Some(member) = state.members.get(caller) {
+        return Err(Refusal::AlreadyMember(member.name(state.id())));
     }
-    if let Some(open) = tenant.open_of_account(caller, now) {
-        return Err(Refusal::OpenInvitationExists(open.id.name(tenant.id())));
+    if let Some(open) = state.open_of_account(caller, now) {
+        return Err(Refusal::OpenInvitationExists(open.id.name(state.id())));
     }
 
     let mut invitation = invitation.clone();
-    invitation.account_email = Some(address_to_bind(account, &invitation, &tenant.organization.policy)?);
+    invitation.account_email = Some(address_to_bind(account, &invitation, &state.organization.policy)?);
     invitation.username = Some(caller.clone());
     invitation.expire_time = None;
     invitation.send_time = now;
     invitation.request_time = Some(now);
     let actor = super::Actor::Account(caller.clone());
     let invitation =
-        tenant.transition(invitation, InvitationState::AccessRequested, EventKind::AccessRequested, Some(actor), now);
-    tell(tenant, context, &invitation);
+        state.transition(invitation, InvitationState::AccessRequested, EventKind::AccessRequested, Some(actor), now);
+    tell(state, context, &invitation);
     Ok(id)
 }
 
 /// Tells the notification address who asks, now and once more.
-pub fn tell(tenant: &mut Tenant, context: &Context<'_>, invitation: &Invitation) {
-    tenant.notify(EmailKind::AccessRequested, invitation, context.now);
-    if tenant.organization.policy.reminders {
-        tenant.notify(EmailKind::AccessRequestReminder, invitation, context.now + REMIND_AFTER);
+pub fn tell(state: &mut OrganizationState, context: &Context<'_>, invitation: &Invitation) {
+    state.notify(EmailKind::AccessRequested, invitation, context.now);
+    if state.organization.policy.reminders {
+        state.notify(EmailKind::AccessRequestReminder, invitation, context.now + REMIND_AFTER);
     }
 }
 
 /// Whether whoever holds the code may use it.
-pub fn is_open_to_all(tenant: &Tenant, context: &Context<'_>, id: InvitationId, code_hash: &[u8; 32]) -> bool {
-    let invitation = tenant.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash));
+pub fn is_open_to_all(
+    state: &OrganizationState,
+    context: &Context<'_>,
+    id: InvitationId,
+    code_hash: &[u8; 32],
+) -> bool {
+    let invitation = state.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash));
     invitation.is_some_and(|i| i.state_at(context.now) == InvitationState::Invited)
 }
 

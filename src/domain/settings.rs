@@ -4,8 +4,8 @@ use time::Duration;
 
 use super::{
     Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
-    Method, Organization, OrganizationId, OrganizationLimits, Policy, Refusal, Role, Scope, Standing, Tenant, Username,
-    check_etag, rights::Action,
+    Method, Organization, OrganizationId, OrganizationLimits, OrganizationState, Policy, Refusal, Role, Scope,
+    Standing, Username, check_etag, rights::Action,
 };
 
 /// Lists of a policy stand in events up to this length, in bytes.
@@ -13,7 +13,7 @@ const LONGEST_LIST: usize = 200;
 
 /// An organization to be founded.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct NewOrganization {
     pub display_name: DisplayName,
     pub notification_email: EmailAddress,
     pub locale: String,
@@ -99,7 +99,7 @@ pub fn check_founder(
     context: &Context<'_>,
     caller: &Caller,
     id: &OrganizationId,
-    found: &Found,
+    found: &NewOrganization,
 ) -> Result<(), Refusal> {
     Method::CreateOrganization.check_founder(caller, id, context.deployment)?;
     match caller {
@@ -117,7 +117,12 @@ pub fn check_founder(
 }
 
 /// Founds an organization with its first OWNER.
-pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found: &Found) -> Result<Tenant, Refusal> {
+pub fn create(
+    context: &Context<'_>,
+    caller: &Caller,
+    id: &OrganizationId,
+    found: &NewOrganization,
+) -> Result<OrganizationState, Refusal> {
     let now = context.now;
     check_founder(context, caller, id, found)?;
     let owner = found.owner.clone();
@@ -134,9 +139,9 @@ pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found
         update_time: now,
         revision: 1,
     };
-    let mut tenant = Tenant::new(organization, Head::new(found.seat_limit, found.limits, now));
-    tenant.check_seats(Role::Owner.seats())?;
-    tenant.put_member(Member {
+    let mut state = OrganizationState::new(organization, Head::new(found.seat_limit, found.limits, now));
+    state.check_seats(Role::Owner.seats())?;
+    state.put_member(Member {
         username: owner.clone(),
         role: Role::Owner,
         email: None,
@@ -145,13 +150,13 @@ pub fn create(context: &Context<'_>, caller: &Caller, id: &OrganizationId, found
         update_time: now,
         revision: 1,
     });
-    tenant.record(EventKind::OrganizationCreated, Some(caller.actor()), None, Some(owner), Vec::new(), now);
-    Ok(tenant)
+    state.record(EventKind::OrganizationCreated, Some(caller.actor()), None, Some(owner), Vec::new(), now);
+    Ok(state)
 }
 
 /// Changes an organization. What protects it is its owners' alone, and they and the old notification address hear of it.
 pub fn update(
-    tenant: &mut Tenant,
+    state: &mut OrganizationState,
     context: &Context<'_>,
     actor: &Actor,
     standing: &Standing,
@@ -161,13 +166,13 @@ pub fn update(
         standing.check(Action::EditProtection)?;
     }
     // a mask of everything names the limits too; whoever leaves them as they are needs no right to them
-    let seat_limit = edit.seat_limit.unwrap_or(tenant.head.seat_limit);
-    let limits = edit.limits.apply(tenant.head.limits);
-    if (seat_limit, limits) != (tenant.head.seat_limit, tenant.head.limits) {
+    let seat_limit = edit.seat_limit.unwrap_or(state.head.seat_limit);
+    let limits = edit.limits.apply(state.head.limits);
+    if (seat_limit, limits) != (state.head.seat_limit, state.head.limits) {
         standing.check(Action::EditSeatLimit)?;
     }
     standing.check(Action::EditProfile)?;
-    let old = tenant.organization.clone();
+    let old = state.organization.clone();
     check_etag(edit.etag.as_deref(), old.revision)?;
 
     let edit = edit.clone();
@@ -177,38 +182,38 @@ pub fn update(
     new.locale = edit.locale.unwrap_or(new.locale);
     new.policy = edit.policy.apply(new.policy);
     let mut changes = changes(&old, &new);
-    changes.extend(limit_changes((tenant.head.seat_limit, tenant.head.limits), (seat_limit, limits)));
+    changes.extend(limit_changes((state.head.seat_limit, state.head.limits), (seat_limit, limits)));
     if changes.is_empty() {
         return Ok(());
     }
     new.update_time = context.now;
     new.revision += 1;
     let is_protection = old.policy != new.policy || old.notification_email != new.notification_email;
-    tenant.organization = new;
-    tenant.head.seat_limit = seat_limit;
-    tenant.head.limits = limits;
-    tenant.record(EventKind::OrganizationUpdated, Some(actor.clone()), None, None, changes, context.now);
+    state.organization = new;
+    state.head.seat_limit = seat_limit;
+    state.head.limits = limits;
+    state.record(EventKind::OrganizationUpdated, Some(actor.clone()), None, None, changes, context.now);
     if is_protection {
-        warn(tenant, context, old.notification_email);
+        warn(state, context, old.notification_email);
     }
     Ok(())
 }
 
 /// Writes to the old notification address and to every owner, under an address that they still hold. Nobody has proved
 /// that the notification address is theirs, so what writes to it is counted.
-fn warn(tenant: &mut Tenant, context: &Context<'_>, old_address: EmailAddress) {
-    let owners = tenant.members.values().filter(|member| member.role == Role::Owner);
+fn warn(state: &mut OrganizationState, context: &Context<'_>, old_address: EmailAddress) {
+    let owners = state.members.values().filter(|member| member.role == Role::Owner);
     let address = |owner: &Member| {
         let account = context.accounts.get(&owner.username)?;
         let held = owner.email.as_ref().filter(|email| account.holds(email));
         held.or(account.emails.first()).cloned()
     };
-    tenant.counted += 1;
+    state.counted += 1;
     let mut recipients = vec![old_address];
     recipients.extend(owners.filter_map(address));
     recipients.sort_by(|a, b| a.key().cmp(b.key()));
     recipients.dedup_by(|a, b| a.key() == b.key());
-    tenant.emails.extend(recipients.into_iter().map(|recipient| Email {
+    state.emails.extend(recipients.into_iter().map(|recipient| Email {
         kind: EmailKind::OrganizationChanged,
         invitation: None,
         generation: 0,

@@ -4,8 +4,8 @@ use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
 use super::page_token::Binding;
-use super::{Api, encode, settings, status};
-use crate::domain::{Caller, Command, Found, Method, Operation, Username};
+use super::{Api, encode, organization_fields, status};
+use crate::domain::{Caller, Command, Method, NewOrganization, Operation, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
@@ -24,16 +24,16 @@ impl OrganizationService for Api {
         let display_name = fields.display_name("organization.display_name", &input.display_name);
         let notification_email = fields.email("organization.notification_email", &input.notification_email);
         let locale = fields.locale("organization.locale", &input.locale);
-        let policy = settings::policy(&mut fields, input.policy.as_ref());
-        let seat_limit = settings::seat_limit(&mut fields, &input);
-        let limits = settings::limits(&mut fields, input.limits.as_ref());
+        let policy = organization_fields::policy(&mut fields, input.policy.as_ref());
+        let seat_limit = organization_fields::seat_limit(&mut fields, &input);
+        let limits = organization_fields::limits(&mut fields, input.limits.as_ref());
         let owner = owner(&mut fields, &message.owner, &caller);
         let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
         let command = fields.finish(|| {
-            let found = Found {
+            let found = NewOrganization {
                 display_name: display_name?,
                 notification_email: notification_email?,
-                locale: locale?.unwrap_or_else(settings::default_locale),
+                locale: locale?.unwrap_or_else(organization_fields::default_locale),
                 policy: policy?,
                 seat_limit: seat_limit?,
                 limits: limits?,
@@ -70,7 +70,7 @@ impl OrganizationService for Api {
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
         let organization = fields.organization("organization.name", &input.name);
-        let edit = settings::edit(&mut fields, &input, message.update_mask.as_ref());
+        let edit = organization_fields::edit(&mut fields, &input, message.update_mask.as_ref());
         let request = fields.request(&message.request_id, Method::UpdateOrganization, &message);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));

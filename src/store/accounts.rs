@@ -165,9 +165,9 @@ async fn insert_emails(connection: &mut PgConnection, username: &Username, ident
 }
 
 /// Erases the person and keeps the name: nobody gets it again. `false`: there was no such account.
-pub async fn bury(connection: &mut PgConnection, username: &Username) -> Result<bool> {
+pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Result<bool> {
     let name = username.as_str();
-    let buried = sqlx::query!(
+    let tombstoned = sqlx::query!(
         "UPDATE accounts SET delete_time = now(), identity = NULL, display_name = NULL, tenant = NULL \
           WHERE username = $1 AND delete_time IS NULL",
         name,
@@ -177,7 +177,7 @@ pub async fn bury(connection: &mut PgConnection, username: &Username) -> Result<
     // the identity first: whoever attests addresses holds its row until they are written
     sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM account_emails WHERE username = $1", name).execute(connection).await?;
-    Ok(buried.rows_affected() > 0)
+    Ok(tombstoned.rows_affected() > 0)
 }
 
 /// The organizations of which an account is OWNER, sorted.

@@ -15,19 +15,19 @@ mod organizations;
 use sqlx::PgConnection;
 
 use super::{Error, Result};
-use crate::domain::{EmailAddress, OrganizationId, Role, Tenant, Username};
+use crate::domain::{EmailAddress, OrganizationId, OrganizationState, Role, Username};
 
 /// An organization before and after; `None` before: it is being founded.
 #[derive(Debug)]
 pub struct Changed<'a> {
-    pub before: Option<&'a Tenant>,
-    pub after: &'a Tenant,
+    pub before: Option<&'a OrganizationState>,
+    pub after: &'a OrganizationState,
 }
 
 impl Changed<'_> {
     /// Whether there is anything to write.
     pub fn is_change(&self) -> bool {
-        let same_rows = |before: &Tenant| {
+        let same_rows = |before: &OrganizationState| {
             before.organization == self.after.organization
                 && before.head == self.after.head
                 && before.members == self.after.members
@@ -47,12 +47,12 @@ pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Re
     let edited = existing.iter().filter(|(before, after)| before.organization != after.organization);
     organizations::update(connection, &edited.map(|(_, after)| &after.organization).collect::<Vec<_>>()).await?;
 
-    let members = Rows::diff(changed, |tenant| &tenant.members);
+    let members = Rows::diff(changed, |state| &state.members);
     members::delete(connection, &members.removed).await?;
     members::insert(connection, &members.added).await?;
     members::update(connection, &members.changed).await?;
 
-    let invitations = Rows::diff(changed, |tenant| &tenant.invitations);
+    let invitations = Rows::diff(changed, |state| &state.invitations);
     // what ends goes first: an account may move from an invitation that is over to another one in one batch, and a
     // unique index counts each row of a statement as it is written
     let (open, ended): (Vec<_>, Vec<_>) = invitations.changed.iter().partition(|(.., after)| after.state.is_open());
@@ -60,7 +60,7 @@ pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Re
     invitations::update(connection, &open).await?;
     invitations::insert(connection, &invitations.added).await?;
 
-    let with_id = |tenant: &'_ Tenant| tenant.organization.id.clone();
+    let with_id = |state: &'_ OrganizationState| state.organization.id.clone();
     let events =
         changed.iter().flat_map(|c| c.after.events.iter().map(|event| (with_id(c.after), event))).collect::<Vec<_>>();
     log::insert_events(connection, &events).await?;
@@ -84,7 +84,7 @@ struct Rows<'a, T> {
 }
 
 impl<'a, T: PartialEq> Rows<'a, T> {
-    fn diff<K: Ord + 'a>(changed: &[Changed<'a>], rows: impl Fn(&'a Tenant) -> &'a BTreeMap<K, T>) -> Self {
+    fn diff<K: Ord + 'a>(changed: &[Changed<'a>], rows: impl Fn(&'a OrganizationState) -> &'a BTreeMap<K, T>) -> Self {
         let mut diff = Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new() };
         for Changed { before, after } in changed {
             let organization = &after.organization.id;

@@ -8,7 +8,7 @@ use sqlx::types::Uuid;
 
 use super::rows::{HeadRow, InvitationRow, MemberRow, OrganizationRow};
 use super::{Error, Result};
-use crate::domain::{Head, Invitation, Member, Organization, OrganizationId, Tenant, Timestamp};
+use crate::domain::{Head, Invitation, Member, Organization, OrganizationId, OrganizationState, Timestamp};
 
 /// Whether the head rows are locked until the end of the transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +44,7 @@ pub async fn load(
     connection: &mut PgConnection,
     ids: &[OrganizationId],
     lock: Lock,
-) -> Result<HashMap<OrganizationId, Tenant>> {
+) -> Result<HashMap<OrganizationId, OrganizationState>> {
     let ids = ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
     let heads = match lock {
         Lock::Yes => lock_heads(connection, &ids).await?,
@@ -62,12 +62,12 @@ pub async fn load(
     .into_iter()
     .map(|row| Ok((row.organization.clone(), Organization::try_from(row)?)))
     .collect::<Result<HashMap<_, _>>>()?;
-    let tenant = |row: HeadRow| {
+    let state = |row: HeadRow| {
         let organization = organizations.remove(&row.organization);
         let organization = organization.ok_or_else(|| Error::Fault("a head without an organization".to_owned()))?;
-        Ok((organization.id.clone(), Tenant::new(organization, Head::from(row))))
+        Ok((organization.id.clone(), OrganizationState::new(organization, Head::from(row))))
     };
-    heads.into_iter().map(tenant).collect()
+    heads.into_iter().map(state).collect()
 }
 
 /// In the order of the ids, so that two transactions never wait for each other.

@@ -41,10 +41,10 @@ fn remove(name: &str) -> Operation {
 }
 
 fn offered_by(world: &mut World, offerer: Actor, approver: Option<&str>) {
-    let mut offer = world.tenant().invitations[&id(0)].clone();
+    let mut offer = world.state().invitations[&id(0)].clone();
     offer.offerer = Some(offerer);
     offer.approver = approver.map(|name| Actor::Account(user(name)));
-    world.tenant().put_invitation(offer);
+    world.state().put_invitation(offer);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn an_offer_dies_with_the_right_of_the_one_who_made_it() {
         let mut world = world();
         end(&mut world);
         assert_eq!(accept(&mut world), Err(Refusal::OfferNotCovered(Role::Reader)), "way {n}");
-        assert!(!world.tenant().members.contains_key(&user("anna")));
+        assert!(!world.state().members.contains_key(&user("anna")));
 
         // approved by somebody who lost the right since: the same
         let mut world = self::world();
@@ -90,10 +90,10 @@ fn nobody_approves_their_own_offer_or_what_is_offered_to_them() {
     world.now = at(100);
     world.policy().offer_lifetime = time::Duration::hours(30);
     world.decide("owner", approve).unwrap();
-    let offer = &world.tenant().invitations[&id(0)];
+    let offer = &world.state().invitations[&id(0)];
     assert_eq!((offer.state, offer.expire_time), (S::Offered, Some(at(130))));
     assert_eq!(offer.approver, Some(Actor::Account(user("owner"))));
-    let emails = world.tenant().emails.iter().map(|email| (email.kind, email.due_time)).collect::<Vec<_>>();
+    let emails = world.state().emails.iter().map(|email| (email.kind, email.due_time)).collect::<Vec<_>>();
     assert_eq!(emails, [(EmailKind::OrganizationInvitation, at(100)), (EmailKind::OfferReminder, at(106))]);
 }
 
@@ -173,7 +173,7 @@ fn the_same_offer_is_the_same_role_under_the_same_address() {
     assert_eq!(world.decide("manager", offer("ANNA@one.example", Role::Reader)), Ok(Subject::Invitation(id(0))));
     assert_eq!(world.decide("manager", offer("anna@two.example", Role::Reader)), other());
     assert_eq!(world.decide("manager", offer(ANNA, Role::Contributor)), other());
-    assert!(world.tenant().events.is_empty() && world.tenant().emails.is_empty());
+    assert!(world.state().events.is_empty() && world.state().emails.is_empty());
 }
 
 #[test]
@@ -181,10 +181,10 @@ fn a_repeated_accept_restores_no_membership() {
     let mut world = world();
     accept(&mut world).unwrap();
     world.decide("owner", remove("anna")).unwrap();
-    let events = world.tenant().head.event_position;
+    let events = world.state().head.event_position;
     assert_eq!(accept(&mut world), Ok(Subject::Invitation(id(0))));
-    assert!(!world.tenant().members.contains_key(&user("anna")));
-    assert_eq!(world.tenant().head.event_position, events);
+    assert!(!world.state().members.contains_key(&user("anna")));
+    assert_eq!(world.state().head.event_position, events);
     let offer = Offer { id: id(1), username: user("anna"), email: email(ANNA), role: Role::Reader };
     assert!(world.decide("owner", Operation::OfferMembership(offer)).is_ok(), "but a new offer is possible at once");
 }
@@ -192,7 +192,7 @@ fn a_repeated_accept_restores_no_membership() {
 #[test]
 fn a_rise_needs_what_an_offer_needs_and_a_fall_does_not() {
     let restrict: [(Change, Refusal); 4] = [
-        (|world| world.tenant().head.seat_limit = Some(4), Refusal::SeatsExhausted { limit: 4 }),
+        (|world| world.state().head.seat_limit = Some(4), Refusal::SeatsExhausted { limit: 4 }),
         (|world| world.policy().approval_role = Some(Role::Reader), Refusal::ApprovalRequired(Role::Manager)),
         (
             |world| world.policy().allowed_providers = vec!["entra".to_owned()],
@@ -220,19 +220,19 @@ fn a_rise_needs_what_an_offer_needs_and_a_fall_does_not() {
         for role in [Role::Contributor, Role::None] {
             assert_eq!(world.decide("owner", update("anna", role)), Ok(Subject::Member(user("anna"))));
         }
-        check_rows(world.tenant()).unwrap();
+        check_rows(world.state()).unwrap();
     }
 }
 
 fn restrict_nothing(world: &mut World) {
     *world.policy() = crate::domain::Policy::default();
-    world.tenant().head.seat_limit = None;
+    world.state().head.seat_limit = None;
 }
 
 #[test]
 fn a_limit_below_what_is_taken_stops_new_seats_only() {
     let mut world = world();
-    world.tenant().head.seat_limit = Some(1);
+    world.state().head.seat_limit = Some(1);
     let offer = |role| {
         let (username, email) = (user("bert"), email("bert@one.example"));
         Operation::OfferMembership(Offer { id: id(1), username, email, role })
@@ -242,8 +242,8 @@ fn a_limit_below_what_is_taken_stops_new_seats_only() {
     assert!(world.decide("owner", offer(Role::None)).is_ok(), "NONE takes no seat");
     assert!(accept(&mut world).is_ok(), "the offer holds its seat");
     assert!(world.decide("owner", update("anna", Role::Contributor)).is_ok(), "it is the same seat");
-    assert_eq!(world.tenant().head.seats_taken, 4);
-    check_rows(world.tenant()).unwrap();
+    assert_eq!(world.state().head.seats_taken, 4);
+    check_rows(world.state()).unwrap();
 }
 
 #[test]
@@ -260,11 +260,11 @@ fn a_deleted_account_leaves_with_its_invitation() {
     let mut world = world();
     world.accounts.remove(&user("anna"));
     world.decide_itself(Operation::Leave(user("anna"))).unwrap();
-    assert_eq!(world.tenant().invitations[&id(0)].state, S::Revoked);
-    assert_eq!(world.tenant().head.seats_taken, 3);
-    let events = world.tenant().events.len();
+    assert_eq!(world.state().invitations[&id(0)].state, S::Revoked);
+    assert_eq!(world.state().head.seats_taken, 3);
+    let events = world.state().events.len();
     world.decide_itself(Operation::Leave(user("anna"))).unwrap();
-    assert_eq!(world.tenant().events.len(), events, "a second time there is nothing left to do");
+    assert_eq!(world.state().events.len(), events, "a second time there is nothing left to do");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn what_one_batch_sends_and_takes_back_is_never_sent() {
     let mut world = world();
     let invite = Invite { id: id(1), email: email("new@one.example"), locale: None };
     world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
-    let kinds = |world: &mut World| world.tenant().emails.iter().map(|email| email.kind).collect::<Vec<_>>();
+    let kinds = |world: &mut World| world.state().emails.iter().map(|email| email.kind).collect::<Vec<_>>();
     assert_eq!(kinds(&mut world), [EmailKind::AccountInvitation, EmailKind::InvitationReminder]);
     world.decide("manager", Operation::RevokeInvitation { invitation: id(1), etag: None }).unwrap();
     assert_eq!(kinds(&mut world), []);
@@ -287,7 +287,7 @@ fn an_old_code_dies_when_another_one_is_made() {
     world.now = at(110);
     let rotate = Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: true };
     world.decide("manager", rotate).unwrap();
-    assert!(world.tenant().emails.iter().all(|email| email.generation == 2), "the old one is not sent any more");
+    assert!(world.state().emails.iter().all(|email| email.generation == 2), "the old one is not sent any more");
     let request =
         |generation| Operation::RequestAccess { invitation: id(1), code_hash: code_hash("k1", 1, generation) };
     assert_eq!(world.decide("bert", request(1)), Err(Refusal::CodeNotFound));
@@ -311,13 +311,13 @@ fn every_owner_and_the_old_address_hear_that_the_notification_address_changed() 
             update_time,
             revision: 1,
         };
-        world.tenant().put_member(member);
+        world.state().put_member(member);
     }
     world.account("extra", "github", &["extra@acme.example", "olga@acme.example"]);
     world.account("olga", "github", &["olga@acme.example"]);
     let edit = crate::domain::Edit { notification_email: Some(email("new@acme.example")), ..Default::default() };
     world.decide("olga", Operation::UpdateOrganization(Box::new(edit))).unwrap();
-    let told = world.tenant().emails.iter().map(|email| (email.kind, email.recipient.key().to_owned()));
+    let told = world.state().emails.iter().map(|email| (email.kind, email.recipient.key().to_owned()));
     let mut told = told.collect::<Vec<_>>();
     told.sort_by_key(|(_, to)| to.clone());
     let expected = ["desk@acme.example", "olga@acme.example", "owner@acme.example"];
@@ -343,7 +343,7 @@ fn all_but_the_answer_to_a_request_is_counted_as_an_invitation() {
         assert_eq!(world.decide("manager", Operation::OfferMembership(offer)), Ok(Subject::Invitation(id(1))));
         world.now = at(108);
         world.decide("manager", resend()).unwrap();
-        (world.tenant().counted, world.tenant().head.invitations.used)
+        (world.state().counted, world.state().head.invitations.used)
     };
     assert_eq!(story(true), (3, 3), "of four emails the offer is the answer");
     assert_eq!(story(false), (3, 3), "of three, as an invitation by email before it does not make an offer expected");

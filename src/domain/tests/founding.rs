@@ -5,14 +5,14 @@ use uuid::Uuid;
 use super::invariants::check_rows;
 use super::world::{World, acme, email, service, user};
 use crate::domain::{
-    Command, DisplayName, EventKind, Found, Operation, OrganizationId, OrganizationLimits, PolicyEdit, Refusal,
-    Request, Role, Scope, Subject,
+    Command, DisplayName, EventKind, NewOrganization, Operation, OrganizationId, OrganizationLimits, PolicyEdit,
+    Refusal, Request, Role, Scope, Subject,
 };
 
 /// No organization yet; `anna` has an account, `robot` may found every one, `local` only acme.
 fn world() -> World {
     let mut world = World::empty();
-    world.tenant = None;
+    world.state = None;
     world.account("anna", "github", &["anna@one.example"]);
     world.account("ben", "github", &[]);
     let mut robot = service("robot", &[Scope::OrganizationsAdmin]);
@@ -22,8 +22,8 @@ fn world() -> World {
     world
 }
 
-fn found(owner: &str) -> Found {
-    Found {
+fn found(owner: &str) -> NewOrganization {
+    NewOrganization {
         display_name: DisplayName::parse("Acme").unwrap(),
         notification_email: email("desk@acme.example"),
         locale: "en".to_owned(),
@@ -34,7 +34,7 @@ fn found(owner: &str) -> Found {
     }
 }
 
-fn command(world: &World, caller: &str, slug: &str, found: Found) -> Command {
+fn command(world: &World, caller: &str, slug: &str, found: NewOrganization) -> Command {
     Command {
         organization: OrganizationId::parse(slug).unwrap(),
         caller: Some(world.caller(caller)),
@@ -43,7 +43,7 @@ fn command(world: &World, caller: &str, slug: &str, found: Found) -> Command {
     }
 }
 
-fn create(world: &mut World, caller: &str, slug: &str, found: Found) -> Result<Subject, Refusal> {
+fn create(world: &mut World, caller: &str, slug: &str, found: NewOrganization) -> Result<Subject, Refusal> {
     let command = command(world, caller, slug, found);
     world.carry_out(&command)
 }
@@ -53,20 +53,20 @@ fn the_founder_is_its_owner_and_takes_a_seat() {
     for caller in ["anna", "robot", "local"] {
         let mut world = world();
         assert_eq!(create(&mut world, caller, "acme", found("anna")), Ok(Subject::Organization), "{caller}");
-        let tenant = world.tenant();
-        check_rows(tenant).unwrap();
-        let members = tenant.members.values().map(|member| (member.username.clone(), member.role));
+        let state = world.state();
+        check_rows(state).unwrap();
+        let members = state.members.values().map(|member| (member.username.clone(), member.role));
         assert_eq!(members.collect::<Vec<_>>(), [(user("anna"), Role::Owner)]);
-        assert_eq!(tenant.head.seats_taken, 1);
-        let events = tenant.events.iter().map(|event| (event.position, event.kind)).collect::<Vec<_>>();
+        assert_eq!(state.head.seats_taken, 1);
+        let events = state.events.iter().map(|event| (event.position, event.kind)).collect::<Vec<_>>();
         assert_eq!(events, [(1, EventKind::OrganizationCreated)]);
-        assert!(tenant.emails.is_empty());
+        assert!(state.emails.is_empty());
     }
 }
 
 #[test]
 fn whoever_may_not_found_it_is_told_why_and_nothing_is_there() {
-    let seats = |seat_limit, owner| Found { seat_limit: Some(seat_limit), ..found(owner) };
+    let seats = |seat_limit, owner| NewOrganization { seat_limit: Some(seat_limit), ..found(owner) };
     let admin = Refusal::ScopeRequired(Scope::OrganizationsAdmin);
     let unknown = Refusal::AccountNotFound("accounts/nobody".to_owned());
     let outside = Refusal::OrganizationNotFound("organizations/other".to_owned());
@@ -82,7 +82,7 @@ fn whoever_may_not_found_it_is_told_why_and_nothing_is_there() {
     for (caller, slug, found, refusal) in cases {
         let mut world = world();
         assert_eq!(create(&mut world, caller, slug, found), Err(refusal), "{caller}");
-        assert!(world.tenant.is_none());
+        assert!(world.state.is_none());
     }
 }
 
@@ -106,7 +106,7 @@ fn a_slug_is_taken_once() {
     assert_eq!(world.carry_out(&again), Ok(Subject::Organization), "the same request of the same caller");
     again.request = Some(Request { id: Uuid::from_u128(1), digest: [2; 32] });
     assert_eq!(world.carry_out(&again), Err(Refusal::RequestIdReused));
-    assert_eq!(world.tenant().events.len(), 1);
+    assert_eq!(world.state().events.len(), 1);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_service_cannot_tell_a_slug_that_it_does_not_reach_from_a_free_one() {
     create(&mut world, "anna", "acme", found("anna")).unwrap();
     world.deployment.services[1].organizations = Some(Vec::new());
     let taken = create(&mut world, "local", "acme", found("anna"));
-    world.tenant = None;
+    world.state = None;
     let free = create(&mut world, "local", "acme", found("anna"));
     assert_eq!(taken, Err(Refusal::OrganizationNotFound("organizations/acme".to_owned())));
     assert_eq!(taken, free);

@@ -6,29 +6,31 @@ use std::hash::Hash;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::domain::{Email, EmailKind, Invitation, InvitationState as S, Role, Tenant, Timestamp, Withdrawal};
+use crate::domain::{
+    Email, EmailKind, Invitation, InvitationState as S, OrganizationState, Role, Timestamp, Withdrawal,
+};
 
 /// Or what does not hold.
 pub(super) type Checked = Result<(), TestCaseError>;
 
 /// Of the rows: what the constraints of the tables demand, and what is counted.
-pub(super) fn check_rows(tenant: &Tenant) -> Checked {
-    for invitation in tenant.invitations.values() {
+pub(super) fn check_rows(state: &OrganizationState) -> Checked {
+    for invitation in state.invitations.values() {
         check_fields(invitation)?;
     }
-    let open = || tenant.invitations.values().filter(|invitation| invitation.state.is_open());
+    let open = || state.invitations.values().filter(|invitation| invitation.state.is_open());
     prop_assert!(are_distinct(open().map(|invitation| invitation.email.key())), "two open invitations for an address");
     let bound = open().filter_map(|invitation| invitation.username.as_ref());
     prop_assert!(are_distinct(bound.clone()), "two open invitations for an account");
     for username in bound {
-        prop_assert!(!tenant.members.contains_key(username), "{username} is a member and has an open invitation");
+        prop_assert!(!state.members.contains_key(username), "{username} is a member and has an open invitation");
     }
 
-    let offers = tenant.invitations.values().filter(|i| matches!(i.state, S::Offered | S::PendingApproval));
-    let roles = tenant.members.values().map(|member| member.role).chain(offers.filter_map(|offer| offer.role));
+    let offers = state.invitations.values().filter(|i| matches!(i.state, S::Offered | S::PendingApproval));
+    let roles = state.members.values().map(|member| member.role).chain(offers.filter_map(|offer| offer.role));
     let seats = roles.filter(|role| *role != Role::None).count();
-    let owners = tenant.members.values().filter(|member| member.role == Role::Owner).count();
-    let head = &tenant.head;
+    let owners = state.members.values().filter(|member| member.role == Role::Owner).count();
+    let head = &state.head;
     let counted = [head.seats_taken, head.owners, head.open_invitations].map(|n| usize::try_from(n).unwrap());
     prop_assert_eq!(counted, [seats, owners, open().count()], "seats, owners, open invitations");
     prop_assert!(owners > 0, "no owner is left");
@@ -69,7 +71,7 @@ fn check_fields(i: &Invitation) -> Checked {
 }
 
 /// Of one step, from rows without anything to be written to what it made of them.
-pub(super) fn check_step(before: &Tenant, after: &Tenant, now: Timestamp) -> Checked {
+pub(super) fn check_step(before: &OrganizationState, after: &OrganizationState, now: Timestamp) -> Checked {
     let positions = after.events.iter().map(|event| event.position).collect::<Vec<_>>();
     prop_assert_eq!(positions, (before.head.event_position + 1..=after.head.event_position).collect::<Vec<_>>());
     prop_assert!(after.events.iter().all(|event| event.create_time == now));
@@ -121,18 +123,18 @@ pub(super) struct Outbox(Vec<Email>);
 
 impl Outbox {
     /// Takes what a step left behind: first back, then in.
-    pub fn take(&mut self, tenant: &mut Tenant) {
-        for withdrawal in std::mem::take(&mut tenant.withdrawals) {
+    pub fn take(&mut self, state: &mut OrganizationState) {
+        for withdrawal in std::mem::take(&mut state.withdrawals) {
             self.0.retain(|email| !is_covered(withdrawal, email));
         }
-        self.0.append(&mut tenant.emails);
+        self.0.append(&mut state.emails);
     }
 
     /// Nothing waits that would be wrong by the time it is sent; what the time itself makes wrong, the worker drops.
-    pub fn check(&self, tenant: &Tenant) -> Checked {
+    pub fn check(&self, state: &OrganizationState) -> Checked {
         let mut reminders = BTreeMap::new();
         for email in &self.0 {
-            let Some(invitation) = email.invitation.map(|id| &tenant.invitations[&id]) else { continue };
+            let Some(invitation) = email.invitation.map(|id| &state.invitations[&id]) else { continue };
             let state = invitation.state;
             match email.kind {
                 EmailKind::InvitationReminder => prop_assert_eq!(state, S::Invited),

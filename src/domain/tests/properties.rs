@@ -11,7 +11,9 @@ use super::invariants::{Checked, Outbox, check_rows, check_step};
 use super::model::{Happened, Mail, Member, Model, Name, ROBOT, Row};
 use super::steps::{ADDRESSES, EVERYBODY, Step, people};
 use super::world::{NOTIFIED, World, at, name_of, reason, row_of, service};
-use crate::domain::{self, EmailAddress, Invitation, Operation, Policy, Refusal, Role, Scope, Subject, Tenant};
+use crate::domain::{
+    self, EmailAddress, Invitation, Operation, OrganizationState, Policy, Refusal, Role, Scope, Subject,
+};
 
 /// What 400 walks meet, nearly whatever their seed; states are those that a transition is refused from.
 const ANSWERS: [(&str, &str); 12] = [
@@ -126,25 +128,25 @@ impl Walk {
 
     /// In a failure the code's value is left, the model's is right.
     fn step(&mut self, step: &Step) -> Checked {
-        let before = self.world.tenant().clone();
+        let before = self.world.state().clone();
         let answer = self.world.perform(&self.model, step);
         prop_assert_eq!(&answer, &self.model.apply(step));
 
         let (model, now) = (&self.model, self.world.now);
-        let tenant = self.world.tenant.as_mut().unwrap();
-        prop_assert_eq!(rows(tenant), model.rows.clone());
-        prop_assert_eq!(members(tenant), model.members.clone());
-        prop_assert_eq!(happened(tenant), model.events.clone());
-        prop_assert_eq!(mails(tenant), sorted(model.told.clone()));
-        let organization = &tenant.organization;
+        let state = self.world.state.as_mut().unwrap();
+        prop_assert_eq!(rows(state), model.rows.clone());
+        prop_assert_eq!(members(state), model.members.clone());
+        prop_assert_eq!(happened(state), model.events.clone());
+        prop_assert_eq!(mails(state), sorted(model.told.clone()));
+        let organization = &state.organization;
         prop_assert_eq!(organization.display_name.as_str(), model.display_name);
         prop_assert_eq!(organization.notification_email.typed(), model.notified);
         prop_assert_eq!(&organization.policy, &model.policy);
-        prop_assert_eq!((organization.revision, tenant.head.seat_limit), (model.revision, model.seat_limit));
-        prop_assert_eq!(tenant.counted, model.counted);
+        prop_assert_eq!((organization.revision, state.head.seat_limit), (model.revision, model.seat_limit));
+        prop_assert_eq!(state.counted, model.counted);
 
-        check_rows(tenant)?;
-        check_step(&before, tenant, now)?;
+        check_rows(state)?;
+        check_step(&before, state, now)?;
         if answer.is_err() {
             self.check_refused(before)?;
         }
@@ -153,11 +155,11 @@ impl Walk {
             let operation = operation.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
             self.met.insert(format!("{operation} {}", name_of_answer(&answer)));
         }
-        let tenant = self.world.tenant.as_mut().unwrap();
-        tenant.events.clear();
-        self.outbox.take(tenant);
-        self.outbox.check(tenant)?;
-        let owners = tenant.members.values().filter(|member| member.role == Role::Owner).map(|m| m.username.clone());
+        let state = self.world.state.as_mut().unwrap();
+        state.events.clear();
+        self.outbox.take(state);
+        self.outbox.check(state)?;
+        let owners = state.members.values().filter(|member| member.role == Role::Owner).map(|m| m.username.clone());
         let owners = owners.collect::<Vec<_>>();
         let is_there = |owner| self.world.accounts.contains_key(owner);
         prop_assert!(owners.iter().any(is_there), "nobody is left who could own it");
@@ -165,17 +167,18 @@ impl Walk {
     }
 
     /// Whoever is refused changes no more than the sweep would have at that moment.
-    fn check_refused(&mut self, before: Tenant) -> Checked {
-        let after = self.world.tenant.replace(before);
+    fn check_refused(&mut self, before: OrganizationState) -> Checked {
+        let after = self.world.state.replace(before);
         self.world.decide_itself(Operation::Expire(Vec::new())).unwrap();
-        let swept = self.world.tenant.take().unwrap();
+        let swept = self.world.state.take().unwrap();
         let after = after.unwrap();
-        let parts = |t: &Tenant| (t.organization.clone(), t.head.clone(), t.members.clone(), t.invitations.clone());
+        let parts =
+            |t: &OrganizationState| (t.organization.clone(), t.head.clone(), t.members.clone(), t.invitations.clone());
         prop_assert_eq!(parts(&after), parts(&swept));
         prop_assert_eq!(&after.events, &swept.events);
         prop_assert_eq!(&after.emails, &swept.emails);
         prop_assert_eq!(&after.withdrawals, &swept.withdrawals);
-        self.world.tenant = Some(after);
+        self.world.state = Some(after);
         Ok(())
     }
 }
@@ -203,7 +206,7 @@ fn hours(time: domain::Timestamp) -> i64 {
     (time - at(0)).whole_hours()
 }
 
-fn rows(tenant: &Tenant) -> Vec<Row> {
+fn rows(state: &OrganizationState) -> Vec<Row> {
     let row = |i: &Invitation| Row {
         state: i.state,
         email: typed(&i.email),
@@ -221,10 +224,10 @@ fn rows(tenant: &Tenant) -> Vec<Row> {
         requested: i.request_time.is_some(),
         revision: i.revision,
     };
-    tenant.invitations.values().map(row).collect()
+    state.invitations.values().map(row).collect()
 }
 
-fn members(tenant: &Tenant) -> BTreeMap<Name, Member> {
+fn members(state: &OrganizationState) -> BTreeMap<Name, Member> {
     let member = |m: &domain::Member| Member {
         role: m.role,
         email: m.email.as_ref().map(typed),
@@ -233,20 +236,20 @@ fn members(tenant: &Tenant) -> BTreeMap<Name, Member> {
         updated: hours(m.update_time),
         revision: m.revision,
     };
-    tenant.members.iter().map(|(username, m)| (known(username.as_str()), member(m))).collect()
+    state.members.iter().map(|(username, m)| (known(username.as_str()), member(m))).collect()
 }
 
-fn happened(tenant: &Tenant) -> Vec<Happened> {
+fn happened(state: &OrganizationState) -> Vec<Happened> {
     let happened = |event: &domain::Event| Happened {
         kind: event.kind,
         by: event.actor.as_ref().map(|actor| known(name_of(actor))),
         row: event.invitation.map(row_of),
         member: event.member.as_ref().map(|username| known(username.as_str())),
     };
-    tenant.events.iter().map(happened).collect()
+    state.events.iter().map(happened).collect()
 }
 
-fn mails(tenant: &Tenant) -> Vec<Mail> {
+fn mails(state: &OrganizationState) -> Vec<Mail> {
     let mail = |email: &domain::Email| Mail {
         kind: email.kind,
         row: email.invitation.map(row_of),
@@ -254,7 +257,7 @@ fn mails(tenant: &Tenant) -> Vec<Mail> {
         due: hours(email.due_time),
         generation: email.generation,
     };
-    sorted(tenant.emails.iter().map(mail).collect())
+    sorted(state.emails.iter().map(mail).collect())
 }
 
 fn sorted(mut mails: Vec<Mail>) -> Vec<Mail> {

@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::world::{World, at, code_hash, email, id, service, user};
 use crate::domain::{
-    DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, Refusal, Request, Role, Scope, Subject, Tenant,
+    DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, OrganizationState, Refusal, Request, Role,
+    Scope, Subject,
 };
 
 const ANNA: &str = "anna@one.example";
@@ -40,8 +41,9 @@ fn request_access(row: usize) -> Operation {
 }
 
 /// Everything that would be written.
-fn written(tenant: &Tenant) -> impl PartialEq + std::fmt::Debug + use<> {
-    let Tenant { organization, head, members, invitations, events, emails, withdrawals, counted } = tenant.clone();
+fn written(state: &OrganizationState) -> impl PartialEq + std::fmt::Debug + use<> {
+    let OrganizationState { organization, head, members, invitations, events, emails, withdrawals, counted } =
+        state.clone();
     (organization, head, members, invitations, events, emails, withdrawals, counted)
 }
 
@@ -74,14 +76,14 @@ fn the_same_request_again_is_answered_and_not_done_again() {
         let method = operation.method();
         let first = world.decide_once(caller, request(1), operation.clone());
         assert!(first.is_ok(), "{method}: {first:?}");
-        let after = written(world.tenant());
+        let after = written(world.state());
         // the handler makes another id for what it would create, which is no part of the request
         let again = match operation {
             Operation::CreateInvitation(_) => invite(8, ANNA),
             other => other,
         };
         assert_eq!(world.decide_once(caller, request(1), again), first, "{method}");
-        assert!(written(world.tenant()) == after, "{method} was done twice");
+        assert!(written(world.state()) == after, "{method} was done twice");
     }
 }
 
@@ -92,14 +94,14 @@ fn a_request_id_is_for_one_request() {
         world.invitation(0, state, "anna", ANNA);
         let method = operation.method();
         world.decide_once(caller, request(1), operation.clone()).unwrap();
-        let after = written(world.tenant());
+        let after = written(world.state());
         let other_body = Request { digest: [2; 32], ..request(1) };
         let answer = world.decide_once(caller, other_body, operation);
         assert_eq!(answer, Err(Refusal::RequestIdReused), "{method} with another body");
         let other_method = if method == "DeleteMember" { invite(8, "new@one.example") } else { remove(caller) };
         let answer = world.decide_once(caller, request(1), other_method);
         assert_eq!(answer, Err(Refusal::RequestIdReused), "another method after {method}");
-        assert!(written(world.tenant()) == after, "{method}");
+        assert!(written(world.state()) == after, "{method}");
     }
 }
 

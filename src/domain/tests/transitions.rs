@@ -61,10 +61,10 @@ fn names(cell: &str, wanted: &str) -> bool {
 /// What the code makes of one cell, in the table's words.
 fn outcome_of(operation: &Operation, state: &str, caller: &str) -> String {
     let mut world = world(state);
-    let before = world.tenant().clone();
+    let before = world.state().clone();
     let answer = world.decide(&username(caller), operation.clone());
     let now = world.now;
-    let after = world.tenant();
+    let after = world.state();
     let checked = check_rows(after).and_then(|()| check_step(&before, after, now));
     checked.unwrap_or_else(|error| panic!("{} from {state} by {caller}: {error}", operation.method()));
 
@@ -131,7 +131,7 @@ fn world(state: &str) -> World {
             let (username, role, email) = (user("anna"), Role::Reader, Some(email(ANNA)));
             let (create_time, update_time) = (at(50), at(50));
             let member = Member { username, role, email, inviter: None, create_time, update_time, revision: 1 };
-            world.tenant().put_member(member);
+            world.state().put_member(member);
         }
     }
     world

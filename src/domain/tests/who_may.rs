@@ -181,10 +181,10 @@ fn the_present_and_the_new_role_are_both_within_what_one_may_grant() {
 fn an_offer_is_approved_by_those_who_could_make_it() {
     check(APPROVE, |world, column| {
         world.invitation(0, S::PendingApproval, "target", "target@one.example");
-        let mut offer = world.tenant().invitations[&id(0)].clone();
+        let mut offer = world.state().invitations[&id(0)].clone();
         offer.role = Some(role(column));
         offer.offerer = Some(Actor::Account(user("olga")));
-        world.tenant().put_invitation(offer);
+        world.state().put_invitation(offer);
         Operation::ApproveOffer { invitation: id(0), etag: None }
     });
 }
@@ -194,9 +194,9 @@ fn an_offer_is_revoked_and_resent_by_those_who_may_grant_its_role() {
     for state in [S::Offered, S::PendingApproval] {
         let offered = |world: &mut World, column: &str| {
             world.invitation(0, state, "target", "target@one.example");
-            let mut offer = world.tenant().invitations[&id(0)].clone();
+            let mut offer = world.state().invitations[&id(0)].clone();
             offer.role = Some(role(column));
-            world.tenant().put_invitation(offer);
+            world.state().put_invitation(offer);
         };
         check(HANDLE, |world, column| {
             offered(world, column);
@@ -266,17 +266,17 @@ fn an_owner_stays_whatever_the_way_out() {
     ];
     for (caller, way) in ways {
         let mut world = world();
-        world.tenant().remove_member(&user("deleted-owner"));
+        world.state().remove_member(&user("deleted-owner"));
         let method = way.method();
         let answer = world.decide(caller, way);
         assert_eq!(answer, Err(Refusal::LastOwner("organizations/acme".to_owned())), "{method} by {caller}");
     }
     let mut world = world();
-    world.tenant().remove_member(&user("deleted-owner"));
+    world.state().remove_member(&user("deleted-owner"));
     let answer = world.decide_itself(Operation::Leave(user("owner")));
     assert_eq!(answer, Err(Refusal::LastOwner("organizations/acme".to_owned())));
     let is_owner = |member: &Member| member.role == Role::Owner;
-    assert_eq!(world.tenant().members.values().filter(|member| is_owner(member)).count(), 1);
+    assert_eq!(world.state().members.values().filter(|member| is_owner(member)).count(), 1);
 }
 
 #[test]
@@ -309,8 +309,7 @@ fn only_those_with_the_right_wait_for_the_lock_without_a_look() {
     for (name, operation, expected) in cases {
         let mut world = world();
         let caller = world.caller(name);
-        let role =
-            caller.username().and_then(|username| world.tenant().members.get(username)).map(|member| member.role);
+        let role = caller.username().and_then(|username| world.state().members.get(username)).map(|member| member.role);
         let method = operation.method();
         let command = Command { organization: acme(), caller: Some(caller), request: None, operation };
         assert_eq!(command.is_trusted(role), expected, "{method} by {name}");

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::domain::{
     Account, Actor, AddressKey, Caller, CodeKey, CodeKeys, Command, Context, Deployment, DisplayName, EmailAddress,
     Head, Invitation, InvitationCode, InvitationId, InvitationState, Member, Operation, Organization, OrganizationId,
-    OrganizationLimits, Policy, Refusal, Remembered, Request, Role, Scope, Service, StoredCode, Subject, Tenant,
-    Timestamp, Username, decide,
+    OrganizationLimits, OrganizationState, Policy, Refusal, Remembered, Request, Role, Scope, Service, StoredCode,
+    Subject, Timestamp, Username, decide,
 };
 
 /// Between two emails of an invitation that somebody asks for.
@@ -77,7 +77,7 @@ pub(super) fn name_of(actor: &Actor) -> &str {
 }
 
 pub(super) struct World {
-    pub tenant: Option<Tenant>,
+    pub state: Option<OrganizationState>,
     pub accounts: HashMap<Username, Account>,
     pub deployment: Deployment,
     pub now: Timestamp,
@@ -100,7 +100,7 @@ impl World {
         };
         let head = Head::new(None, OrganizationLimits::default(), at(0));
         Self {
-            tenant: Some(Tenant::new(organization, head)),
+            state: Some(OrganizationState::new(organization, head)),
             accounts: HashMap::new(),
             deployment: Deployment {
                 code_keys: keys(&["k1"]),
@@ -117,12 +117,12 @@ impl World {
         }
     }
 
-    pub fn tenant(&mut self) -> &mut Tenant {
-        self.tenant.as_mut().unwrap()
+    pub fn state(&mut self) -> &mut OrganizationState {
+        self.state.as_mut().unwrap()
     }
 
     pub fn policy(&mut self) -> &mut Policy {
-        &mut self.tenant().organization.policy
+        &mut self.state().organization.policy
     }
 
     /// Opens an account with these verified addresses.
@@ -142,7 +142,7 @@ impl World {
     pub fn member(&mut self, name: &str, role: Role) {
         let (create_time, update_time) = (at(0), at(0));
         let username = user(name);
-        self.tenant().put_member(Member {
+        self.state().put_member(Member {
             username,
             role,
             email: None,
@@ -162,7 +162,7 @@ impl World {
         let is_offered = is_bound && !matches!(state, S::AccessRequested | S::Rejected);
         let code = StoredCode { hash: code_hash("k1", row, 1), key_id: "k1".to_owned(), generation: 1 };
         let has_end = !matches!(state, S::AccessRequested | S::Rejected);
-        self.tenant().put_invitation(Invitation {
+        self.state().put_invitation(Invitation {
             id: id(row),
             state,
             email: email(address),
@@ -220,7 +220,7 @@ impl World {
         let request = command.request.as_ref().zip(command.actor());
         let key = request.map(|(request, actor)| (actor.to_string(), request.id));
         let remembered = key.as_ref().and_then(|key| self.memory.get(key));
-        let subject = decide(&mut self.tenant, &context, command, remembered)?;
+        let subject = decide(&mut self.state, &context, command, remembered)?;
         if let (Some(key), None, Some(request)) = (key, remembered, &command.request) {
             let method = command.operation.method().to_owned();
             let resource = subject.name(&command.organization);

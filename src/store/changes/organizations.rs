@@ -3,10 +3,10 @@
 use sqlx::PgConnection;
 
 use super::{column, expect_rows, key, text, typed};
-use crate::domain::{Head, Organization, OrganizationId, Tenant};
+use crate::domain::{Head, Organization, OrganizationId, OrganizationState};
 use crate::store::{Result, policy};
 
-pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Tenant]) -> Result<()> {
+pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&Tenant]) -> R
     Ok(())
 }
 
-pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Tenant]) -> Result<()> {
+pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }

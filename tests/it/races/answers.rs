@@ -1,7 +1,7 @@
 //! Accept against revoke, and accept against itself.
 
 use invitations::domain::{
-    Caller, Command, Context, InvitationId, Operation, OrganizationId, Subject, Tenant, Username, decide,
+    Caller, Command, Context, InvitationId, Operation, OrganizationId, OrganizationState, Subject, Username, decide,
 };
 use invitations::pb::Invitation;
 use invitations::pb::invitation::State;
@@ -174,8 +174,8 @@ fn id(invitation: &Invitation) -> InvitationId {
 /// A change that was decided on what was there a moment ago.
 struct Unlocked {
     transaction: Transaction<'static, Postgres>,
-    before: Tenant,
-    after: Tenant,
+    before: OrganizationState,
+    after: OrganizationState,
 }
 
 impl Unlocked {

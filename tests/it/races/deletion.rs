@@ -68,7 +68,7 @@ async fn an_account_that_is_being_deleted_is_made_no_owner() {
         let name = format!("anna{attempt}");
         service.member(&owner, "acme", &name, "READER").await;
         let mut deletion = service.pool().begin().await.unwrap();
-        assert!(accounts::bury(&mut deletion, &Username::parse(&name).unwrap()).await.unwrap());
+        assert!(accounts::tombstone(&mut deletion, &Username::parse(&name).unwrap()).await.unwrap());
         // the promotion waits to see how the deletion ends
         let promotion = at_once([owner.set_role("acme", &name, "OWNER")]);
         held_up(promotion, until_blocked(service.pool()), deletion).await
@@ -130,7 +130,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
 
     // the first part, and then the process ends
     let mut deletion = service.pool().begin().await.unwrap();
-    accounts::bury(&mut deletion, &Username::parse("anna").unwrap()).await.unwrap();
+    accounts::tombstone(&mut deletion, &Username::parse("anna").unwrap()).await.unwrap();
     deletion.commit().await.unwrap();
     assert_eq!(reason(anna.accept(&offer.name).await), "ACCOUNT_REQUIRED");
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 2, "the control: the membership and the offer are there");

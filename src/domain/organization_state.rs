@@ -41,7 +41,7 @@ pub struct Deployment {
 /// An organization under its lock. All of it is true until the commit, and decisions change it in memory: the next
 /// command of the batch sees what the one before it did.
 #[derive(Clone, Debug)]
-pub struct Tenant {
+pub struct OrganizationState {
     pub organization: Organization,
     pub head: Head,
     /// Only those that the batch touches.
@@ -59,7 +59,7 @@ pub struct Tenant {
     pub counted: u32,
 }
 
-impl Tenant {
+impl OrganizationState {
     pub fn new(organization: Organization, head: Head) -> Self {
         Self {
             organization,
