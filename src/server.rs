@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{App, Limits, Sweeper};
+use crate::app::{App, Connections, Limits, Sweeper};
 use crate::config::Settings;
 use crate::domain::Deployment;
 use crate::grpc::Api;
@@ -22,8 +22,6 @@ use crate::scrape::Scrape;
 use crate::store::pool::{self, Purpose};
 use crate::store::{self, migrations, roles};
 
-/// Connections for the transactions of two writers and of accounts.
-const WRITE_CONNECTIONS: u32 = 6;
 /// Streams that ask for no token (Watch of health, reflection).
 const MAX_OPEN_STREAMS: usize = 200;
 /// How long a new connection may take for the TLS handshake, if there is one, and to send the HTTP/2 preface.
@@ -64,11 +62,11 @@ impl Server {
     /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
         let url = settings.database.database_url.expose_secret();
-        let open = |purpose, size| pool::open(url, purpose, size).map_err(|_| StartError::DatabaseUrl);
-        let reads = open(Purpose::Read, settings.database_connections)?;
-        let writes = open(Purpose::Write, WRITE_CONNECTIONS)?;
+        let connections = Connections::open(url, settings.database_connections);
+        let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
         let workers = u32::try_from(settings.mail.mail_workers).unwrap_or(u32::MAX);
-        let mails = open(Purpose::Mail, workers)?;
+        let mails = pool::open(url, Purpose::Mail, workers).map_err(|_| StartError::DatabaseUrl)?;
+        let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
         for pool in [&reads, &writes, &mails] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
@@ -117,7 +115,7 @@ impl Server {
 
         let tasks = TaskTracker::new();
         let committed = Arc::new(Notify::new());
-        let app = App::start(reads.clone(), writes.clone(), deployment, limits, tasks.clone(), &committed);
+        let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
         tasks.spawn(mail::run(mails.clone(), mailer, committed, stop.clone()));
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
         tasks.spawn(sweeper.run(stop.clone()));

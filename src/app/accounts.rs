@@ -4,15 +4,12 @@ use sqlx::Connection;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::batch::Batch;
-use super::limits::Counted;
-use super::sweep::go_on;
-use super::{App, Result};
+use super::batch::{Batch, Decided};
+use super::{App, Error, Result};
 use crate::domain::{
     Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
 };
 use crate::store::accounts::{self, identity_hash};
-use crate::store::tenants::Lock;
 use crate::store::{self, request_ids};
 
 /// How often a transaction that met another one is tried.
@@ -41,28 +38,6 @@ pub struct DeleteAccount {
 }
 
 impl App {
-    /// The account of an identity, after its addresses were brought up to date by the token.
-    pub async fn account_of(&self, identity: &Identity) -> Result<Option<Username>> {
-        let hash = identity_hash(&identity.issuer, &identity.subject);
-        let known = {
-            let mut connection = self.reads.acquire().await?;
-            accounts::find(&mut connection, &hash).await?
-        };
-        let Some(known) = known else { return Ok(None) };
-        let newer = known.attest_time.is_none_or(|attested| attested < identity.attest_time);
-        if identity.emails.is_some() && newer {
-            let identity = identity.clone();
-            self.finish(|app| async move {
-                let mut connection = app.writes.acquire().await?;
-                let mut transaction = connection.begin().await?;
-                accounts::attest(&mut transaction, &identity).await?;
-                Ok(transaction.commit().await?)
-            })
-            .await?;
-        }
-        Ok(Some(known.username))
-    }
-
     /// Opens an account. Every try is charged but the repetition of one that has succeeded.
     pub async fn create_account(&self, new: NewAccount) -> Result<Username> {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
@@ -81,7 +56,7 @@ impl App {
         }
         let (username, is_new) = outcome??;
         if !is_new {
-            self.give_back(Counted::AccountAttempt, charge).await;
+            self.give_back(charge);
         }
         Ok(username)
     }
@@ -107,7 +82,7 @@ impl App {
                 Err(refusal) => return Ok(Err(refusal)),
             }
             if let Some(known) = known {
-                return Ok(Err(Refusal::AccountExists(known.username.name())));
+                return Ok(Err(Refusal::AccountExists(known.name())));
             }
             match accounts::insert(&mut transaction, &new.username, new.display_name.as_ref(), &new.identity).await {
                 Err(store::Error::Constraint(name)) if name == "accounts_pkey" => {
@@ -174,7 +149,7 @@ impl App {
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         // in this order: whoever misses the account that the same request has deleted sees its id
-        let is_there = accounts::load(&mut transaction, &[username.as_str().to_owned()]).await?.contains_key(username);
+        let is_there = accounts::get(&mut transaction, username).await?.is_some();
         match replay(&mut transaction, hash, request, Method::DeleteAccount).await? {
             Ok(None) if is_there => {}
             Ok(None) => return Ok(Err(Refusal::AccountNotFound(username.name()))),
@@ -183,7 +158,7 @@ impl App {
         }
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
         let commands = owned.into_iter().map(|organization| deletion.leave(organization)).collect::<Vec<_>>();
-        let mut batch = Batch::load(&mut transaction, &commands, &self.deployment, Lock::Yes).await?;
+        let mut batch = Batch::lock(&mut transaction, &commands, &self.deployment).await?;
         for command in &commands {
             if let Err(refusal) = batch.decide(command, &self.deployment) {
                 return Ok(Err(refusal));
@@ -263,4 +238,12 @@ pub(super) async fn remember(
     let id: Uuid = *id;
     let remembered = Remembered { method: method.name().to_owned(), digest: digest.to_vec(), resource };
     request_ids::insert_of_identity(connection, &identity, id, &remembered).await
+}
+
+/// What cannot be carried out in one organization, which was logged, must not keep the others waiting.
+fn go_on(outcome: Result<Decided>) -> Result<()> {
+    match outcome {
+        Ok(_) | Err(Error::Fault) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

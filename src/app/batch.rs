@@ -4,22 +4,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
+use super::views::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    self, Account, Actor, Caller, Command, Context, Deployment, Invitation, InvitationId, Operation, OrganizationId,
+    self, Account, Caller, Command, Context, Delivery, Deployment, InvitationId, Operation, OrganizationId,
     OrganizationState, Refusal, Remembered, Subject, Timestamp, Username,
 };
 use crate::store::changes::Changed;
-use crate::store::request_ids::{self, Done, Key};
-use crate::store::tenants::{self, Lock, Wanted};
+use crate::store::load::{self, Loaded, Wanted};
+use crate::store::request_ids::{Done, Key};
 use crate::store::{self, accounts, changes};
 
 /// What became of a command.
 #[derive(Debug)]
 pub(super) struct Decided {
     pub subject: Subject,
+    /// As it is after this command, for whoever sent it. `None`: the request did this before, so it is read.
+    pub shown: Option<Shown>,
     /// Whether an organization was founded or something counted: not by a repetition, nor by an offer that answers an
     /// access request, nor by settings that stay as they are.
     pub is_counted: bool,
+}
+
+/// The answer to a change.
+#[derive(Debug)]
+pub(super) enum Shown {
+    Invitation(Box<InvitationView>),
+    Member(Box<MemberView>),
+    Organization(Box<OrganizationView>),
 }
 
 /// Commands on their way through one transaction, with everything that they touch.
@@ -32,6 +43,8 @@ pub(super) struct Batch {
     /// never wait for each other.
     after: BTreeMap<OrganizationId, Option<OrganizationState>>,
     accounts: HashMap<Username, Account>,
+    /// As loaded: the emails of the invitations.
+    deliveries: HashMap<InvitationId, Vec<Delivery>>,
     remembered: HashMap<Key, Remembered>,
     /// Request ids of what was decided here.
     done: Vec<Done>,
@@ -40,46 +53,31 @@ pub(super) struct Batch {
 impl Batch {
     /// Locks the organizations, in sorted order, and then loads what the commands touch: all of it stays true until the
     /// commit.
+    pub async fn lock(
+        connection: &mut PgConnection,
+        commands: &[Command],
+        deployment: &Deployment,
+    ) -> store::Result<Self> {
+        let ids = commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
+        load::lock(connection, &Vec::from_iter(ids)).await?;
+        let joining = commands.iter().filter_map(joins).collect::<BTreeSet<_>>();
+        if !joining.is_empty() {
+            accounts::hold(connection, &Vec::from_iter(joining)).await?;
+        }
+        Self::load(connection, commands, deployment).await
+    }
+
+    /// The same without the locks, for a dry run: as it is at one moment.
     pub async fn load(
         connection: &mut PgConnection,
         commands: &[Command],
         deployment: &Deployment,
-        lock: Lock,
     ) -> store::Result<Self> {
-        let ids = commands.iter().map(|command| command.organization.clone()).collect::<BTreeSet<_>>();
-        let ids = ids.into_iter().collect::<Vec<_>>();
-        let mut before = tenants::load(connection, &ids, lock).await?;
-
-        let mut wanted = Wanted::default();
-        let full = before.values().filter(|state| is_full(state, deployment));
-        wanted.overdue_of.extend(full.map(|state| state.id().as_str().to_owned()));
-        for command in commands {
-            want(&mut wanted, command);
-        }
-        for (id, invitation) in tenants::invitations(connection, &wanted).await? {
-            want_people_of(&mut wanted, &id, &invitation);
-            if let Some(state) = before.get_mut(&id) {
-                state.invitations.insert(invitation.id, invitation);
-            }
-        }
-        let mut usernames = commands.iter().filter_map(founder).collect::<BTreeSet<_>>();
-        usernames.extend(wanted.accounts.iter().chain(&wanted.members).map(|(_, username)| username.clone()));
-        for (id, member) in tenants::members(connection, &wanted).await? {
-            usernames.insert(member.username.as_str().to_owned());
-            if let Some(state) = before.get_mut(&id) {
-                state.members.insert(member.username.clone(), member);
-            }
-        }
-        let joining = commands.iter().filter_map(joins).collect::<BTreeSet<_>>();
-        if lock == Lock::Yes && !joining.is_empty() {
-            accounts::hold(connection, &joining.into_iter().collect::<Vec<_>>()).await?;
-        }
-        let accounts = accounts::load(connection, &usernames.into_iter().collect::<Vec<_>>()).await?;
-        let keys = commands.iter().filter_map(request_key).collect::<Vec<_>>();
-        let remembered = request_ids::load(connection, &keys).await?;
-        let now = tenants::now(connection).await?;
-        let after = ids.into_iter().map(|id| (id.clone(), before.get(&id).cloned())).collect();
-        Ok(Self { now, before, after, accounts, remembered, done: Vec::new() })
+        let loaded = load::load(connection, &wanted(commands, deployment)).await?;
+        let Loaded { now, organizations: before, accounts, deliveries, remembered } = loaded;
+        let ids = commands.iter().map(|command| command.organization.clone());
+        let after = ids.map(|id| (id.clone(), before.get(&id).cloned())).collect();
+        Ok(Self { now, before, after, accounts, deliveries, remembered, done: Vec::new() })
     }
 
     /// Decides one command; the next one sees what it did.
@@ -88,6 +86,7 @@ impl Batch {
         let state = self.after.entry(command.organization.clone()).or_default();
         let key = request_key(command);
         let remembered = key.as_ref().and_then(|key| self.remembered.get(key));
+        let is_repetition = remembered.is_some();
         // no organization and one that is being founded differ as well
         let counted = |state: &Option<OrganizationState>| state.as_ref().map(|state| state.counted);
         let before = counted(state);
@@ -102,13 +101,58 @@ impl Batch {
             self.remembered.insert(key.clone(), remembered.clone());
             self.done.push(Done { key, remembered });
         }
-        Ok(Decided { subject, is_counted })
+        let shown = if is_repetition { None } else { self.show(command, &subject) };
+        Ok(Decided { subject, shown, is_counted })
+    }
+
+    /// What the command's caller gets to see of its subject.
+    fn show(&self, command: &Command, subject: &Subject) -> Option<Shown> {
+        let state = self.after.get(&command.organization)?.as_ref()?;
+        let caller = command.caller.as_ref()?;
+        let standing = state.standing(caller, &self.accounts);
+        Some(match subject {
+            Subject::Organization => {
+                let (organization, head) = (state.organization.clone(), state.head.clone());
+                Shown::Organization(Box::new(OrganizationView::new(organization, head, &standing?)))
+            }
+            Subject::Member(username) => {
+                let member = state.members.get(username)?.clone();
+                Shown::Member(Box::new(MemberView::new(state.id().clone(), member, caller, &standing?)))
+            }
+            Subject::Invitation(id) => {
+                let invitation = state.invitations.get(id)?.clone();
+                let account = caller.username().and_then(|username| self.accounts.get(username));
+                let is_own_email = account.is_some_and(|account| account.holds(&invitation.email));
+                let deliveries = || self.deliveries(state, *id);
+                let audience = Audience::of(caller, standing.as_ref(), &invitation, deliveries, is_own_email);
+                let audience = audience.unwrap_or(Audience::Changer);
+                let name = state.organization.display_name.clone();
+                Shown::Invitation(Box::new(InvitationView::new(
+                    state.id().clone(),
+                    name,
+                    invitation,
+                    self.now,
+                    audience,
+                )))
+            }
+        })
+    }
+
+    /// The emails of an invitation as they will be.
+    fn deliveries(&self, state: &OrganizationState, id: InvitationId) -> Vec<Delivery> {
+        let mut deliveries = self.deliveries.get(&id).cloned().unwrap_or_default();
+        for withdrawal in state.withdrawals.iter().filter(|withdrawal| withdrawal.invitation() == id) {
+            deliveries.iter_mut().for_each(|delivery| delivery.withdraw(*withdrawal, self.now));
+        }
+        let mut new = state.emails.iter().filter(|email| email.invitation == Some(id)).collect::<Vec<_>>();
+        new.sort_by_key(|email| email.due_time);
+        deliveries.extend(new.into_iter().map(|email| Delivery::queued(email.kind, self.now)));
+        deliveries
     }
 
     /// Writes what the decisions changed.
     pub async fn write(&self, connection: &mut PgConnection) -> store::Result<()> {
-        changes::write(connection, &self.changed().collect::<Vec<_>>()).await?;
-        request_ids::insert(connection, &self.done).await
+        changes::write(connection, &self.changed().collect::<Vec<_>>(), &self.done, self.now).await
     }
 
     /// Whether the decisions changed anything.
@@ -121,33 +165,42 @@ impl Batch {
         let organizations = organizations.map(|(id, after)| Changed { before: self.before.get(id), after });
         organizations.filter(Changed::is_change)
     }
+}
 
-    /// An invitation as decided.
-    pub fn invitation(&self, organization: &OrganizationId, id: InvitationId) -> Option<&Invitation> {
-        self.after.get(organization)?.as_ref()?.invitations.get(&id)
+/// What commands touch.
+fn wanted(commands: &[Command], deployment: &Deployment) -> Wanted {
+    let mut wanted = Wanted { open_invitations_limit: deployment.open_invitations_limit, ..Wanted::default() };
+    let organizations =
+        commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
+    wanted.organizations.extend(organizations);
+    for command in commands {
+        want(&mut wanted, command);
     }
-
-    pub fn organization(&self, id: &OrganizationId) -> Option<&domain::Organization> {
-        self.after.get(id)?.as_ref().map(|state| &state.organization)
-    }
+    wanted
 }
 
 /// What a command touches.
 fn want(wanted: &mut Wanted, command: &Command) {
     let organization = || command.organization.as_str().to_owned();
+    let person = |username: &Username| (organization(), username.as_str().to_owned());
     let mut invitation = |id: &InvitationId| wanted.invitations.push((organization(), id.0));
+    let caller = command.caller.as_ref().and_then(Caller::username);
     match &command.operation {
-        Operation::CreateOrganization(_) => {}
-        Operation::UpdateOrganization(_) => wanted.owners_of.push(organization()),
+        Operation::CreateOrganization(new) => wanted.people.push(person(&new.owner)),
+        Operation::UpdateOrganization(_) => {
+            wanted.owners_of.push(organization());
+            // so that the answer counts no seat of an offer that is over
+            wanted.overdue_of.push(organization());
+        }
         Operation::CreateInvitation(invite) => wanted.addresses.push((organization(), invite.email.key().to_owned())),
         Operation::OfferMembership(offer) => {
             wanted.addresses.push((organization(), offer.email.key().to_owned()));
-            wanted.accounts.push((organization(), offer.username.as_str().to_owned()));
+            wanted.accounts.push(person(&offer.username));
+            wanted.people.push(person(&offer.username));
         }
         Operation::RequestAccess { invitation: id, .. } => {
             invitation(id);
-            let caller = command.caller.as_ref().and_then(Caller::username);
-            wanted.accounts.extend(caller.map(|username| (organization(), username.as_str().to_owned())));
+            wanted.accounts.extend(caller.map(person));
         }
         Operation::ApproveOffer { invitation: id, .. }
         | Operation::AcceptInvitation { invitation: id, .. }
@@ -156,40 +209,22 @@ fn want(wanted: &mut Wanted, command: &Command) {
         | Operation::RevokeInvitation { invitation: id, .. }
         | Operation::ResendInvitation { invitation: id, .. } => invitation(id),
         Operation::UpdateMember { member, .. } | Operation::DeleteMember { member, .. } => {
-            wanted.members.push((organization(), member.as_str().to_owned()));
+            wanted.people.push(person(member));
         }
         Operation::Expire(ids) => ids.iter().for_each(invitation),
-        Operation::Leave(username) => wanted.accounts.push((organization(), username.as_str().to_owned())),
+        Operation::Leave(username) => {
+            wanted.accounts.push(person(username));
+            wanted.people.push(person(username));
+        }
     }
-    let caller = command.caller.as_ref().and_then(Caller::username);
-    wanted.members.extend(caller.map(|username| (organization(), username.as_str().to_owned())));
-}
-
-/// Whose present roles decide about an invitation.
-fn want_people_of(wanted: &mut Wanted, organization: &OrganizationId, invitation: &Invitation) {
-    let granters = invitation.offerer.iter().chain(&invitation.approver).filter_map(Actor::username);
-    for username in granters.chain(&invitation.username) {
-        wanted.members.push((organization.as_str().to_owned(), username.as_str().to_owned()));
-    }
-}
-
-/// The account that becomes the first owner.
-fn founder(command: &Command) -> Option<String> {
-    let Operation::CreateOrganization(found) = &command.operation else { return None };
-    Some(found.owner.as_str().to_owned())
-}
-
-/// Whether it stands at a limit, where what is overdue must no longer count.
-fn is_full(state: &OrganizationState, deployment: &Deployment) -> bool {
-    let at = |limit: Option<i32>, count: i32| limit.is_some_and(|limit| count >= limit);
-    at(state.head.seat_limit, state.head.seats_taken)
-        || at(state.open_invitations_limit(deployment), state.head.open_invitations)
+    wanted.people.extend(caller.map(person));
+    wanted.request_ids.extend(request_key(command));
 }
 
 /// The account that becomes a member, or bound, or gets another role: a deletion must see it, or be seen.
 fn joins(command: &Command) -> Option<String> {
     match &command.operation {
-        Operation::CreateOrganization(_) => founder(command),
+        Operation::CreateOrganization(new) => Some(new.owner.as_str().to_owned()),
         Operation::OfferMembership(offer) => Some(offer.username.as_str().to_owned()),
         Operation::UpdateMember { member, .. } => Some(member.as_str().to_owned()),
         Operation::AcceptInvitation { .. } | Operation::RequestAccess { .. } => {

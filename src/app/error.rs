@@ -4,7 +4,7 @@ use crate::domain::Refusal;
 use crate::store;
 
 /// The outcome of a use case that is no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Error {
     /// The request was decided, and the answer is no.
     Refused(Refusal),

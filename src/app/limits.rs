@@ -1,14 +1,16 @@
-//! What a caller or an identity may do only so often. The counters are in Postgres, so N replicas hold one limit
-//! together; each charge is a statement of its own, before the transaction of the change.
+//! Rate limits of callers and identities. The counters are in Postgres, so N replicas hold one limit together. Charges
+//! are made together for all calls that wait, before the transaction of the change.
 
 use std::time::Duration;
 
 use super::batch::{Decided, request_key};
+use super::together::Worker;
 use super::{App, Error, Result};
-use crate::domain::{Actor, Caller, Command, DAY, Operation, Refusal};
+use crate::domain::{Actor, Caller, Command, Operation, Refusal};
 use crate::store;
 use crate::store::accounts::{self, identity_hash};
-use crate::store::limits::Charge;
+use crate::store::connection::Own;
+use crate::store::limits::{Asked, Charge, Counted as Outcome};
 
 /// How often; `None`: no limit.
 #[derive(Clone, Copy, Default, Debug)]
@@ -27,7 +29,7 @@ pub struct Limits {
     pub protection_changes: Option<i32>,
 }
 
-/// What can be tried wrongly too often.
+/// Rate-limited guesses.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Guess {
     Code,
@@ -95,31 +97,71 @@ impl Counted {
     }
 }
 
+/// What is done to the counters.
+#[derive(Debug)]
+pub(super) enum Count {
+    Charge(Asked),
+    GiveBack(Charge),
+}
+
+/// Counts for all calls that wait.
+pub(super) struct Counter(pub Own);
+
+impl Worker for Counter {
+    type Task = Count;
+    /// `None`: of a charge that was given back.
+    type Outcome = Option<Outcome>;
+
+    async fn work(&mut self, tasks: Vec<Count>) -> Vec<Result<Option<Outcome>>> {
+        let (mut asked, mut returned) = (Vec::new(), Vec::new());
+        let is_charge = tasks.iter().map(|task| matches!(task, Count::Charge(_))).collect::<Vec<_>>();
+        for task in tasks {
+            match task {
+                Count::Charge(one) => asked.push(one),
+                Count::GiveBack(charge) => returned.push(charge),
+            }
+        }
+        // first what makes room
+        if !returned.is_empty() {
+            let given_back = self.0.run(async |connection| store::limits::give_back(connection, &returned).await).await;
+            if let Err(error) = given_back {
+                tracing::warn!(%error, "charges could not be given back, they end with their window");
+            }
+        }
+        let counted = match self.0.run(async |connection| store::limits::charge(connection, &asked).await).await {
+            Ok(counted) => counted.into_iter().map(|outcome| Ok(Some(outcome))).collect(),
+            Err(error) => vec![Err(Error::from(error)); asked.len()],
+        };
+        let mut counted = counted.into_iter();
+        is_charge
+            .into_iter()
+            .map(|is| if is { counted.next().unwrap_or(Err(Error::Fault)) } else { Ok(None) })
+            .collect()
+    }
+
+    async fn end(mut self) {
+        self.0.close().await;
+    }
+}
+
 impl App {
     /// Counts one more against somebody, or refuses. `None`: there is no limit.
     pub(super) async fn charge(&self, counted: Counted, who: &str) -> Result<Option<Charge>> {
         let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
-        let (subject, window) = (counted.subject(who), counted.window());
-        let mut connection = self.reads.acquire().await?;
-        if let Some(charge) = store::limits::charge(&mut connection, &subject, window, limit).await? {
-            return Ok(Some(charge));
+        let asked = Asked { subject: counted.subject(who), window: counted.window(), limit };
+        match self.counter.ask(Count::Charge(asked)).await? {
+            Some(Ok(charge)) => Ok(Some(charge)),
+            Some(Err(wait)) => Err(counted.refusal(wait).into()),
+            None => Err(Error::Fault),
         }
-        let found = store::limits::counted(&mut connection, &subject).await?;
-        let length = window.try_into().unwrap_or(DAY);
-        let wait = found.map_or(time::Duration::ZERO, |(counted, now)| counted.wait(now, length, limit));
-        // what was given back meanwhile must not read as "at once"
-        Err(counted.refusal(wait.max(time::Duration::SECOND)).into())
     }
 
-    /// Takes a charge back. That this fails must not fail what has succeeded.
-    pub(super) async fn give_back(&self, counted: Counted, charge: Option<Charge>) {
-        let Some(charge) = charge else { return };
-        let given_back = async {
-            let mut connection = self.reads.acquire().await?;
-            Ok::<_, Error>(store::limits::give_back(&mut connection, &charge, counted.window()).await?)
-        };
-        if let Err(error) = given_back.await {
-            tracing::warn!(?error, "a charge could not be given back, it ends with its window");
+    /// Takes a charge back, before anything that is charged after it. That this fails must not fail what has succeeded.
+    pub(super) fn give_back(&self, charge: Option<Charge>) {
+        if let Some(charge) = charge
+            && self.counter.tell(Count::GiveBack(charge)).is_err()
+        {
+            tracing::warn!("a charge could not be given back, it ends with its window");
         }
     }
 
@@ -159,14 +201,14 @@ impl App {
     }
 
     /// Gives back what a change was charged, unless it was counted or nobody knows.
-    pub(super) async fn settle(&self, counted: Option<Counted>, charge: Option<Charge>, outcome: &Result<Decided>) {
+    pub(super) fn settle(&self, charge: Option<Charge>, outcome: &Result<Decided>) {
         let keeps = match outcome {
             Ok(decided) => decided.is_counted,
             Err(Error::Unavailable | Error::Fault) => true,
             Err(Error::Refused(_) | Error::Overloaded) => false,
         };
-        if let (Some(counted), false) = (counted, keeps) {
-            self.give_back(counted, charge).await;
+        if !keeps {
+            self.give_back(charge);
         }
     }
 
@@ -195,13 +237,13 @@ impl App {
     }
 
     /// Gives a try back that was not wrong.
-    pub(super) async fn settle_guess<T>(&self, guess: Guess, charge: Option<Charge>, outcome: Result<T>) -> Result<T> {
+    pub(super) fn settle_guess<T>(&self, guess: Guess, charge: Option<Charge>, outcome: Result<T>) -> Result<T> {
         let wrong = match guess {
             Guess::Code => Refusal::CodeNotFound,
             Guess::Account => Refusal::AccountEmailNotFound,
         };
         if !matches!(&outcome, Err(Error::Refused(refusal)) if *refusal == wrong) {
-            self.give_back(Counted::Guess(guess), charge).await;
+            self.give_back(charge);
         }
         outcome
     }
@@ -210,7 +252,7 @@ impl App {
     async fn is_repetition(&self, command: &Command) -> Result<bool> {
         let Some(key) = request_key(command) else { return Ok(false) };
         let mut connection = self.reads.acquire().await?;
-        let remembered = store::request_ids::load(&mut connection, std::slice::from_ref(&key)).await?;
-        Ok(remembered.get(&key).is_some_and(|remembered| remembered.is_of(command)))
+        let remembered = store::request_ids::find(&mut connection, &key).await?;
+        Ok(remembered.is_some_and(|remembered| remembered.is_of(command)))
     }
 }

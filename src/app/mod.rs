@@ -2,36 +2,41 @@
 
 mod accounts;
 mod batch;
+mod callers;
 mod error;
 mod invitations;
 mod limits;
 mod organizations;
 mod suppressions;
 mod sweep;
+mod together;
+mod views;
 mod writer;
 
 use std::sync::Arc;
 
-use sqlx::{Connection, PgPool};
-use tokio::sync::Notify;
+use sqlx::PgPool;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use accounts::{DeleteAccount, NewAccount};
+use batch::{Batch, Decided};
+use callers::CallerLookup;
+pub use callers::{About, Call};
 pub use error::Error;
-pub use invitations::{Audience, InvitationFilter, InvitationView, RequestAccess};
+pub use invitations::{InvitationFilter, RequestAccess};
+use limits::Counter;
 pub use limits::Limits;
-pub use organizations::{MemberView, OrganizationView};
 pub use suppressions::Suppression;
 pub use sweep::Sweeper;
+use together::Queue;
+pub use views::{Audience, InvitationView, MemberView, OrganizationView};
 use writer::Writer;
 
-use crate::domain::{
-    Caller, Command, Deployment, InvitationId, Method, Operation, OrganizationId, Refusal, Role, Standing, Subject,
-};
-use crate::store;
-use crate::store::organizations::Access;
-use crate::store::tenants::Lock;
+use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Refusal, Role};
+use crate::store::connection::Own;
+use crate::store::pool::{self, Purpose};
 
 /// A use case's outcome.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -39,20 +44,57 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Everything that the edges may ask for. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
+    /// For lists, and for what is rare.
     reads: PgPool,
+    /// For the transactions of accounts and suppressions.
     writes: PgPool,
+    callers: Queue<CallerLookup>,
+    counter: Queue<Counter>,
     writer: Writer,
+    readiness: Arc<Mutex<Own>>,
     deployment: Arc<Deployment>,
     limits: Limits,
     /// What has to be finished before the process ends.
     tasks: TaskTracker,
 }
 
+/// Connections for the transactions of accounts and suppressions.
+const WRITE_CONNECTIONS: u32 = 4;
+
+/// Where the state is: pools, and the connections of those who have one of their own.
+#[derive(Debug)]
+pub struct Connections {
+    pub reads: PgPool,
+    pub writes: PgPool,
+    callers: Own,
+    counter: Own,
+    /// Each writer has one like it.
+    writers: Own,
+    readiness: Own,
+}
+
+impl Connections {
+    /// Connects to nothing yet. `reads`: how many connections there are for lists.
+    ///
+    /// # Errors
+    ///
+    /// It is no URL of Postgres.
+    pub fn open(url: &str, reads: u32) -> std::result::Result<Self, sqlx::Error> {
+        Ok(Self {
+            reads: pool::open(url, Purpose::Read, reads)?,
+            writes: pool::open(url, Purpose::Write, WRITE_CONNECTIONS)?,
+            callers: Own::new(url, Purpose::Read)?,
+            counter: Own::new(url, Purpose::Charge)?,
+            writers: Own::new(url, Purpose::Write)?,
+            readiness: Own::new(url, Purpose::Read)?,
+        })
+    }
+}
+
 impl App {
-    /// Starts the writers on `tasks`. `committed` is woken after each commit: there may be email to send.
+    /// Starts the workers on `tasks`. `committed` is woken after each commit: there may be email to send.
     pub fn start(
-        reads: PgPool,
-        writes: PgPool,
+        connections: Connections,
         deployment: Deployment,
         limits: Limits,
         tasks: TaskTracker,
@@ -60,41 +102,44 @@ impl App {
     ) -> Self {
         let deployment = Arc::new(deployment);
         Self {
-            writer: Writer::start(&writes, &deployment, &tasks, committed),
-            reads,
-            writes,
+            reads: connections.reads,
+            writes: connections.writes,
+            callers: Queue::start(CallerLookup(connections.callers), &tasks),
+            counter: Queue::start(Counter(connections.counter), &tasks),
+            writer: Writer::start(&connections.writers, &deployment, &tasks, committed),
+            readiness: Arc::new(Mutex::new(connections.readiness)),
             deployment,
             limits,
             tasks,
         }
     }
 
-    /// Changes an organization and says what the answer is about.
+    /// Changes an organization and says what became of it.
     ///
-    /// Only whom the organization trusts reaches the lock without a look: what anybody else asks for is first decided on
-    /// what can be read without one, so nobody can hold up an organization from outside. What the caller may do only so
-    /// often is charged in between, and stays charged if the caller leaves.
-    pub async fn change(&self, command: Command) -> Result<Subject> {
+    /// Only whom the organization trusts reaches the lock without a dry run: what anybody else asks for is first decided
+    /// on what can be read without one, so nobody can hold up an organization from outside. What the caller may do only
+    /// so often is charged in between, and stays charged if the caller leaves. `role` is the caller's, where they are a
+    /// member.
+    async fn change(&self, command: Command, role: Option<Role>) -> Result<Decided> {
         let counted = self.counted(&command).await?;
-        // most invitations by email are counted; of the rest that is known only after a look
+        // most invitations by email are counted; of the rest that is known only after a dry run
         let by_email = matches!(command.operation, Operation::CreateInvitation(_));
-        let is_trusted = command.is_trusted(self.role_of(&command).await?);
-        let looked = if is_trusted && (counted.is_none() || by_email) {
+        let dry = if command.is_trusted(role) && (counted.is_none() || by_email) {
             None
         } else {
             let (batch, outcome) = self.dry_run(&command).await?;
             let decided = outcome?;
             // a repetition: who has left long ago could go on with it for ever
             if !batch.is_change() {
-                return Ok(decided.subject);
+                return Ok(decided);
             }
             Some(decided)
         };
-        let counted = counted.filter(|_| looked.as_ref().is_none_or(|decided| decided.is_counted));
+        let counted = counted.filter(|_| dry.as_ref().is_none_or(|decided| decided.is_counted));
         let charge = match &counted {
             Some((counted, who)) => match self.charge(*counted, who).await {
                 // a repetition is answered all the same
-                Err(Error::Refused(refusal)) if looked.is_some() || self.dry_run(&command).await?.1?.is_counted => {
+                Err(Error::Refused(refusal)) if dry.is_some() || self.dry_run(&command).await?.1?.is_counted => {
                     return Err(refusal.into());
                 }
                 Err(Error::Refused(_)) => None,
@@ -103,28 +148,16 @@ impl App {
             None => None,
         };
         let outcome = self.writer.submit(command).await;
-        self.settle(counted.map(|(counted, _)| counted), charge, &outcome).await;
-        outcome.map(|decided| decided.subject)
+        self.settle(charge, &outcome);
+        outcome
     }
 
-    /// The caller's role, where they are a member.
-    async fn role_of(&self, command: &Command) -> Result<Option<Role>> {
-        let Some(Caller::Account(username)) = &command.caller else { return Ok(None) };
-        let mut connection = self.reads.acquire().await?;
-        let access = store::organizations::access(&mut connection, &command.organization, Some(username)).await?;
-        Ok(access.and_then(|access| access.role))
-    }
-
-    /// Decides a command on what is there at one moment, and writes nothing. Without the snapshot, whoever accepts twice
-    /// at once may be read as offered a role and a member already, and refused.
-    async fn dry_run(&self, command: &Command) -> Result<(batch::Batch, std::result::Result<batch::Decided, Refusal>)> {
+    /// Decides a command on what is there at one moment, and writes nothing.
+    async fn dry_run(&self, command: &Command) -> Result<(Batch, std::result::Result<Decided, Refusal>)> {
         let command = command.clone();
         self.finish(|app| async move {
             let mut connection = app.reads.acquire().await?;
-            let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            let mut batch =
-                batch::Batch::load(&mut snapshot, std::slice::from_ref(&command), &app.deployment, Lock::No).await?;
-            snapshot.commit().await?;
+            let mut batch = Batch::load(&mut connection, std::slice::from_ref(&command), &app.deployment).await?;
             let outcome = batch.decide(&command, &app.deployment);
             Ok((batch, outcome))
         })
@@ -140,33 +173,6 @@ impl App {
         self.tasks.spawn(work(self.clone()).in_current_span()).await.unwrap_or(Err(Error::Fault))
     }
 
-    /// What the caller is to an organization; strangers get the answer of what does not exist.
-    async fn standing(
-        &self,
-        caller: &Caller,
-        organization: &OrganizationId,
-        subject: &Subject,
-    ) -> Result<(Access, Standing)> {
-        let mut connection = self.reads.acquire().await?;
-        let access = store::organizations::access(&mut connection, organization, caller.username()).await?;
-        let found = access.and_then(|access| Some((Standing::of(caller, organization, access.role)?, access)));
-        let (standing, access) = found.ok_or_else(|| Refusal::not_found(organization, subject))?;
-        Ok((access, standing))
-    }
-
-    /// The same, for a caller who may call that RPC about that subject.
-    async fn admitted(
-        &self,
-        method: Method,
-        caller: &Caller,
-        organization: &OrganizationId,
-        subject: &Subject,
-    ) -> Result<(Access, Standing)> {
-        let (access, standing) = self.standing(caller, organization, subject).await?;
-        standing.check_call(method, caller, subject)?;
-        Ok((access, standing))
-    }
-
     /// Names that this deployment lets nobody register, beside our own list.
     pub fn reserved_names(&self) -> &[String] {
         &self.deployment.reserved_names
@@ -174,7 +180,7 @@ impl App {
 
     /// Whether Postgres answers and accepts writes.
     pub async fn is_ready(&self) -> bool {
-        store::pool::is_writable(&self.writes).await
+        self.readiness.lock().await.run(pool::is_writable).await.unwrap_or(false)
     }
 }
 

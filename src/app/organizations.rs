@@ -1,69 +1,69 @@
 //! Organizations, members and events: what is read.
 
-use super::{App, Page, Result, one_more};
+use super::batch::Shown;
+use super::callers::{About, Call};
+use super::views::{MemberView, OrganizationView};
+use super::{App, Error, Page, Result, one_more};
 use crate::domain::{
-    Action, Caller, Event, Head, InvitationId, Member, Method, Organization, OrganizationId, Refusal, Standing,
-    Subject, Username, member_name,
+    Action, Caller, Command, Event, InvitationId, Method, OrganizationId, Refusal, Standing, Subject, Username,
+    member_name,
 };
 use crate::store::organizations::Membership;
 use crate::store::{events, organizations};
 
-/// An organization for one reader.
-#[derive(Debug)]
-pub struct OrganizationView {
-    pub organization: Organization,
-    pub head: Head,
-    /// Whether the reader sees policy, notification address and seats.
-    pub sees_settings: bool,
-}
-
-/// A member for one reader.
-#[derive(Debug)]
-pub struct MemberView {
-    pub organization: OrganizationId,
-    pub member: Member,
-    /// Whether the reader sees more than the name: not one who has changed it and may not read.
-    pub sees_role: bool,
-    /// Whether the reader sees the address and who offered.
-    pub sees_address: bool,
-}
-
 impl App {
     /// One organization, for its members and for services.
-    pub async fn organization(&self, caller: &Caller, id: &OrganizationId) -> Result<OrganizationView> {
-        let (_, standing) = self.admitted(Method::GetOrganization, caller, id, &Subject::Organization).await?;
+    pub async fn organization(&self, call: &Call, id: &OrganizationId) -> Result<OrganizationView> {
+        let (_, standing) = call.admitted(Method::GetOrganization, id, &Subject::Organization)?;
         let mut connection = self.reads.acquire().await?;
         let found = organizations::get(&mut connection, id).await?;
         let (organization, head) = found.ok_or_else(|| Refusal::OrganizationNotFound(id.name()))?;
-        Ok(OrganizationView { organization, head, sees_settings: standing.may(Action::SeeSettings) })
+        Ok(OrganizationView::new(organization, head, &standing))
+    }
+
+    /// Founds or edits an organization, and answers with it as it is then.
+    pub async fn change_organization(&self, call: &Call, command: Command) -> Result<OrganizationView> {
+        let id = command.organization.clone();
+        match self.change(command, call.role()).await?.shown {
+            Some(Shown::Organization(view)) => Ok(*view),
+            _ => {
+                let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
+                self.organization(&self.call_again(&call.caller, about).await?, &id).await
+            }
+        }
     }
 
     /// One member; everybody sees themselves.
-    pub async fn member(
-        &self,
-        caller: &Caller,
-        organization: &OrganizationId,
-        username: &Username,
-    ) -> Result<MemberView> {
+    pub async fn member(&self, call: &Call, organization: &OrganizationId, username: &Username) -> Result<MemberView> {
         let subject = Subject::Member(username.clone());
-        let (_, standing) = self.admitted(Method::GetMember, caller, organization, &subject).await?;
-        self.read_member(caller, organization, username, &standing).await
+        let (_, standing) = call.admitted(Method::GetMember, organization, &subject)?;
+        self.read_member(call, organization, username, &standing).await
     }
 
-    /// The answer to a change, also for a service that may write and not read.
-    pub async fn changed_member(
-        &self,
-        caller: &Caller,
-        organization: &OrganizationId,
-        username: &Username,
-    ) -> Result<MemberView> {
-        let (_, standing) = self.standing(caller, organization, &Subject::Member(username.clone())).await?;
-        self.read_member(caller, organization, username, &standing).await
+    /// Gives a member another role, and answers with the member, also to a service that may write and not read.
+    pub async fn change_member(&self, call: &Call, command: Command) -> Result<MemberView> {
+        let organization = command.organization.clone();
+        let decided = self.change(command, call.role()).await?;
+        match (decided.shown, decided.subject) {
+            (Some(Shown::Member(view)), _) => Ok(*view),
+            (_, Subject::Member(username)) => {
+                let about = About { organization: Some(organization.clone()), invitation: None, is_read: true };
+                let call = self.call_again(&call.caller, about).await?;
+                let (_, standing) = call.standing(&organization, &Subject::Member(username.clone()))?;
+                self.read_member(&call, &organization, &username, &standing).await
+            }
+            _ => Err(Error::Fault),
+        }
+    }
+
+    /// Ends a membership.
+    pub async fn delete_member(&self, call: &Call, command: Command) -> Result<()> {
+        self.change(command, call.role()).await.map(drop)
     }
 
     async fn read_member(
         &self,
-        caller: &Caller,
+        call: &Call,
         organization: &OrganizationId,
         username: &Username,
         standing: &Standing,
@@ -71,22 +71,22 @@ impl App {
         let mut connection = self.reads.acquire().await?;
         let member = organizations::get_member(&mut connection, organization, username).await?;
         let member = member.ok_or_else(|| Refusal::MemberNotFound(member_name(organization, username)))?;
-        Ok(show(organization, member, caller, standing))
+        Ok(MemberView::new(organization.clone(), member, &call.caller, standing))
     }
 
     /// A page of an organization's members, by username. A member with the role NONE sees only themselves.
     pub async fn members(
         &self,
-        caller: &Caller,
+        call: &Call,
         organization: &OrganizationId,
         after: Option<Username>,
         size: usize,
     ) -> Result<Page<MemberView, Username>> {
-        let (_, standing) = self.admitted(Method::ListMembers, caller, organization, &Subject::Organization).await?;
+        let (_, standing) = call.admitted(Method::ListMembers, organization, &Subject::Organization)?;
         let first_page = after.is_none();
         let after = after.as_ref().map_or("", Username::as_str);
         let mut connection = self.reads.acquire().await?;
-        let members = match caller.username().filter(|_| !standing.may(Action::SeeMembers)) {
+        let members = match call.username().filter(|_| !standing.may(Action::SeeMembers)) {
             None => organizations::list_members(&mut connection, organization, after, one_more(size)).await?,
             Some(oneself) if first_page => {
                 organizations::get_member(&mut connection, organization, oneself).await?.into_iter().collect()
@@ -94,20 +94,20 @@ impl App {
             Some(_) => Vec::new(),
         };
         let page = Page::cut(members, size, |member| member.username.clone());
-        let show = |member| show(organization, member, caller, &standing);
+        let show = |member| MemberView::new(organization.clone(), member, &call.caller, &standing);
         Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
     }
 
     /// A page of what happened in an organization, or to one of its invitations, oldest first.
     pub async fn events(
         &self,
-        caller: &Caller,
+        call: &Call,
         organization: &OrganizationId,
         invitation: Option<InvitationId>,
         after: i64,
         size: usize,
     ) -> Result<Page<Event, i64>> {
-        self.admitted(Method::ListEvents, caller, organization, &Subject::Organization).await?;
+        call.admitted(Method::ListEvents, organization, &Subject::Organization)?;
         let mut connection = self.reads.acquire().await?;
         let limit = one_more(size);
         let found = match invitation {
@@ -132,16 +132,5 @@ impl App {
             organizations::list_memberships(&mut connection, username, caller.organizations(), after, one_more(size))
                 .await?;
         Ok(Page::cut(found, size, |membership| membership.organization.clone()))
-    }
-}
-
-fn show(organization: &OrganizationId, member: Member, caller: &Caller, standing: &Standing) -> MemberView {
-    let oneself = caller.username() == Some(&member.username);
-    let sees = |action| oneself || standing.may(action);
-    MemberView {
-        organization: organization.clone(),
-        member,
-        sees_role: sees(Action::SeeMembers),
-        sees_address: sees(Action::SeeMemberAddresses),
     }
 }

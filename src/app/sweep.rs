@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::Deletion;
-use super::batch::Decided;
 use super::{App, Error, Result};
 use crate::domain::{Command, Operation, OrganizationId};
 use crate::store::sweep;
@@ -106,13 +105,5 @@ impl App {
             sweep::purge_limits(&mut connection, &subject).await?;
         }
         Ok(())
-    }
-}
-
-/// What cannot be carried out in one organization, which was logged, must not keep the others waiting.
-pub(super) fn go_on(outcome: Result<Decided>) -> Result<()> {
-    match outcome {
-        Ok(_) | Err(Error::Fault) => Ok(()),
-        Err(error) => Err(error),
     }
 }

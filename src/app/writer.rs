@@ -6,24 +6,22 @@
 //! any number of replicas may run.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Connection, PgPool};
-use tokio::sync::{mpsc, oneshot};
+use futures_util::FutureExt;
+use sqlx::Connection;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 use super::Error;
 use super::batch::{Batch, Decided};
+use super::together::{Queue, Worker};
 use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;
-use crate::store::tenants::Lock;
+use crate::store::connection::Own;
 
-/// The most commands that share a transaction.
-const BATCH: usize = 256;
-/// The most commands that wait for one writer; past it the service is overloaded and says so.
-const QUEUE: usize = 1024;
 /// Organizations are spread over as many writers as one replica needs: two fill two cores.
 const WRITERS: usize = 2;
 /// How often a whole batch is tried when it meets other transactions.
@@ -31,48 +29,35 @@ const ATTEMPTS: u32 = 3;
 
 type Outcome = Result<Decided, Refusal>;
 
-struct Job {
-    command: Command,
-    /// Of the call: what is logged about its command alone belongs there.
-    span: Span,
-    reply: oneshot::Sender<Result<Decided, Error>>,
-}
-
 /// Hands commands to the writers.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    lanes: [mpsc::Sender<Job>; WRITERS],
-}
-
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("method", &self.command.operation.method()).finish_non_exhaustive()
-    }
+    lanes: [Queue<Lane>; WRITERS],
 }
 
 impl Writer {
-    /// Starts the writers; they end when the last handle is gone and what was queued is done.
+    /// Starts the writers, each with a connection like this one; they end when the last handle is gone and what was
+    /// queued is done.
     pub fn start(
-        pool: &PgPool,
+        connection: &Own,
         deployment: &Arc<Deployment>,
         tasks: &TaskTracker,
         committed: &Arc<tokio::sync::Notify>,
     ) -> Self {
-        let lanes = std::array::from_fn(|_| {
-            let (sender, receiver) = mpsc::channel(QUEUE);
-            let lane = Lane { pool: pool.clone(), deployment: deployment.clone(), committed: committed.clone() };
-            tasks.spawn(lane.run(receiver));
-            sender
-        });
-        Self { lanes }
+        Self {
+            lanes: std::array::from_fn(|_| {
+                let connection = connection.another();
+                let lane = Lane { connection, deployment: deployment.clone(), committed: committed.clone() };
+                Queue::start(lane, tasks)
+            }),
+        }
     }
 
     /// Carries a command out and waits for what became of it.
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
-        let (reply, outcome) = oneshot::channel();
         let lane = &self.lanes[shard(&command.organization)];
-        lane.try_send(Job { command, span: Span::current(), reply }).map_err(|_| Error::Overloaded)?;
-        outcome.await.unwrap_or(Err(Error::Fault))
+        // the span of the call: what is logged about its command alone belongs there
+        lane.ask((command, Span::current())).await
     }
 }
 
@@ -93,44 +78,33 @@ enum Failure {
     Panic,
 }
 
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        Self::Before(error)
-    }
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Before(error.into())
-    }
-}
-
-#[derive(Clone)]
+/// One writer.
 struct Lane {
-    pool: PgPool,
+    connection: Own,
     deployment: Arc<Deployment>,
     /// Woken after each commit: there may be email to send.
     committed: Arc<tokio::sync::Notify>,
 }
 
-impl Lane {
-    async fn run(self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut jobs, BATCH).await > 0 {
-            let awaited = jobs.drain(..).filter(|job| !job.reply.is_closed());
-            let (commands, replies): (Vec<_>, Vec<_>) = awaited.map(|job| ((job.command, job.span), job.reply)).unzip();
-            let outcomes = self.carry_out(commands).await;
-            for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                // whoever left meanwhile finds the outcome by the request id
-                reply.send(outcome).ok();
-            }
-            self.committed.notify_one();
-        }
+impl Worker for Lane {
+    type Task = (Command, Span);
+    type Outcome = Decided;
+
+    async fn work(&mut self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
+        let outcomes = self.carry_out(commands).await;
+        self.committed.notify_one();
+        outcomes
     }
 
+    async fn end(mut self) {
+        self.connection.close().await;
+    }
+}
+
+impl Lane {
     /// One outcome for each command. What fails as a whole is tried again in halves, down to the culprit: one bad row
     /// must not fail its neighbours.
-    async fn carry_out(&self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
+    async fn carry_out(&mut self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
         let mut pending = vec![commands];
         let mut outcomes = Vec::new();
         // depth first and first half first, so outcomes come in the order of the commands
@@ -138,9 +112,9 @@ impl Lane {
             if commands.is_empty() {
                 continue;
             }
-            let shared = commands.iter().map(|(command, _)| command.clone()).collect::<Arc<[Command]>>();
+            let batch = commands.iter().map(|(command, _)| command.clone()).collect::<Vec<_>>();
             let span = if let [(_, span)] = &*commands { span.clone() } else { Span::none() };
-            match self.attempt(&shared).instrument(span.clone()).await {
+            match self.attempt(&batch).instrument(span.clone()).await {
                 Ok(decided) => outcomes.extend(decided.into_iter().map(|outcome| outcome.map_err(Error::from))),
                 Err(
                     Failure::Before(store::Error::Unavailable(why)) | Failure::AtCommit(store::Error::Unavailable(why)),
@@ -154,7 +128,7 @@ impl Lane {
                     pending.push(commands);
                 }
                 Err(failure) => {
-                    let method = shared[0].operation.method();
+                    let method = batch[0].operation.method();
                     span.in_scope(|| tracing::error!(?failure, method, "a command cannot be carried out"));
                     outcomes.push(Err(Error::Fault));
                 }
@@ -165,13 +139,12 @@ impl Lane {
 
     /// Repeats the whole batch where that may help: another transaction was in the way, or the connection was dead
     /// before anything was sent.
-    async fn attempt(&self, commands: &Arc<[Command]>) -> Result<Vec<Outcome>, Failure> {
+    async fn attempt(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            // a task of its own: a panic in a decision ends it and not the writer
-            let transaction = transact(self.pool.clone(), self.deployment.clone(), commands.clone());
-            let transaction = tokio::spawn(transaction.in_current_span());
+            // a panic in a decision ends the transaction, with its connection, and not the writer
+            let transaction = AssertUnwindSafe(self.transact(commands)).catch_unwind();
             let failure = match transaction.await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(failure)) => failure,
@@ -190,28 +163,21 @@ impl Lane {
             tokio::time::sleep(Duration::from_millis(rand::random_range(1..20))).await;
         }
     }
-}
 
-/// One transaction.
-async fn transact(
-    pool: PgPool,
-    deployment: Arc<Deployment>,
-    commands: Arc<[Command]>,
-) -> Result<Vec<Outcome>, Failure> {
-    let mut connection = pool.acquire().await?;
-    let result = async {
-        let mut transaction = connection.begin().await?;
-        let mut batch = Batch::load(&mut transaction, &commands, &deployment, Lock::Yes).await?;
-        let outcomes = commands.iter().map(|command| batch.decide(command, &deployment)).collect();
-        batch.write(&mut transaction).await?;
-        transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
-        Ok(outcomes)
+    /// One transaction.
+    async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+        let Self { connection, deployment, .. } = self;
+        let mut committing = false;
+        let transaction = connection.run(async |connection| {
+            let mut transaction = connection.begin().await?;
+            let mut batch = Batch::lock(&mut transaction, commands, deployment).await?;
+            let outcomes = commands.iter().map(|command| batch.decide(command, deployment)).collect();
+            batch.write(&mut transaction).await?;
+            committing = true;
+            transaction.commit().await?;
+            Ok(outcomes)
+        });
+        let outcome = transaction.await;
+        outcome.map_err(|error| if committing { Failure::AtCommit(error) } else { Failure::Before(error) })
     }
-    .await;
-    if let Err(Failure::Before(error) | Failure::AtCommit(error)) = &result
-        && error.breaks_connection()
-    {
-        connection.detach().close_hard().await.ok();
-    }
-    result
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Caller, Command, Context, Event, InvitationId, NewOrganization, Operation, OrganizationState, Refusal,
-    Remembered, Scope, Standing, Subject, administer as administration, answer, expire, invite, membership, offer,
+    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, offer,
     request_access, settings,
 };
 
@@ -79,7 +79,7 @@ fn may_see(state: &OrganizationState, context: &Context<'_>, caller: &Caller, op
         }
         // one who removed themselves is a stranger now and may still ask whether it worked
         Operation::DeleteMember { member, .. } if caller.username() == Some(member) => true,
-        _ => standing(state, context, caller).is_some(),
+        _ => state.standing(caller, context.accounts).is_some(),
     }
 }
 
@@ -113,7 +113,7 @@ fn administer(
     operation: &Operation,
 ) -> Result<Subject, Refusal> {
     let subject = operation.subject();
-    let standing = standing(state, context, caller).ok_or_else(|| Refusal::not_found(state.id(), &subject))?;
+    let standing = state.standing(caller, context.accounts).ok_or_else(|| Refusal::not_found(state.id(), &subject))?;
     if let Some(method) = operation.rpc() {
         standing.check_call(method, caller, &subject)?;
     }
@@ -175,13 +175,6 @@ fn decide_create(
     sign(&mut founded.events, command);
     *state = Some(founded);
     Ok(Subject::Organization)
-}
-
-/// What the caller is to the organization. A deleted account is nothing to anybody.
-fn standing(state: &OrganizationState, context: &Context<'_>, caller: &Caller) -> Option<Standing> {
-    let username = caller.username().filter(|username| context.accounts.contains_key(username));
-    let role = username.and_then(|username| state.members.get(username)).map(|member| member.role);
-    Standing::of(caller, state.id(), role)
 }
 
 /// What the same request did before.

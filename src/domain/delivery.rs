@@ -2,6 +2,36 @@
 
 use std::fmt;
 
+use super::{EmailKind, Timestamp, Withdrawal};
+
+/// One email of an invitation, as far as the administrator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    pub kind: EmailKind,
+    pub state: EmailState,
+    pub attempts: i32,
+    /// To the last attempt.
+    pub answer: Option<Answer>,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+}
+
+impl Delivery {
+    /// Of an email that is written to the outbox.
+    pub fn queued(kind: EmailKind, now: Timestamp) -> Self {
+        Self { kind, state: EmailState::Queued, attempts: 0, answer: None, create_time: now, update_time: now }
+    }
+
+    /// Takes it back, unless it is over.
+    pub fn withdraw(&mut self, withdrawal: Withdrawal, now: Timestamp) {
+        if matches!(self.state, EmailState::Queued | EmailState::Retrying) && withdrawal.takes(self.kind) {
+            self.state = EmailState::Dropped;
+            self.answer = Some(Answer::MovedOn);
+            self.update_time = now;
+        }
+    }
+}
+
 /// How far an email is. Nothing but SENT follows a final state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EmailState {

@@ -132,13 +132,22 @@ pub enum Withdrawal {
 }
 
 impl Withdrawal {
+    pub fn invitation(self) -> InvitationId {
+        let (Self::All(id) | Self::Reminders(id) | Self::Codes(id)) = self;
+        id
+    }
+
+    /// Whether it takes back emails of that kind.
+    pub fn takes(self, kind: EmailKind) -> bool {
+        match self {
+            Self::All(_) => true,
+            Self::Reminders(_) => kind.is_reminder(),
+            Self::Codes(_) => kind.carries_code(),
+        }
+    }
+
     /// Whether it takes back that email.
     pub fn covers(self, email: &Email) -> bool {
-        let (invitation, takes) = match self {
-            Self::All(id) => (id, true),
-            Self::Reminders(id) => (id, email.kind.is_reminder()),
-            Self::Codes(id) => (id, email.kind.carries_code()),
-        };
-        email.invitation == Some(invitation) && takes
+        email.invitation == Some(self.invitation()) && self.takes(email.kind)
     }
 }

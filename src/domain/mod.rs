@@ -41,7 +41,7 @@ pub use caller::{Actor, Caller, Identity, Scope, Service};
 pub use code::{CodeKey, CodeKeys, InvitationCode};
 pub use command::{Command, Operation, Remembered, Request, Subject};
 pub use decide::decide;
-pub use delivery::{Answer, EmailState};
+pub use delivery::{Answer, Delivery, EmailState};
 pub use display_name::{DISPLAY_NAME_RULE, DisplayName};
 pub use email::{Email, EmailKind, Withdrawal};
 pub use event::{Change, Event, EventKind};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Account, Actor, AddressKey, Change, CodeKeys, DAY, Email, EmailAddress, EmailKind, Event, EventKind, Head,
-    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Timestamp,
-    Username, Withdrawal,
+    Account, Actor, AddressKey, Caller, Change, CodeKeys, DAY, Email, EmailAddress, EmailKind, Event, EventKind, Head,
+    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Standing,
+    Timestamp, Username, Withdrawal,
 };
 
 /// What a decision may know beside the organization.
@@ -107,6 +107,13 @@ impl OrganizationState {
     }
 
     // what decisions ask
+
+    /// What the caller is to the organization. A deleted account is nothing to anybody.
+    pub fn standing(&self, caller: &Caller, accounts: &HashMap<Username, Account>) -> Option<Standing> {
+        let username = caller.username().filter(|username| accounts.contains_key(*username));
+        let role = username.and_then(|username| self.members.get(username)).map(|member| member.role);
+        Standing::of(caller, self.id(), role)
+    }
 
     pub fn invitation(&self, id: InvitationId) -> Result<&Invitation, Refusal> {
         self.invitations.get(&id).ok_or_else(|| Refusal::InvitationNotFound(id.name(self.id())))

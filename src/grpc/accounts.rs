@@ -6,7 +6,7 @@ use super::authenticate::Authenticated;
 use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, status};
-use crate::app::{DeleteAccount, NewAccount};
+use crate::app::{About, DeleteAccount, NewAccount};
 use crate::domain::{Caller, Identity, Method, OrganizationId, Refusal, Username};
 use crate::pb::account_service_server::AccountService;
 use crate::pb::{self, Account};
@@ -14,7 +14,9 @@ use crate::pb::{self, Account};
 #[tonic::async_trait]
 impl AccountService for Api {
     async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> Result<Response<Account>, Status> {
-        let Authenticated::Person { identity, .. } = self.authenticate(Method::CreateAccount, &request).await? else {
+        let Authenticated::Person { identity, .. } =
+            self.authenticate(Method::CreateAccount, &request, About::NOTHING).await?
+        else {
             return Err(status::from_refusal(Refusal::PersonRequired));
         };
         let message = request.into_inner();
@@ -42,7 +44,7 @@ impl AccountService for Api {
     }
 
     async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Result<Response<()>, Status> {
-        let authenticated = self.authenticate(Method::DeleteAccount, &request).await?;
+        let authenticated = self.authenticate(Method::DeleteAccount, &request, About::NOTHING).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         // whoever has no account any more may still repeat the call, so `me` stays open here
@@ -51,10 +53,10 @@ impl AccountService for Api {
         let request = fields.request(&message.request_id, Method::DeleteAccount, &message);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {
-            Authenticated::Person { identity: Identity { issuer, subject, .. }, caller } => (issuer, subject, caller),
-            Authenticated::Service(service) => {
-                (service.issuer.clone(), vec![service.subject.clone()], Some(Caller::Service(service)))
+            Authenticated::Person { identity: Identity { issuer, subject, .. }, call } => {
+                (issuer, subject, call.map(|call| call.caller))
             }
+            Authenticated::Service { service, call } => (service.issuer, vec![service.subject], Some(call.caller)),
         };
         let delete = DeleteAccount { issuer, subject, caller, username, request };
         self.app.delete_account(delete).await.map_err(status::from_error)?;

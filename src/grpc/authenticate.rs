@@ -3,7 +3,8 @@
 use tonic::{Request, Status};
 
 use super::{Api, status, telemetry};
-use crate::domain::{Caller, Identity, Method, Refusal, Service};
+use crate::app::{About, Call};
+use crate::domain::{Caller, Identity, InvitationId, Method, OrganizationId, Refusal, Service};
 use crate::identity::{Credential, TokenError};
 
 /// A caller whose token is good.
@@ -12,49 +13,83 @@ pub enum Authenticated {
     /// A person, with or without an account yet.
     Person {
         identity: Identity,
-        caller: Option<Caller>,
+        call: Option<Call>,
     },
-    Service(Service),
+    Service {
+        service: Service,
+        call: Call,
+    },
 }
 
 impl Authenticated {
     /// `None`: a person without an account.
-    fn caller(&self) -> Option<Caller> {
+    fn call(&self) -> Option<&Call> {
         match self {
-            Self::Person { caller, .. } => caller.clone(),
-            Self::Service(service) => Some(Caller::Service(service.clone())),
+            Self::Person { call, .. } => call.as_ref(),
+            Self::Service { call, .. } => Some(call),
         }
     }
 
     /// As logs name them: of a person without an account no more than where they signed in.
     fn name(&self) -> String {
         match self {
-            Self::Person { caller: None, identity } => format!("identities/{}", identity.issuer),
-            Self::Person { caller: Some(caller), .. } => caller.actor().to_string(),
-            Self::Service(service) => service.actor().to_string(),
+            Self::Person { call: None, identity } => format!("identities/{}", identity.issuer),
+            Self::Person { call: Some(call), .. } | Self::Service { call, .. } => call.caller.actor().to_string(),
         }
     }
+}
+
+/// What a call reads below the organization of that name, or changes there; a name that cannot be read is refused later.
+fn about(name: &str, is_read: bool) -> About {
+    let end = name.match_indices('/').nth(1).map_or(name.len(), |(end, _)| end);
+    About { organization: OrganizationId::from_name(&name[..end]), invitation: None, is_read }
 }
 
 impl Api {
     /// Who calls, where the table of rights lets that kind of caller call the RPC at all. Every handler begins here; an
     /// account that the RPC cannot do without is there afterwards.
     pub async fn caller<T>(&self, method: Method, request: &Request<T>) -> Result<Caller, Status> {
-        let caller = self.authenticate(method, request).await?.caller();
-        caller.ok_or_else(|| status::from_refusal(Refusal::AccountRequired))
+        Ok(self.call(method, request, About::NOTHING).await?.caller)
+    }
+
+    /// The same for a read of the organization of that name or of what is below it.
+    pub async fn reader<T>(&self, method: Method, request: &Request<T>, name: &str) -> Result<Call, Status> {
+        self.call(method, request, about(name, true)).await
+    }
+
+    /// The same for a change there.
+    pub async fn changer<T>(&self, method: Method, request: &Request<T>, name: &str) -> Result<Call, Status> {
+        self.call(method, request, about(name, false)).await
+    }
+
+    /// The same for a read of the invitation of that name.
+    pub async fn invitation_reader<T>(&self, method: Method, request: &Request<T>, name: &str) -> Result<Call, Status> {
+        let invitation = name.rsplit_once('/').and_then(|(_, id)| InvitationId::parse(id));
+        self.call(method, request, About { invitation, ..about(name, true) }).await
+    }
+
+    async fn call<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Call, Status> {
+        match self.authenticate(method, request, about).await? {
+            Authenticated::Person { call, .. } => call.ok_or_else(|| status::from_refusal(Refusal::AccountRequired)),
+            Authenticated::Service { call, .. } => Ok(call),
+        }
     }
 
     /// The same, for RPCs that a person without an account may call too.
-    pub async fn authenticate<T>(&self, method: Method, request: &Request<T>) -> Result<Authenticated, Status> {
-        let authenticated = self.verify(request).await?;
-        let caller = authenticated.caller();
+    pub async fn authenticate<T>(
+        &self,
+        method: Method,
+        request: &Request<T>,
+        about: About,
+    ) -> Result<Authenticated, Status> {
+        let authenticated = self.verify(request, about).await?;
         telemetry::note_caller(authenticated.name());
-        method.check_kind(caller.as_ref()).map_err(status::from_refusal)?;
+        method.check_kind(authenticated.call().map(|call| &call.caller)).map_err(status::from_refusal)?;
         Ok(authenticated)
     }
 
     /// Checks the token and looks up the account.
-    async fn verify<T>(&self, request: &Request<T>) -> Result<Authenticated, Status> {
+    async fn verify<T>(&self, request: &Request<T>, about: About) -> Result<Authenticated, Status> {
         let mut values = request.metadata().get_all("authorization").iter();
         let value = values.next().ok_or_else(status::token_missing)?;
         if values.next().is_some() {
@@ -64,10 +99,13 @@ impl Api {
         let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
         let token = token.ok_or_else(status::token_invalid)?;
         match self.verifier.verify(token).await {
-            Ok(Credential::Service(service)) => Ok(Authenticated::Service(service)),
+            Ok(Credential::Service(service)) => {
+                let call = self.app.call_of_service(Caller::Service(service.clone()), about).await;
+                Ok(Authenticated::Service { service, call: call.map_err(status::from_error)? })
+            }
             Ok(Credential::User(identity)) => {
-                let account = self.app.account_of(&identity).await.map_err(status::from_error)?;
-                Ok(Authenticated::Person { caller: account.map(Caller::Account), identity })
+                let call = self.app.call_of_person(&identity, about).await.map_err(status::from_error)?;
+                Ok(Authenticated::Person { call, identity })
             }
             Err(TokenError::Invalid(why)) => {
                 tracing::info!(why, "token refused");

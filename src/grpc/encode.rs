@@ -4,11 +4,10 @@ use prost_types::{Duration, Timestamp};
 
 use crate::app::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    Account, Actor, Answer, EmailAddress, Event, InvitationState, OrganizationId, OrganizationLimits, Policy, Role,
-    etag, member_name,
+    Account, Actor, Answer, Delivery, EmailAddress, Event, InvitationState, OrganizationId, OrganizationLimits, Policy,
+    Role, etag, member_name,
 };
 use crate::pb;
-use crate::store::invitations::Delivery;
 use crate::store::organizations::Membership;
 
 fn timestamp(time: crate::domain::Timestamp) -> Timestamp {

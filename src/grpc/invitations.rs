@@ -6,10 +6,8 @@ use uuid::Uuid;
 use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, status};
-use crate::app::{InvitationFilter, InvitationPlace, RequestAccess};
-use crate::domain::{
-    Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId, Subject,
-};
+use crate::app::{Call, InvitationFilter, RequestAccess};
+use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId};
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
 
@@ -19,7 +17,7 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::CreateInvitation, &request).await?;
+        let call = self.changer(Method::CreateInvitation, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
         let input = message.invitation.clone().unwrap_or_default();
         let mut fields = Fields::default();
@@ -31,22 +29,22 @@ impl InvitationService for Api {
             let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
             let operation = Operation::CreateInvitation(invite);
-            Some(Command { organization: organization?, caller: Some(caller.clone()), request, operation })
+            Some(Command { organization: organization?, caller: Some(call.caller.clone()), request, operation })
         });
         let command = command.map_err(status::from_refusal)?;
         if message.validate_only {
             let preview = self.app.preview(command).await.map_err(status::from_error)?;
             return Ok(Response::new(Invitation { name: String::new(), ..encode::invitation(preview) }));
         }
-        self.change_invitation(&caller, command).await
+        self.change_invitation(&call, command).await
     }
 
     async fn get_invitation(&self, request: Request<pb::GetInvitationRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::GetInvitation, &request).await?;
+        let call = self.invitation_reader(Method::GetInvitation, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();
         let place = fields.invitation("name", &request.get_ref().name);
         let place = fields.finish(|| place).map_err(status::from_refusal)?;
-        let view = self.app.invitation(&caller, &place).await.map_err(status::from_error)?;
+        let view = self.app.invitation(call, place).map_err(status::from_error)?;
         Ok(Response::new(encode::invitation(view)))
     }
 
@@ -54,7 +52,7 @@ impl InvitationService for Api {
         &self,
         request: Request<pb::ListInvitationsRequest>,
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
-        let caller = self.caller(Method::ListInvitations, &request).await?;
+        let call = self.reader(Method::ListInvitations, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -73,7 +71,7 @@ impl InvitationService for Api {
             Some((organization?, binding?, filter))
         });
         let (organization, binding, filter) = parsed.map_err(status::from_refusal)?;
-        let page = self.app.invitations(&caller, &organization, filter).await.map_err(status::from_error)?;
+        let page = self.app.invitations(&call, &organization, filter).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListInvitationsResponse {
             invitations: page.items.into_iter().map(encode::invitation).collect(),
             next_page_token: binding.write(page.next),
@@ -110,16 +108,16 @@ impl InvitationService for Api {
         let code = fields.code("code", &message.code);
         let request = fields.request(&message.request_id, Method::RequestAccess, &message);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
-        let access = RequestAccess { caller: caller.clone(), code, request };
-        let place = self.app.request_access(access).await.map_err(status::from_error)?;
-        self.show_changed(&caller, &place).await
+        let access = RequestAccess { caller, code, request };
+        let view = self.app.request_access(access).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::invitation(view)))
     }
 
     async fn offer_membership(
         &self,
         request: Request<pb::OfferMembershipRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::OfferMembership, &request).await?;
+        let call = self.changer(Method::OfferMembership, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -130,111 +128,95 @@ impl InvitationService for Api {
         let command = fields.finish(|| {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
-            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+            let caller = Some(call.caller.clone());
+            Some(Command { organization: organization?, caller, request: request?, operation })
         });
         let command = command.map_err(status::from_refusal)?;
-        let organization = command.organization.clone();
-        let subject = self.app.offer(command).await.map_err(status::from_error)?;
-        self.show_subject(&caller, organization, &subject).await
+        let view = self.app.offer(&call, command).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::invitation(view)))
     }
 
     async fn approve_offer(&self, request: Request<pb::ApproveOfferRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::ApproveOffer, &request).await?;
+        let call = self.changer(Method::ApproveOffer, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
             Transition::new(Method::ApproveOffer, &message, &message.name, &message.etag, &message.request_id);
-        let command = transition.decode(&caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
-        self.change_invitation(&caller, command).await
+        let command =
+            transition.decode(&call.caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
+        self.change_invitation(&call, command).await
     }
 
     async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::RejectAccess, &request).await?;
+        let call = self.changer(Method::RejectAccess, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
             Transition::new(Method::RejectAccess, &message, &message.name, &message.etag, &message.request_id);
-        let command = transition.decode(&caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
-        self.change_invitation(&caller, command).await
+        let command =
+            transition.decode(&call.caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
+        self.change_invitation(&call, command).await
     }
 
     async fn revoke_invitation(
         &self,
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::RevokeInvitation, &request).await?;
+        let call = self.changer(Method::RevokeInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
             Transition::new(Method::RevokeInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
-            transition.decode(&caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
-        self.change_invitation(&caller, command).await
+            transition.decode(&call.caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
+        self.change_invitation(&call, command).await
     }
 
     async fn resend_invitation(
         &self,
         request: Request<pb::ResendInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::ResendInvitation, &request).await?;
+        let call = self.changer(Method::ResendInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let rotate_code = message.rotate_code;
         let transition =
             Transition::new(Method::ResendInvitation, &message, &message.name, &message.etag, &message.request_id);
-        let command = transition.decode(&caller, |invitation, etag| Operation::ResendInvitation {
+        let command = transition.decode(&call.caller, |invitation, etag| Operation::ResendInvitation {
             invitation,
             etag,
             rotate_code,
         })?;
-        self.change_invitation(&caller, command).await
+        self.change_invitation(&call, command).await
     }
 
     async fn accept_invitation(
         &self,
         request: Request<pb::AcceptInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::AcceptInvitation, &request).await?;
+        let call = self.changer(Method::AcceptInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
             Transition::new(Method::AcceptInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
-            transition.decode(&caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
-        self.change_invitation(&caller, command).await
+            transition.decode(&call.caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
+        self.change_invitation(&call, command).await
     }
 
     async fn decline_invitation(
         &self,
         request: Request<pb::DeclineInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::DeclineInvitation, &request).await?;
+        let call = self.changer(Method::DeclineInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
             Transition::new(Method::DeclineInvitation, &message, &message.name, &message.etag, &message.request_id);
         let command =
-            transition.decode(&caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
-        self.change_invitation(&caller, command).await
+            transition.decode(&call.caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
+        self.change_invitation(&call, command).await
     }
 }
 
 impl Api {
     /// Carries out a change and answers with the invitation as it is then.
-    async fn change_invitation(&self, caller: &Caller, command: Command) -> Result<Response<Invitation>, Status> {
-        let organization = command.organization.clone();
-        let subject = self.app.change(command).await.map_err(status::from_error)?;
-        self.show_subject(caller, organization, &subject).await
-    }
-
-    async fn show_subject(
-        &self,
-        caller: &Caller,
-        organization: OrganizationId,
-        subject: &Subject,
-    ) -> Result<Response<Invitation>, Status> {
-        match subject {
-            Subject::Invitation(id) => self.show_changed(caller, &(organization, *id)).await,
-            Subject::Organization | Subject::Member(_) => Err(status::internal().into()),
-        }
-    }
-
-    async fn show_changed(&self, caller: &Caller, place: &InvitationPlace) -> Result<Response<Invitation>, Status> {
-        let view = self.app.changed_invitation(caller, place).await.map_err(status::from_error)?;
+    async fn change_invitation(&self, call: &Call, command: Command) -> Result<Response<Invitation>, Status> {
+        let view = self.app.change_invitation(call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::invitation(view)))
     }
 }

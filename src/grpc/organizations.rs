@@ -15,7 +15,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(Method::CreateOrganization, &request).await?;
+        let call = self.changer(Method::CreateOrganization, &request, "").await?;
         let message = request.into_inner();
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
@@ -27,7 +27,7 @@ impl OrganizationService for Api {
         let policy = organization_fields::policy(&mut fields, input.policy.as_ref());
         let seat_limit = organization_fields::seat_limit(&mut fields, &input);
         let limits = organization_fields::limits(&mut fields, input.limits.as_ref());
-        let owner = owner(&mut fields, &message.owner, &caller);
+        let owner = owner(&mut fields, &message.owner, &call.caller);
         let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
         let command = fields.finish(|| {
             let found = NewOrganization {
@@ -40,12 +40,15 @@ impl OrganizationService for Api {
                 owner: owner?,
             };
             let operation = Operation::CreateOrganization(Box::new(found));
-            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+            Some(Command {
+                organization: organization?,
+                caller: Some(call.caller.clone()),
+                request: request?,
+                operation,
+            })
         });
         let command = command.map_err(status::from_refusal)?;
-        let organization = command.organization.clone();
-        self.app.change(command).await.map_err(status::from_error)?;
-        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
 
@@ -53,11 +56,11 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::GetOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(Method::GetOrganization, &request).await?;
+        let call = self.reader(Method::GetOrganization, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();
         let organization = fields.organization("name", &request.get_ref().name);
         let organization = fields.finish(|| organization).map_err(status::from_refusal)?;
-        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        let view = self.app.organization(&call, &organization).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
 
@@ -65,7 +68,8 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
-        let caller = self.caller(Method::UpdateOrganization, &request).await?;
+        let name = request.get_ref().organization.as_ref().map_or("", |organization| organization.name.as_str());
+        let call = self.changer(Method::UpdateOrganization, &request, name).await?;
         let message = request.into_inner();
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
@@ -74,21 +78,24 @@ impl OrganizationService for Api {
         let request = fields.request(&message.request_id, Method::UpdateOrganization, &message);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));
-            Some(Command { organization: organization?, caller: Some(caller.clone()), request: request?, operation })
+            Some(Command {
+                organization: organization?,
+                caller: Some(call.caller.clone()),
+                request: request?,
+                operation,
+            })
         });
         let command = command.map_err(status::from_refusal)?;
-        let organization = command.organization.clone();
-        self.app.change(command).await.map_err(status::from_error)?;
-        let view = self.app.organization(&caller, &organization).await.map_err(status::from_error)?;
+        let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
 
     async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Result<Response<Member>, Status> {
-        let caller = self.caller(Method::GetMember, &request).await?;
+        let call = self.reader(Method::GetMember, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();
-        let member = fields.member("name", &request.get_ref().name, &caller);
+        let member = fields.member("name", &request.get_ref().name, &call.caller);
         let (organization, username) = fields.finish(|| member).map_err(status::from_refusal)?;
-        let view = self.app.member(&caller, &organization, &username).await.map_err(status::from_error)?;
+        let view = self.app.member(&call, &organization, &username).await.map_err(status::from_error)?;
         Ok(Response::new(encode::member(view)))
     }
 
@@ -96,7 +103,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::ListMembersRequest>,
     ) -> Result<Response<pb::ListMembersResponse>, Status> {
-        let caller = self.caller(Method::ListMembers, &request).await?;
+        let call = self.reader(Method::ListMembers, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -105,7 +112,7 @@ impl OrganizationService for Api {
         let after = fields.page_token(binding.as_ref(), &message.page_token, Username::parse);
         let parsed = fields.finish(|| Some((organization?, size?, binding?, after?)));
         let (organization, size, binding, after) = parsed.map_err(status::from_refusal)?;
-        let page = self.app.members(&caller, &organization, after, size).await.map_err(status::from_error)?;
+        let page = self.app.members(&call, &organization, after, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListMembersResponse {
             members: page.items.into_iter().map(encode::member).collect(),
             next_page_token: binding.write(page.next),
@@ -113,11 +120,12 @@ impl OrganizationService for Api {
     }
 
     async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Result<Response<Member>, Status> {
-        let caller = self.caller(Method::UpdateMember, &request).await?;
+        let name = request.get_ref().member.as_ref().map_or("", |member| member.name.as_str());
+        let call = self.changer(Method::UpdateMember, &request, name).await?;
         let message = request.into_inner();
         let input = message.member.clone().unwrap_or_default();
         let mut fields = Fields::default();
-        let member = fields.member("member.name", &input.name, &caller);
+        let member = fields.member("member.name", &input.name, &call.caller);
         let role = fields.role("member.role", input.role);
         let etag = fields.etag("member.etag", &input.etag);
         let paths = message.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
@@ -128,29 +136,27 @@ impl OrganizationService for Api {
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
-            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+            Some(Command { organization, caller: Some(call.caller.clone()), request: request?, operation })
         });
         let command = command.map_err(status::from_refusal)?;
-        let organization = command.organization.clone();
-        let subject = self.app.change(command).await.map_err(status::from_error)?;
-        let crate::domain::Subject::Member(username) = subject else { return Err(status::internal().into()) };
-        let view = self.app.changed_member(&caller, &organization, &username).await.map_err(status::from_error)?;
+        let view = self.app.change_member(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::member(view)))
     }
 
     async fn delete_member(&self, request: Request<pb::DeleteMemberRequest>) -> Result<Response<()>, Status> {
-        let caller = self.caller(Method::DeleteMember, &request).await?;
+        let call = self.changer(Method::DeleteMember, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
-        let member = fields.member("name", &message.name, &caller);
+        let member = fields.member("name", &message.name, &call.caller);
         let etag = fields.etag("etag", &message.etag);
         let request = fields.request(&message.request_id, Method::DeleteMember, &message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };
-            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+            Some(Command { organization, caller: Some(call.caller.clone()), request: request?, operation })
         });
-        self.app.change(command.map_err(status::from_refusal)?).await.map_err(status::from_error)?;
+        let command = command.map_err(status::from_refusal)?;
+        self.app.delete_member(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(()))
     }
 
@@ -158,7 +164,7 @@ impl OrganizationService for Api {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        let caller = self.caller(Method::ListEvents, &request).await?;
+        let call = self.reader(Method::ListEvents, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
@@ -178,8 +184,7 @@ impl OrganizationService for Api {
         let after = fields.page_token(binding.as_ref(), &message.page_token, position);
         let parsed = fields.finish(|| Some((organization?, size?, binding?, invitation?, after?.unwrap_or_default())));
         let (organization, size, binding, invitation, after) = parsed.map_err(status::from_refusal)?;
-        let page =
-            self.app.events(&caller, &organization, invitation, after, size).await.map_err(status::from_error)?;
+        let page = self.app.events(&call, &organization, invitation, after, size).await.map_err(status::from_error)?;
         Ok(Response::new(pb::ListEventsResponse {
             events: page.items.into_iter().map(|event| encode::event(&organization, event)).collect(),
             next_page_token: binding.write(page.next),

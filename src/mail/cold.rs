@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use crate::domain::{AddressKey, DAY, EmailAddress};
-use crate::store::limits::{self, Charge};
+use crate::domain::{AddressKey, EmailAddress};
+use crate::store::limits::{self, Asked, Charge};
 use crate::store::{Result, suppressions};
 
 /// The window of the limit.
@@ -44,17 +44,17 @@ impl ColdMail {
         let Some(limit) = self.per_address else { return Ok(Verdict::Send(None)) };
         let hash = self.address_key.counter(recipient);
         let subject = format!("emails/{}", limits::hex(&hash));
-        if let Some(charge) = limits::charge(connection, &subject, WINDOW, limit).await? {
-            return Ok(Verdict::Send(Some(charge)));
-        }
-        let counted = limits::counted(connection, &subject).await?;
-        let wait = counted.map(|(counted, now)| counted.wait(now, DAY, limit));
-        let wait = wait.and_then(|wait| wait.try_into().ok()).unwrap_or(SHORTEST_WAIT);
-        Ok(Verdict::Wait(wait.max(SHORTEST_WAIT)))
+        let asked = Asked { subject, window: WINDOW, limit };
+        let counted = limits::charge(connection, std::slice::from_ref(&asked)).await?.pop();
+        Ok(match counted {
+            Some(Ok(charge)) => Verdict::Send(Some(charge)),
+            Some(Err(wait)) => Verdict::Wait(Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)),
+            None => Verdict::Wait(SHORTEST_WAIT),
+        })
     }
 
     /// An email that was counted and is not sent, at least not this time.
     pub(super) async fn give_back(&self, connection: &mut PgConnection, charge: &Charge) -> Result<()> {
-        limits::give_back(connection, charge, WINDOW).await
+        limits::give_back(connection, std::slice::from_ref(charge)).await
     }
 }

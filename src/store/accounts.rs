@@ -1,12 +1,11 @@
 //! Accounts, their identities and addresses.
 
-use std::collections::HashMap;
-
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::Result;
-use crate::domain::{Account, DisplayName, EmailAddress, Identity, OrganizationId, Timestamp, Username};
+use super::rows::AccountRow;
+use crate::domain::{Account, DisplayName, Identity, OrganizationId, Timestamp, Username};
 
 /// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
 pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
@@ -19,18 +18,9 @@ pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
 }
 
 /// The account of an identity.
-#[derive(Debug)]
-pub struct Known {
-    pub username: Username,
-    /// `iat` of the token whose addresses are stored.
-    pub attest_time: Option<Timestamp>,
-}
-
-pub async fn find(connection: &mut PgConnection, identity: &[u8; 32]) -> Result<Option<Known>> {
-    let row = sqlx::query!("SELECT username, attest_time FROM identities WHERE identity = $1", identity)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| Known { username: Username::stored(row.username), attest_time: row.attest_time }))
+pub async fn find(connection: &mut PgConnection, identity: &[u8; 32]) -> Result<Option<Username>> {
+    let username = sqlx::query_scalar!("SELECT username FROM identities WHERE identity = $1", identity);
+    Ok(username.fetch_optional(connection).await?.map(Username::stored))
 }
 
 /// The hash of an account's identity; `None`: it was deleted.
@@ -39,29 +29,24 @@ pub async fn identity_of(connection: &mut PgConnection, username: &Username) -> 
     Ok(identity.fetch_optional(connection).await?.flatten())
 }
 
-/// Accounts that exist, by username; deleted ones are not among them.
-pub async fn load(connection: &mut PgConnection, usernames: &[String]) -> Result<HashMap<Username, Account>> {
-    let rows = sqlx::query_as!(
-        Row,
+/// An account that exists; a deleted one does not.
+pub async fn get(connection: &mut PgConnection, username: &Username) -> Result<Option<Account>> {
+    let row = sqlx::query_as!(
+        AccountRow,
         r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time,
-                  coalesce((SELECT array_agg(e.email ORDER BY e.ordinal) FROM account_emails e WHERE e.username = a.username),
-                           '{}') AS "emails!",
-                  coalesce((SELECT array_agg(e.email_key ORDER BY e.ordinal) FROM account_emails e WHERE e.username = a.username),
-                           '{}') AS "keys!"
-             FROM accounts a WHERE a.username = ANY($1) AND a.delete_time IS NULL"#,
-        usernames,
+                  coalesce((SELECT array_agg(ROW(e.email, e.email_key) ORDER BY e.ordinal) FROM account_emails e
+                             WHERE e.username = a.username), '{}') AS "emails!: Vec<(String, String)>"
+             FROM accounts a WHERE a.username = $1 AND a.delete_time IS NULL"#,
+        username.as_str(),
     )
-    .fetch_all(connection)
+    .fetch_optional(connection)
     .await?;
-    let account = |row: Row| Account {
-        username: Username::stored(row.username),
-        display_name: row.display_name.map(DisplayName::stored),
-        provider: row.provider,
-        tenant: row.tenant,
-        emails: row.emails.into_iter().zip(row.keys).map(|(typed, key)| EmailAddress::stored(typed, key)).collect(),
-        create_time: row.create_time,
-    };
-    Ok(rows.into_iter().map(account).map(|account| (account.username.clone(), account)).collect())
+    Ok(row.map(Account::from))
+}
+
+/// The database's clock.
+pub async fn now(connection: &mut PgConnection) -> Result<Timestamp> {
+    Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection).await?)
 }
 
 /// Whether the account is a member of one of these organizations, or one of their invitations is bound to it.
@@ -80,22 +65,16 @@ pub async fn is_known_to(
     Ok(is_known.fetch_one(connection).await?)
 }
 
-struct Row {
-    username: String,
-    display_name: Option<String>,
-    provider: String,
-    tenant: Option<String>,
-    emails: Vec<String>,
-    keys: Vec<String>,
-    create_time: Timestamp,
-}
-
 /// Keeps accounts from being deleted until the end of the transaction that makes them members: the deletion would not
-/// see a membership that is about to be committed.
+/// see a membership that is about to be committed. Sorted, so that two transactions never wait for each other.
 pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<()> {
-    sqlx::query!("SELECT username FROM accounts WHERE username = ANY($1) ORDER BY username FOR SHARE", usernames)
-        .fetch_all(connection)
-        .await?;
+    sqlx::query!(
+        "SELECT a.username FROM unnest($1::text[]) AS w(u), \
+                LATERAL (SELECT username FROM accounts WHERE username = w.u FOR SHARE) a",
+        usernames,
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(())
 }
 
@@ -128,6 +107,19 @@ pub async fn insert(
     .execute(&mut *connection)
     .await?;
     insert_emails(connection, username, identity).await
+}
+
+/// Notes that a newer token attests what is stored already. `false`: another token was faster.
+pub async fn attest_again(connection: &mut PgConnection, identity: &Identity, before: Timestamp) -> Result<bool> {
+    let noted = sqlx::query!(
+        "UPDATE identities SET attest_time = $2 WHERE identity = $1 AND attest_time = $3",
+        &identity_hash(&identity.issuer, &identity.subject),
+        identity.attest_time,
+        before,
+    )
+    .execute(connection)
+    .await?;
+    Ok(noted.rows_affected() > 0)
 }
 
 /// Replaces the addresses of an account by those of a token, where it is newer than the one before.

@@ -12,10 +12,12 @@ mod log;
 mod members;
 mod organizations;
 
+use log::Log;
 use sqlx::PgConnection;
 
+use super::request_ids::Done;
 use super::{Error, Result};
-use crate::domain::{EmailAddress, OrganizationId, OrganizationState, Role, Username};
+use crate::domain::{EmailAddress, OrganizationId, OrganizationState, Role, Timestamp, Username};
 
 /// An organization before and after; `None` before: it is being founded.
 #[derive(Debug)]
@@ -37,8 +39,13 @@ impl Changed<'_> {
     }
 }
 
-/// Writes everything that differs.
-pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Result<()> {
+/// Writes everything that differs, and the request ids of what was decided.
+pub async fn write(
+    connection: &mut PgConnection,
+    changed: &[Changed<'_>],
+    done: &[Done],
+    now: Timestamp,
+) -> Result<()> {
     let founded = changed.iter().filter(|c| c.before.is_none()).map(|c| c.after).collect::<Vec<_>>();
     organizations::insert(connection, &founded).await?;
     organizations::insert_heads(connection, &founded).await?;
@@ -61,18 +68,16 @@ pub async fn write(connection: &mut PgConnection, changed: &[Changed<'_>]) -> Re
     invitations::insert(connection, &invitations.added).await?;
 
     let with_id = |state: &'_ OrganizationState| state.organization.id.clone();
-    let events =
-        changed.iter().flat_map(|c| c.after.events.iter().map(|event| (with_id(c.after), event))).collect::<Vec<_>>();
-    log::insert_events(connection, &events).await?;
     let withdrawals = changed.iter().flat_map(|c| c.after.withdrawals.iter().map(|w| (with_id(c.after), *w)));
-    log::withdraw_emails(connection, &withdrawals.collect::<Vec<_>>()).await?;
-    let emails =
-        changed.iter().flat_map(|c| c.after.emails.iter().map(|email| (with_id(c.after), email))).collect::<Vec<_>>();
-    log::insert_emails(connection, &emails).await?;
-
+    log::withdraw_emails(connection, &withdrawals.collect::<Vec<_>>(), now).await?;
     let moved = existing.iter().filter(|(before, after)| before.head != after.head);
-    let moved = moved.map(|(before, after)| (&after.organization.id, &before.head, &after.head)).collect::<Vec<_>>();
-    organizations::update_heads(connection, &moved).await
+    let log = Log {
+        events: changed.iter().flat_map(|c| c.after.events.iter().map(|event| (with_id(c.after), event))).collect(),
+        emails: changed.iter().flat_map(|c| c.after.emails.iter().map(|email| (with_id(c.after), email))).collect(),
+        done,
+        heads: moved.map(|(before, after)| (&after.organization.id, &before.head, &after.head)).collect(),
+    };
+    log.append(connection, now).await
 }
 
 /// Rows of one table, by what became of them.

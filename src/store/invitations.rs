@@ -6,34 +6,12 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::rows::InvitationRow;
+use super::rows::{self, InvitationRow};
 use super::{Error, Result};
-use crate::domain::{
-    Answer, DisplayName, EmailKind, EmailState, Invitation, InvitationId, InvitationState, OrganizationId, Timestamp,
-    Username,
-};
+use crate::domain::{Delivery, DisplayName, Invitation, InvitationId, InvitationState, OrganizationId, Username};
 
 /// Where the next page begins: before this id. The first page begins before the greatest.
 pub const FIRST_PAGE: Uuid = Uuid::max();
-
-pub async fn get(
-    connection: &mut PgConnection,
-    organization: &OrganizationId,
-    id: InvitationId,
-) -> Result<Option<Invitation>> {
-    let row = sqlx::query_as!(
-        InvitationRow,
-        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, request_time, revision
-             FROM invitations WHERE organization = $1 AND invitation = $2"#,
-        organization.as_str(),
-        id.0,
-    )
-    .fetch_optional(connection)
-    .await?;
-    row.map(Invitation::try_from).transpose()
-}
 
 /// Where the invitation of a code is, and the key that made the code, unless the caller gets the answer of an unknown
 /// code: somebody else is bound to it, or it is over. What that leads to is then the same work as for an unknown one,
@@ -207,18 +185,6 @@ pub async fn display_names(
     Ok(rows.into_iter().map(|row| entry((row.organization, row.display_name))).collect())
 }
 
-/// One email of an invitation, as far as the administrator sees it.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    pub kind: EmailKind,
-    pub state: EmailState,
-    pub attempts: i32,
-    /// To the last attempt.
-    pub answer: Option<Answer>,
-    pub create_time: Timestamp,
-    pub update_time: Timestamp,
-}
-
 /// The emails of a page of invitations, oldest first.
 pub async fn deliveries(
     connection: &mut PgConnection,
@@ -235,16 +201,8 @@ pub async fn deliveries(
     .await?;
     let mut deliveries = HashMap::<_, Vec<_>>::new();
     for row in rows {
-        let unknown = |what| Error::Fault(format!("unknown {what} of an email in a row"));
-        let kind = EmailKind::parse(&row.kind).ok_or_else(|| unknown("kind"))?;
-        deliveries.entry(InvitationId(row.invitation)).or_default().push(Delivery {
-            kind,
-            state: EmailState::parse(&row.state).ok_or_else(|| unknown("state"))?,
-            attempts: row.attempt,
-            answer: row.answer.as_deref().and_then(Answer::parse),
-            create_time: row.create_time,
-            update_time: row.update_time,
-        });
+        let delivery = (row.kind, row.state, row.attempt, row.answer, row.create_time, row.update_time);
+        deliveries.entry(InvitationId(row.invitation)).or_default().push(rows::delivery(delivery)?);
     }
     Ok(deliveries)
 }

@@ -1,11 +1,14 @@
 //! The only SQL. Functions take a connection and never begin or commit; `app` does.
 
 pub mod accounts;
+pub mod callers;
 pub mod changes;
+pub mod connection;
 pub mod error;
 pub mod events;
 pub mod invitations;
 pub mod limits;
+pub mod load;
 pub mod migrations;
 pub mod organizations;
 pub mod outbox;
@@ -14,7 +17,6 @@ pub mod request_ids;
 pub mod roles;
 pub mod suppressions;
 pub mod sweep;
-pub mod tenants;
 
 mod policy;
 mod rows;

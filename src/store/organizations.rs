@@ -6,38 +6,6 @@ use super::Result;
 use super::rows::{HeadRow, MemberRow, OrganizationRow, role};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
-/// What a read has to know before it shows anything.
-#[derive(Debug)]
-pub struct Access {
-    /// The database's clock.
-    pub now: Timestamp,
-    pub display_name: DisplayName,
-    /// The caller's, where they are a member.
-    pub role: Option<Role>,
-}
-
-/// `None`: there is no such organization.
-pub async fn access(
-    connection: &mut PgConnection,
-    id: &OrganizationId,
-    caller: Option<&Username>,
-) -> Result<Option<Access>> {
-    let row = sqlx::query!(
-        r#"SELECT clock_timestamp() AS "now!", o.display_name, m.role::text AS "role?"
-             FROM organizations o LEFT JOIN members m ON m.organization = o.organization AND m.username = $2
-            WHERE o.organization = $1"#,
-        id.as_str(),
-        caller.map(Username::as_str),
-    )
-    .fetch_optional(connection)
-    .await?;
-    let access = |(now, display_name, text): (_, _, Option<String>)| {
-        let role = text.as_deref().map(role).transpose()?;
-        Ok(Access { now, display_name: DisplayName::stored(display_name), role })
-    };
-    row.map(|row| access((row.now, row.display_name, row.role))).transpose()
-}
-
 /// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there.
 pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
     let organization = sqlx::query_as!(
@@ -51,7 +19,7 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     .await?;
     let head = sqlx::query_as!(
         HeadRow,
-        r#"SELECT h.organization, h.event_position, h.seat_limit, h.owners, h.open_invitations,
+        r#"SELECT h.event_position, h.seat_limit, h.owners, h.open_invitations,
                   h.invitations_limit, h.open_invitations_limit, h.invitations_time, h.invitations_used,
                   h.invitations_used_before,
                   h.seats_taken - (SELECT count(*)::int FROM invitations i
@@ -72,7 +40,7 @@ pub async fn get_member(
 ) -> Result<Option<Member>> {
     let row = sqlx::query_as!(
         MemberRow,
-        r#"SELECT organization, username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
+        r#"SELECT username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
              FROM members WHERE organization = $1 AND username = $2"#,
         id.as_str(),
         username.as_str(),
@@ -91,7 +59,7 @@ pub async fn list_members(
 ) -> Result<Vec<Member>> {
     let rows = sqlx::query_as!(
         MemberRow,
-        r#"SELECT organization, username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
+        r#"SELECT username, role::text AS "role!", email, email_key, inviter, create_time, update_time, revision
              FROM members WHERE organization = $1 AND username > $2 ORDER BY username LIMIT $3"#,
         id.as_str(),
         after,

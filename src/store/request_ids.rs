@@ -1,7 +1,5 @@
 //! Request ids of committed successes, kept for 24 hours.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
@@ -18,44 +16,16 @@ pub struct Done {
     pub remembered: Remembered,
 }
 
-pub async fn load(connection: &mut PgConnection, keys: &[Key]) -> Result<HashMap<Key, Remembered>> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query!(
-        "SELECT r.organization, r.caller, r.request_id, r.method, r.digest, r.resource \
-           FROM unnest($1::text[], $2::text[], $3::uuid[]) AS k(o, c, i) \
-           JOIN request_ids r ON r.organization = k.o AND r.caller = k.c AND r.request_id = k.i",
-        &keys.iter().map(|key| key.0.clone()).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.1.clone()).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.2).collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    let entry = |key: Key, method, digest, resource| (key, Remembered { method, digest, resource });
-    let rows = rows.into_iter();
-    Ok(rows
-        .map(|row| entry((row.organization, row.caller, row.request_id), row.method, row.digest, row.resource))
-        .collect())
-}
-
-pub async fn insert(connection: &mut PgConnection, done: &[Done]) -> Result<()> {
-    if done.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "INSERT INTO request_ids (organization, caller, request_id, method, digest, resource) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::text[])",
-        &done.iter().map(|done| done.key.0.clone()).collect::<Vec<_>>(),
-        &done.iter().map(|done| done.key.1.clone()).collect::<Vec<_>>(),
-        &done.iter().map(|done| done.key.2).collect::<Vec<_>>(),
-        &done.iter().map(|done| done.remembered.method.clone()).collect::<Vec<_>>(),
-        &done.iter().map(|done| done.remembered.digest.clone()).collect::<Vec<_>>(),
-        &done.iter().map(|done| done.remembered.resource.clone()).collect::<Vec<_>>(),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+/// What a request id was used for.
+pub async fn find(connection: &mut PgConnection, (organization, caller, id): &Key) -> Result<Option<Remembered>> {
+    let remembered = sqlx::query_as!(
+        Remembered,
+        "SELECT method, digest, resource FROM request_ids WHERE organization = $1 AND caller = $2 AND request_id = $3",
+        organization,
+        caller,
+        id,
+    );
+    Ok(remembered.fetch_optional(connection).await?)
 }
 
 /// The same for RPCs of accounts, under the hash of the identity that called.

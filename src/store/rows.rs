@@ -4,8 +4,9 @@ use sqlx::types::Uuid;
 
 use super::{Error, Result, policy};
 use crate::domain::{
-    Actor, DisplayName, EmailAddress, Head, Invitation, InvitationId, InvitationState, Member, Organization,
-    OrganizationId, OrganizationLimits, Role, StoredCode, Timestamp, Username, Window,
+    Account, Actor, Answer, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Head, Invitation, InvitationId,
+    InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role, StoredCode, Timestamp, Username,
+    Window,
 };
 
 /// Enums that the database and the domain know by the same names.
@@ -82,7 +83,6 @@ impl TryFrom<InvitationRow> for Invitation {
 }
 
 pub(super) struct MemberRow {
-    pub organization: String,
     pub username: String,
     pub role: String,
     pub email: Option<String>,
@@ -107,6 +107,45 @@ impl TryFrom<MemberRow> for Member {
             revision: row.revision,
         })
     }
+}
+
+pub(super) struct AccountRow {
+    pub username: String,
+    pub display_name: Option<String>,
+    pub provider: String,
+    pub tenant: Option<String>,
+    /// As typed, and the key; in the order in which the issuer attested them.
+    pub emails: Vec<(String, String)>,
+    pub create_time: Timestamp,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            username: Username::stored(row.username),
+            display_name: row.display_name.map(DisplayName::stored),
+            provider: row.provider,
+            tenant: row.tenant,
+            emails: row.emails.into_iter().map(|(typed, key)| EmailAddress::stored(typed, key)).collect(),
+            create_time: row.create_time,
+        }
+    }
+}
+
+/// Kind, state, attempts, answer, `create_time` and `update_time` of an email.
+pub(super) type DeliveryRow = (String, String, i32, Option<String>, Timestamp, Timestamp);
+
+pub(super) fn delivery(row: DeliveryRow) -> Result<Delivery> {
+    let (kind, state, attempts, answer, create_time, update_time) = row;
+    let unknown = |what| Error::Fault(format!("unknown {what} of an email in a row"));
+    Ok(Delivery {
+        kind: EmailKind::parse(&kind).ok_or_else(|| unknown("kind"))?,
+        state: EmailState::parse(&state).ok_or_else(|| unknown("state"))?,
+        attempts,
+        answer: answer.as_deref().and_then(Answer::parse),
+        create_time,
+        update_time,
+    })
 }
 
 pub(super) struct OrganizationRow {
@@ -139,7 +178,6 @@ impl TryFrom<OrganizationRow> for Organization {
 }
 
 pub(super) struct HeadRow {
-    pub organization: String,
     pub event_position: i64,
     pub seat_limit: Option<i32>,
     pub seats_taken: i32,

@@ -68,7 +68,7 @@ pub(super) async fn update(
                        $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[]) \
              AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v) \
           WHERE i.organization = n.o AND i.invitation = n.i AND i.revision = n.was \
-            AND i.state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
+            AND i.state::text IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
         &column(rows, |(id, ..)| text(id)),
         &column(rows, |(.., i)| i.id.0),
         &column(rows, |(_, before, _)| before.revision),

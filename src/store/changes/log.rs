@@ -1,82 +1,128 @@
-//! Appends events and emails, and takes emails back.
+//! Takes emails back, and appends what happened: events, emails, request ids and the heads that count them.
 
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::{column, text, username};
-use crate::domain::{Actor, Email, Event, InvitationId, OrganizationId, Withdrawal};
+use super::{column, expect_rows, text, username};
+use crate::domain::{Actor, Email, Event, Head, InvitationId, OrganizationId, Timestamp, Withdrawal};
+use crate::store::request_ids::Done;
 use crate::store::{Result, events};
-
-pub(super) async fn insert_events(connection: &mut PgConnection, rows: &[(OrganizationId, &Event)]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time, \
-                             request_id) \
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::jsonb[], \
-                              $8::timestamptz[], $9::uuid[])",
-        &column(rows, |(id, _)| text(id)),
-        &column(rows, |(_, event)| event.position),
-        &column(rows, |(_, event)| event.kind.as_str().to_owned()),
-        &column(rows, |(_, event)| event.actor.as_ref().map(Actor::to_string)) as &[Option<String>],
-        &column(rows, |(_, event)| event.invitation.map(|InvitationId(id)| id)) as &[Option<Uuid>],
-        &column(rows, |(_, event)| event.member.as_ref().map(username)) as &[Option<String>],
-        &column(rows, |(_, event)| events::encode_changes(&event.changes)),
-        &column(rows, |(_, event)| event.create_time),
-        &column(rows, |(_, event)| event.request_id) as &[Option<Uuid>],
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
 
 /// Locks in the order of the keys, as settling does: the only two that lock several emails without SKIP LOCKED.
 pub(super) async fn withdraw_emails(
     connection: &mut PgConnection,
     rows: &[(OrganizationId, Withdrawal)],
+    now: Timestamp,
 ) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let kinds = |withdrawal: &Withdrawal| match withdrawal {
-        Withdrawal::All(id) => (id.0, "ALL"),
-        Withdrawal::Reminders(id) => (id.0, "REMINDERS"),
-        Withdrawal::Codes(id) => (id.0, "CODES"),
+        Withdrawal::All(_) => "ALL",
+        Withdrawal::Reminders(_) => "REMINDERS",
+        Withdrawal::Codes(_) => "CODES",
     };
     sqlx::query!(
         "WITH due AS MATERIALIZED ( \
-           SELECT e.organization, e.email_id FROM unnest($1::text[], $2::uuid[], $3::text[]) AS n(o, i, k) \
-             JOIN emails e ON e.invitation = n.i AND e.organization = n.o AND e.state IN ('QUEUED', 'RETRYING') \
-              AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND e.kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND e.generation > 0) \
-            ORDER BY e.organization, e.email_id FOR UPDATE OF e) \
-         UPDATE emails e SET state = 'DROPPED', answer = 'MOVED_ON', lease_until = NULL, update_time = now() FROM due \
-          WHERE e.organization = due.organization AND e.email_id = due.email_id",
+           SELECT e.organization, e.email_id FROM unnest($1::text[], $2::uuid[], $3::text[]) AS n(o, i, k), LATERAL ( \
+             SELECT organization, email_id FROM emails \
+              WHERE invitation = n.i AND organization || '' = n.o AND state::text IN ('QUEUED', 'RETRYING') \
+                AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND generation > 0) \
+              OFFSET 0) e), \
+         held AS MATERIALIZED ( \
+           SELECT e.organization, e.email_id FROM (SELECT DISTINCT * FROM due ORDER BY organization, email_id) d, LATERAL ( \
+             SELECT organization, email_id FROM emails \
+              WHERE organization = d.organization AND email_id = d.email_id AND state::text IN ('QUEUED', 'RETRYING') \
+                FOR UPDATE) e) \
+         UPDATE emails e SET state = 'DROPPED', answer = 'MOVED_ON', lease_until = NULL, update_time = $4 FROM held \
+          WHERE e.organization = held.organization AND e.email_id = held.email_id",
         &column(rows, |(id, _)| text(id)),
-        &column(rows, |(_, withdrawal)| kinds(withdrawal).0),
-        &column(rows, |(_, withdrawal)| kinds(withdrawal).1.to_owned()),
+        &column(rows, |(_, withdrawal)| withdrawal.invitation().0),
+        &column(rows, |(_, withdrawal)| kinds(withdrawal).to_owned()),
+        now,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(super) async fn insert_emails(connection: &mut PgConnection, rows: &[(OrganizationId, &Email)]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+/// What a batch appends, in one statement. No part of it reads what another part writes.
+pub(super) struct Log<'a> {
+    pub events: Vec<(OrganizationId, &'a Event)>,
+    pub emails: Vec<(OrganizationId, &'a Email)>,
+    pub done: &'a [Done],
+    /// Before and after.
+    pub heads: Vec<(&'a OrganizationId, &'a Head, &'a Head)>,
+}
+
+impl Log<'_> {
+    /// Each head names the position that it leaves, and holds the seat limit once more: a limit below `seats_taken`
+    /// refuses only more.
+    pub(super) async fn append(&self, connection: &mut PgConnection, now: Timestamp) -> Result<()> {
+        let Self { events, emails, done, heads } = self;
+        if events.is_empty() && emails.is_empty() && done.is_empty() && heads.is_empty() {
+            return Ok(());
+        }
+        let result = sqlx::query!(
+            "WITH event AS ( \
+               INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time, \
+                                   request_id) \
+               SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[], \
+                                    $7::jsonb[], $8::timestamptz[], $9::uuid[])), \
+             email AS ( \
+               INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time, \
+                                   create_time, update_time) \
+               SELECT o, gen_random_uuid(), i, k, g, r, d, $34, $34 \
+                 FROM unnest($10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[]) \
+                   AS n(o, i, k, g, r, d)), \
+             request AS ( \
+               INSERT INTO request_ids (organization, caller, request_id, method, digest, resource) \
+               SELECT * FROM unnest($16::text[], $17::text[], $18::uuid[], $19::text[], $20::bytea[], $21::text[])) \
+             UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
+                    open_invitations = n.i, invitations_limit = n.il, open_invitations_limit = n.ol, \
+                    invitations_time = n.t, invitations_used = n.u, invitations_used_before = n.ub \
+               FROM unnest($22::text[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[], \
+                           $29::int[], $30::int[], $31::timestamptz[], $32::int[], $33::int[]) \
+                 AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
+              WHERE h.organization = n.o AND h.event_position = n.was \
+                AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
+            &column(events, |(id, _)| text(id)),
+            &column(events, |(_, event)| event.position),
+            &column(events, |(_, event)| event.kind.as_str().to_owned()),
+            &column(events, |(_, event)| event.actor.as_ref().map(Actor::to_string)) as &[Option<String>],
+            &column(events, |(_, event)| event.invitation.map(|InvitationId(id)| id)) as &[Option<Uuid>],
+            &column(events, |(_, event)| event.member.as_ref().map(username)) as &[Option<String>],
+            &column(events, |(_, event)| events::encode_changes(&event.changes)),
+            &column(events, |(_, event)| event.create_time),
+            &column(events, |(_, event)| event.request_id) as &[Option<Uuid>],
+            &column(emails, |(id, _)| text(id)),
+            &column(emails, |(_, email)| email.invitation.map(|InvitationId(id)| id)) as &[Option<Uuid>],
+            &column(emails, |(_, email)| email.kind.as_str().to_owned()),
+            &column(emails, |(_, email)| email.generation),
+            &column(emails, |(_, email)| email.recipient.wire()),
+            &column(emails, |(_, email)| email.due_time),
+            &column(done, |done| done.key.0.clone()),
+            &column(done, |done| done.key.1.clone()),
+            &column(done, |done| done.key.2),
+            &column(done, |done| done.remembered.method.clone()),
+            &column(done, |done| done.remembered.digest.clone()),
+            &column(done, |done| done.remembered.resource.clone()),
+            &column(heads, |(id, ..)| text(id)),
+            &column(heads, |(_, before, _)| before.event_position),
+            &column(heads, |(.., head)| head.event_position),
+            &column(heads, |(.., head)| head.seat_limit) as &[Option<i32>],
+            &column(heads, |(.., head)| head.seats_taken),
+            &column(heads, |(.., head)| head.owners),
+            &column(heads, |(.., head)| head.open_invitations),
+            &column(heads, |(.., head)| head.limits.invitations_per_day) as &[Option<i32>],
+            &column(heads, |(.., head)| head.limits.open_invitations) as &[Option<i32>],
+            &column(heads, |(.., head)| head.invitations.start),
+            &column(heads, |(.., head)| head.invitations.used),
+            &column(heads, |(.., head)| head.invitations.used_before),
+            now,
+        )
+        .execute(connection)
+        .await?;
+        expect_rows(&result, heads.len(), "an organization's head")
     }
-    sqlx::query!(
-        "INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time) \
-         SELECT o, gen_random_uuid(), i, k, g, r, d \
-           FROM unnest($1::text[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::timestamptz[]) AS n(o, i, k, g, r, d)",
-        &column(rows, |(id, _)| text(id)),
-        &column(rows, |(_, email)| email.invitation.map(|InvitationId(id)| id)) as &[Option<Uuid>],
-        &column(rows, |(_, email)| email.kind.as_str().to_owned()),
-        &column(rows, |(_, email)| email.generation),
-        &column(rows, |(_, email)| email.recipient.wire()),
-        &column(rows, |(_, email)| email.due_time),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }

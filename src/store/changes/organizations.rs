@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::{column, expect_rows, key, text, typed};
-use crate::domain::{Head, Organization, OrganizationId, OrganizationState};
+use crate::domain::{Organization, OrganizationState};
 use crate::store::{Result, policy};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
@@ -80,39 +80,4 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[&Organization]
     .execute(connection)
     .await?;
     expect_rows(&result, rows.len(), "an organization")
-}
-
-/// Names the position that it leaves, and holds the seat limit once more: a limit below `seats_taken` refuses only more.
-pub(super) async fn update_heads(
-    connection: &mut PgConnection,
-    rows: &[(&OrganizationId, &Head, &Head)],
-) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let result = sqlx::query!(
-        "UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
-                open_invitations = n.i, invitations_limit = n.il, open_invitations_limit = n.ol, invitations_time = n.t, \
-                invitations_used = n.u, invitations_used_before = n.ub \
-           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], \
-                       $9::int[], $10::timestamptz[], $11::int[], $12::int[]) \
-             AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
-          WHERE h.organization = n.o AND h.event_position = n.was \
-            AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
-        &column(rows, |(id, ..)| text(id)),
-        &column(rows, |(_, before, _)| before.event_position),
-        &column(rows, |(.., head)| head.event_position),
-        &column(rows, |(.., head)| head.seat_limit) as &[Option<i32>],
-        &column(rows, |(.., head)| head.seats_taken),
-        &column(rows, |(.., head)| head.owners),
-        &column(rows, |(.., head)| head.open_invitations),
-        &column(rows, |(.., head)| head.limits.invitations_per_day) as &[Option<i32>],
-        &column(rows, |(.., head)| head.limits.open_invitations) as &[Option<i32>],
-        &column(rows, |(.., head)| head.invitations.start),
-        &column(rows, |(.., head)| head.invitations.used),
-        &column(rows, |(.., head)| head.invitations.used_before),
-    )
-    .execute(connection)
-    .await?;
-    expect_rows(&result, rows.len(), "an organization's head")
 }

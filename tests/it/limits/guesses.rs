@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use invitations::domain::{CodeKey, InvitationCode, InvitationId};
-use invitations::store::limits;
+use invitations::domain::{CodeKey, InvitationCode, InvitationId, Timestamp, Window};
+use invitations::store::limits::{self, Asked, Charge};
 use tokio::sync::Barrier;
 
 use super::{Limited, assert_limited};
@@ -49,22 +49,21 @@ async fn a_limit_that_is_checked_first_and_counted_after_is_overshot() {
     let begin = Barrier::new(8);
     let check_then_charge = async |_| {
         let mut connection = service.pool().acquire().await.unwrap();
-        let counted = limits::counted(&mut connection, "somebody").await.unwrap();
-        let used = counted.map_or(0, |(window, _)| window.used);
+        let used = counted(&mut connection, "somebody").await.map_or(0, |(window, _)| window.used);
         begin.wait().await;
         if used < 4 {
-            limits::charge(&mut connection, "somebody", WINDOW, i32::MAX).await.unwrap();
+            charge(&mut connection, "somebody", i32::MAX).await.unwrap();
         }
         used < 4
     };
     let let_in = join_all((0..8).map(check_then_charge)).await;
     assert_eq!(let_in.iter().filter(|let_in| **let_in).count(), 8);
 
-    let charge = async |_| {
+    let charge_at_once = async |_| {
         let mut connection = service.pool().acquire().await.unwrap();
-        limits::charge(&mut connection, "somebody else", WINDOW, 4).await.unwrap().is_some()
+        charge(&mut connection, "somebody else", 4).await.is_some()
     };
-    let let_in = join_all((0..8).map(charge)).await;
+    let let_in = join_all((0..8).map(charge_at_once)).await;
     assert_eq!(let_in.iter().filter(|let_in| **let_in).count(), 4);
 }
 
@@ -106,17 +105,16 @@ async fn the_statement_and_the_pure_rule_count_alike() {
     let service = Service::start().await;
     let mut connection = service.pool().acquire().await.unwrap();
     let length = WINDOW.try_into().unwrap();
-    let counted = async |connection: &mut sqlx::PgConnection| limits::counted(connection, "both").await.unwrap();
     for minutes in [0, 0, 0, 4, 9, 1, 1, 3, 20, 2, 7, 7, 7, 1, 90, 1, 14, 14, 14, 31] {
         service.let_limits_pass(minutes).await;
         for _ in 0..3 {
-            let before = counted(&mut connection).await;
+            let before = counted(&mut connection, "both").await;
             let expected = before.map(|(mut window, now)| {
                 let is_ok = window.charge(now, length, Some(LIMIT)).is_ok();
                 (is_ok, window.used, window.used_before, window.start)
             });
-            let is_ok = limits::charge(&mut connection, "both", WINDOW, LIMIT).await.unwrap().is_some();
-            let (after, _) = counted(&mut connection).await.unwrap();
+            let is_ok = charge(&mut connection, "both", LIMIT).await.is_some();
+            let (after, _) = counted(&mut connection, "both").await.unwrap();
             if let Some(expected) = expected {
                 assert_eq!((is_ok, after.used, after.used_before, after.start), expected, "after {minutes} minutes");
             }
@@ -128,28 +126,67 @@ async fn the_statement_and_the_pure_rule_count_alike() {
 async fn a_charge_is_given_back_to_the_window_that_it_was_counted_in() {
     let service = Service::start().await;
     let mut connection = service.pool().acquire().await.unwrap();
-    let charge = async |connection: &mut sqlx::PgConnection| {
-        limits::charge(connection, "somebody", WINDOW, LIMIT).await.unwrap().unwrap()
-    };
     let used = async |connection: &mut sqlx::PgConnection| {
-        let (window, _) = limits::counted(connection, "somebody").await.unwrap().unwrap();
+        let (window, _) = counted(connection, "somebody").await.unwrap();
         (window.used, window.used_before)
     };
-    let mut first = charge(&mut connection).await;
-    limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+    let mut first = charge(&mut connection, "somebody", LIMIT).await.unwrap();
+    limits::give_back(&mut connection, std::slice::from_ref(&first)).await.unwrap();
     assert_eq!(used(&mut connection).await, (0, 0));
     // nothing is given back that is not there
-    limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+    limits::give_back(&mut connection, std::slice::from_ref(&first)).await.unwrap();
     assert_eq!(used(&mut connection).await, (0, 0));
 
     for is_aged in [false, true] {
         if is_aged {
             sqlx::query("TRUNCATE subject_limits").execute(&mut *connection).await.unwrap();
         }
-        first = charge(&mut connection).await;
-        let second = charge(&mut connection).await;
-        limits::give_back(&mut connection, &second, WINDOW).await.unwrap();
+        first = charge(&mut connection, "somebody", LIMIT).await.unwrap();
+        let second = charge(&mut connection, "somebody", LIMIT).await.unwrap();
+        limits::give_back(&mut connection, std::slice::from_ref(&second)).await.unwrap();
         assert_eq!(used(&mut connection).await, (1, 0));
-        limits::give_back(&mut connection, &first, WINDOW).await.unwrap();
+        limits::give_back(&mut connection, std::slice::from_ref(&first)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_charged_together_is_counted_as_if_one_came_after_the_other() {
+    let service = Service::start().await;
+    let mut connection = service.pool().acquire().await.unwrap();
+    let asked = |subject: &str| Asked { subject: subject.to_owned(), window: WINDOW, limit: LIMIT };
+    let is_counted = async |connection: &mut sqlx::PgConnection, subjects: &[&str]| {
+        let asked = subjects.iter().map(|subject| asked(subject)).collect::<Vec<_>>();
+        let counted = limits::charge(connection, &asked).await.unwrap();
+        counted.iter().map(Result::is_ok).collect::<Vec<_>>()
+    };
+    // one more than the limit allows, between those of others
+    let limit = usize::try_from(LIMIT).unwrap();
+    let mut subjects = vec!["many"; limit + 1];
+    subjects.insert(1, "one");
+    subjects.push("other");
+    let mut expected = vec![true; limit + 3];
+    expected[limit + 1] = false;
+    assert_eq!(is_counted(&mut connection, &subjects).await, expected);
+    assert_eq!(is_counted(&mut connection, &["many", "one"]).await, [false, true]);
+    let used = async |connection: &mut sqlx::PgConnection, subject| counted(connection, subject).await.unwrap().0.used;
+    assert_eq!(used(&mut connection, "many").await, LIMIT);
+    assert_eq!(used(&mut connection, "one").await, 2);
+
+    // all that is given back makes room at once
+    let asked = ["both", "both", "other"].map(asked);
+    let charges = limits::charge(&mut connection, &asked).await.unwrap();
+    let charges = charges.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(used(&mut connection, "both").await, 2);
+    limits::give_back(&mut connection, &charges).await.unwrap();
+    assert_eq!(used(&mut connection, "both").await, 0);
+    assert_eq!(used(&mut connection, "other").await, 1);
+}
+
+async fn charge(connection: &mut sqlx::PgConnection, subject: &str, limit: i32) -> Option<Charge> {
+    let asked = Asked { subject: subject.to_owned(), window: WINDOW, limit };
+    limits::charge(connection, &[asked]).await.unwrap().remove(0).ok()
+}
+
+async fn counted(connection: &mut sqlx::PgConnection, subject: &str) -> Option<(Window, Timestamp)> {
+    limits::counted(connection, &[subject.to_owned()]).await.unwrap().remove(subject)
 }

@@ -1,13 +1,14 @@
 //! Accept against revoke, and accept against itself.
 
 use invitations::domain::{
-    Caller, Command, Context, InvitationId, Operation, OrganizationId, OrganizationState, Subject, Username, decide,
+    Caller, Command, Context, InvitationId, Operation, OrganizationId, OrganizationState, Subject, Timestamp, Username,
+    decide,
 };
 use invitations::pb::Invitation;
 use invitations::pb::invitation::State;
+use invitations::store;
 use invitations::store::changes::{self, Changed};
-use invitations::store::tenants::{self, Lock, Wanted};
-use invitations::store::{self, accounts};
+use invitations::store::load::{Loaded, Wanted, load};
 use sqlx::{Postgres, Transaction};
 
 use super::{Replicas, at_once, count, deployment};
@@ -176,6 +177,7 @@ struct Unlocked {
     transaction: Transaction<'static, Postgres>,
     before: OrganizationState,
     after: OrganizationState,
+    now: Timestamp,
 }
 
 impl Unlocked {
@@ -187,36 +189,28 @@ impl Unlocked {
         else {
             unreachable!()
         };
-        let row = |key: &str| ("acme".to_owned(), key.to_owned());
+        let person = |name: &str| ("acme".to_owned(), name.to_owned());
         let wanted = Wanted {
+            organizations: vec!["acme".to_owned()],
             invitations: vec![("acme".to_owned(), invitation.0)],
-            members: vec![row(caller), row("olga")],
+            people: vec![person(caller), person("olga")],
             ..Wanted::default()
         };
         let mut transaction = service.pool().begin().await.unwrap();
-        let mut tenants = tenants::load(&mut transaction, std::slice::from_ref(&organization), Lock::No).await.unwrap();
-        let mut before = tenants.remove(&organization).unwrap();
-        for (_, invitation) in tenants::invitations(&mut transaction, &wanted).await.unwrap() {
-            before.invitations.insert(invitation.id, invitation);
-        }
-        for (_, member) in tenants::members(&mut transaction, &wanted).await.unwrap() {
-            before.members.insert(member.username.clone(), member);
-        }
-        let names = [caller.to_owned(), "olga".to_owned()];
-        let accounts = accounts::load(&mut transaction, &names).await.unwrap();
-        let now = tenants::now(&mut transaction).await.unwrap();
+        let Loaded { now, mut organizations, accounts, .. } = load(&mut transaction, &wanted).await.unwrap();
+        let before = organizations.remove(&organization).unwrap();
         let deployment = deployment();
         let context = Context { now, accounts: &accounts, deployment: &deployment };
         let caller = Some(Caller::Account(username(caller)));
         let command = Command { organization, caller, request: None, operation };
         let mut after = Some(before.clone());
         assert!(matches!(decide(&mut after, &context, &command, None), Ok(Subject::Invitation(_))));
-        Self { transaction, before, after: after.unwrap() }
+        Self { transaction, before, after: after.unwrap(), now }
     }
 
     async fn write(mut self) -> store::Result<()> {
         let changed = Changed { before: Some(&self.before), after: &self.after };
-        changes::write(&mut self.transaction, &[changed]).await?;
+        changes::write(&mut self.transaction, &[changed], &[], self.now).await?;
         Ok(self.transaction.commit().await?)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use invitations::app::{App, Limits};
+use invitations::app::{App, Connections, Limits};
 use invitations::domain::{EmailAddress, Identity, Username};
 use invitations::pb::{self, invitation::State};
 use invitations::store::accounts;
-use invitations::store::pool::{Purpose, open, warm};
+use invitations::store::pool::warm;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use uuid::Uuid;
@@ -135,12 +135,9 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
     assert_eq!(reason(anna.accept(&offer.name).await), "ACCOUNT_REQUIRED");
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 2, "the control: the membership and the offer are there");
 
-    let reads = open(&service.database.service_url, Purpose::Read, 2).unwrap();
-    let writes = open(&service.database.service_url, Purpose::Write, 2).unwrap();
-    warm(&reads).await.unwrap();
-    warm(&writes).await.unwrap();
-    let limits = Limits::default();
-    let app = App::start(reads, writes, deployment(), limits, TaskTracker::new(), &Arc::default());
+    let connections = Connections::open(&service.database.service_url, 2).unwrap();
+    warm(&connections.reads).await.unwrap();
+    let app = App::start(connections, deployment(), Limits::default(), TaskTracker::new(), &Arc::default());
     app.sweep().await.unwrap();
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 0);
     assert_eq!(owner.events("acme").await.last().unwrap(), "MEMBER_REMOVED");
