@@ -200,6 +200,8 @@ fn spawn(folder: &Folder, data: &File, bin_dir: &Path, port: u16, durability: Du
         // a socket's path is limited to about 100 bytes, and `dir` may be longer
         "unix_socket_directories=".to_owned(),
         MAX_CONNECTIONS.to_owned(),
+        // of which database and which part of the service a line is
+        "log_line_prefix=%m [%p] %d/%a ".to_owned(),
     ];
     if durability == Durability::FsyncOff {
         settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
