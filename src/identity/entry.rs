@@ -1,5 +1,5 @@
 //! An issuer's entry as it stands in the configuration: one `[[issuers]]` table of the file, or one object in the list
-//! of `INVITATIONS_ISSUERS`. README.md has an example of each kind.
+//! of `INVITATIONS_ISSUERS`. docs/issuers.md has an example of each kind.
 
 use std::path::PathBuf;
 
