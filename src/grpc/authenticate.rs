@@ -1,5 +1,7 @@
 //! Who calls: from the one verified `authorization` value and from nothing else.
 
+use std::sync::Arc;
+
 use tonic::{Request, Status};
 
 use super::{Api, status, telemetry};
@@ -11,10 +13,10 @@ use crate::identity::{Credential, TokenError};
 pub enum Authenticated {
     /// A person, with or without an account yet.
     Person {
-        identity: Identity,
+        identity: Arc<Identity>,
         caller: Option<Caller>,
     },
-    Service(Service),
+    Service(Arc<Service>),
 }
 
 impl Authenticated {
@@ -22,7 +24,7 @@ impl Authenticated {
     fn caller(&self) -> Option<Caller> {
         match self {
             Self::Person { caller, .. } => caller.clone(),
-            Self::Service(service) => Some(Caller::Service(service.clone())),
+            Self::Service(service) => Some(Caller::Service(Service::clone(service))),
         }
     }
 

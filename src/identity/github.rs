@@ -105,7 +105,7 @@ impl Github {
     }
 
     /// Whose token it is; asks GitHub unless that was done within the last 60 s.
-    pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+    pub async fn verify(&self, token: &str) -> Result<Arc<Identity>, TokenError> {
         let token = Token::parse(token).ok_or(TokenError::Invalid("not a bearer token"))?;
         if OF_OTHERS.iter().any(|prefix| token.expose().starts_with(prefix)) {
             return Err(TokenError::Invalid("of a kind that GitHub gives to no user of an app"));
@@ -117,7 +117,7 @@ impl Github {
 }
 
 impl App {
-    async fn ask(&self, token: &Token, was_good: bool) -> Result<Identity, TokenError> {
+    async fn ask(&self, token: &Token, was_good: bool) -> Result<Arc<Identity>, TokenError> {
         let places = if was_good { &self.places } else { &self.other_places };
         let asked = tokio::time::timeout(api::TIMEOUT, async {
             let _place = places.acquire().await.map_err(|error| api::Failure::Down(error.to_string()))?;
@@ -140,7 +140,7 @@ impl App {
             Err(TokenError::IssuerUnavailable)
         };
         match asked.await {
-            Ok(Ok(identity)) => Ok(identity),
+            Ok(Ok(identity)) => Ok(Arc::new(identity)),
             Ok(Err(api::Failure::Refused(why))) => Err(TokenError::Invalid(why)),
             Ok(Err(api::Failure::Down(problem))) => down(&problem),
             Err(_) => down("no answer within 5 s"),

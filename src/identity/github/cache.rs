@@ -18,7 +18,7 @@ const LIFETIME: Duration = Duration::from_mins(1);
 const MAX_ANSWERS: usize = 10_000;
 
 pub(super) type Key = [u8; 32];
-type Answer = Result<Identity, TokenError>;
+type Answer = Result<Arc<Identity>, TokenError>;
 
 /// No token is kept, only its hash.
 pub(super) fn key(token: &str) -> Key {

@@ -118,15 +118,16 @@ async fn the_oldest_answers_make_room() {
     asked.by(&cache, "0", now).await;
     assert_eq!(asked.count(), MAX_ANSWERS + 11);
 }
-fn anna() -> Identity {
-    Identity {
+
+fn anna() -> Arc<Identity> {
+    Arc::new(Identity {
         issuer: "github".to_owned(),
         subject: vec!["1".to_owned()],
         provider: "github".to_owned(),
         tenant: None,
         emails: None,
         attest_time: time::OffsetDateTime::UNIX_EPOCH,
-    }
+    })
 }
 
 #[tokio::test]
