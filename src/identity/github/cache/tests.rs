@@ -8,9 +8,13 @@ use std::{
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::*;
+use super::{super::token::Token, *};
 
 const REFUSED: TokenError = TokenError::Invalid("as asked for");
+
+fn key(token: &str) -> Key {
+    Token::parse(token).unwrap().key()
+}
 
 /// Counts the questions, and answers each in the same way once there is a permit.
 struct Asked {
