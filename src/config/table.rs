@@ -1,13 +1,14 @@
 //! The table of settings in the README, from the one definition that `--help` has too.
 
-use clap::Arg;
+use clap::{Arg, Args, Command};
 
-use super::definition;
+use super::{Settings, environment};
 
 /// A Markdown table with a row for each setting.
 pub fn markdown() -> String {
     let head = "| setting | environment variable | default | meaning |\n|---|---|---|---|\n".to_owned();
-    definition().get_arguments().fold(head, |table, arg| table + &row(arg))
+    let settings = environment::with_variables(Settings::augment_args(Command::new("invitations")));
+    settings.get_arguments().fold(head, |table, arg| table + &row(arg))
 }
 
 fn row(arg: &Arg) -> String {
