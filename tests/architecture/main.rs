@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
@@ -22,9 +22,10 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),
-    ("grpc", &["app", "domain", "flood", "identity", "pb", "store"]),
+    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store"]),
     ("mail", &["domain", "store"]),
     ("identity", &["domain", "flood"]),
+    ("edge", &["app", "domain", "pb"]),
     ("pb", &[]),
     ("app", &["domain", "store"]),
     ("store", &["domain"]),
