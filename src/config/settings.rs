@@ -5,21 +5,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{ArgAction, Args};
 use secrecy::SecretString;
 
-use super::{key_files, values};
+use super::{
+    key_files,
+    values::{self, Issuers, Limit, Names},
+};
 use crate::{
     domain::{AddressKey, CodeKeys},
-    identity::IssuerEntry,
     mail::{BaseUrl, SmtpTls},
     telemetry::LogFormat,
 };
-
-// By their plain names clap would take these types for a repeated and an optional flag.
-/// Entries that are one value.
-pub type Issuers = Vec<IssuerEntry>;
-/// Names that are one value.
-pub type Names = Vec<String>;
-/// A number, or no limit.
-pub type Limit = Option<i32>;
 
 /// All settings of `serve`, each checked by itself; what they mean together is checked by [`Settings::check`].
 #[derive(Clone, Debug, Args)]

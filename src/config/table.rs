@@ -1,16 +1,16 @@
 //! The settings as docs/settings.md shows them, from the one definition that `--help` has too.
 
-use clap::Arg;
+use clap::{Arg, Args, Command};
 
-use super::definition;
+use super::{Settings, environment};
 
 const HEAD: &str = "| setting | environment variable | default | meaning |\n|---|---|---|---|\n";
 
 /// Markdown: a table for each group of settings, and in it a row for each setting.
 pub fn markdown() -> String {
-    let definition = definition();
+    let settings = environment::with_variables(Settings::augment_args(Command::new("invitations")));
     let (mut text, mut group) = (HEAD.to_owned(), None);
-    for arg in definition.get_arguments() {
+    for arg in settings.get_arguments() {
         let heading = arg.get_help_heading();
         if heading != group {
             text.extend(["\n## ", heading.unwrap_or_default(), "\n\n", HEAD]);
