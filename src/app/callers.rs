@@ -1,16 +1,13 @@
 //! Who calls: the account of an identity, the role, and the invitation that is read, in one statement for all calls that
 //! wait.
 
-use super::together::Worker;
-use super::{App, Error, Result};
+use super::{App, Result};
 use crate::domain::{
-    Action, Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject,
-    Timestamp, Username,
+    Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject, Timestamp,
+    Username,
 };
-use crate::store;
 use crate::store::accounts::{self, identity_hash};
-use crate::store::callers::{self, Access, Found, FoundInvitation, KnownAccount, Question, Who};
-use crate::store::connection::Own;
+use crate::store::callers::{Access, Found, FoundInvitation, KnownAccount, Question, Who};
 
 /// A caller, with what was found for the call.
 #[derive(Debug)]
@@ -31,41 +28,6 @@ pub struct About {
 impl About {
     /// Nothing but who calls.
     pub const NOTHING: Self = Self { organization: None, invitation: None, is_read: false };
-}
-
-/// Asks for all calls that wait.
-pub(super) struct CallerLookup(pub Own);
-
-impl Worker for CallerLookup {
-    type Task = Question;
-    type Outcome = Found;
-
-    async fn work(&mut self, questions: Vec<Question>) -> Vec<Result<Found>> {
-        let may_be_broken = self.0.is_connected();
-        let mut found = self.find(&questions).await;
-        if may_be_broken && found.as_ref().is_err_and(store::Error::breaks_connection) {
-            found = self.find(&questions).await;
-        }
-        match found {
-            Ok(found) => found.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let error = Error::from(error);
-                questions.iter().map(|_| Err(error.clone())).collect()
-            }
-        }
-    }
-
-    async fn end(mut self) {
-        self.0.close().await;
-    }
-}
-
-impl CallerLookup {
-    async fn find(&mut self, questions: &[Question]) -> store::Result<Vec<Found>> {
-        let sees = |role: &Role| Standing::Member(*role).may(Action::SeeInvitations);
-        let seeing = Role::ALL.into_iter().filter(sees).collect::<Vec<_>>();
-        self.0.run(async |connection| callers::find(connection, questions, &seeing).await).await
-    }
 }
 
 impl App {

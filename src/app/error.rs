@@ -3,6 +3,9 @@
 use crate::domain::Refusal;
 use crate::store;
 
+/// A use case's outcome.
+pub type Result<T> = std::result::Result<T, Error>;
+
 /// The outcome of a use case that is no answer.
 #[derive(Clone, Debug)]
 pub enum Error {

@@ -3,9 +3,12 @@
 mod accounts;
 mod batch;
 mod callers;
+mod charges;
+mod counter;
 mod error;
 mod invitations;
 mod limits;
+mod lookup;
 mod organizations;
 mod suppressions;
 mod sweep;
@@ -22,12 +25,12 @@ use tracing::Instrument;
 
 pub use accounts::{DeleteAccount, NewAccount};
 use batch::{Batch, Decided};
-use callers::CallerLookup;
 pub use callers::{About, Call};
-pub use error::Error;
+use counter::Counter;
+pub use error::{Error, Result};
 pub use invitations::{InvitationFilter, RequestAccess};
-use limits::Counter;
 pub use limits::Limits;
+use lookup::CallerLookup;
 pub use suppressions::Suppression;
 pub use sweep::Sweeper;
 use together::Queue;
@@ -37,9 +40,6 @@ use writer::Writer;
 use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Refusal, Role};
 use crate::store::connection::Own;
 use crate::store::pool::{self, Purpose};
-
-/// A use case's outcome.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that the edges may ask for. Cheap to clone.
 #[derive(Clone, Debug)]

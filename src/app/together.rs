@@ -6,7 +6,7 @@ use std::fmt;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-use super::{Error, Result};
+use super::error::{Error, Result};
 
 /// The most that goes into one round.
 pub(super) const ROUND: usize = 256;

@@ -15,8 +15,8 @@ use sqlx::Connection;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-use super::Error;
 use super::batch::{Batch, Decided};
+use super::error::Error;
 use super::together::{Queue, Worker};
 use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;

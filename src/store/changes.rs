@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+mod columns;
 mod invitations;
 mod log;
 mod members;
@@ -15,9 +16,9 @@ mod organizations;
 use log::Log;
 use sqlx::PgConnection;
 
+use super::Result;
 use super::request_ids::Done;
-use super::{Error, Result};
-use crate::domain::{EmailAddress, OrganizationId, OrganizationState, Role, Timestamp, Username};
+use crate::domain::{OrganizationId, OrganizationState, Timestamp};
 
 /// An organization before and after; `None` before: it is being founded.
 #[derive(Debug)]
@@ -106,34 +107,4 @@ impl<'a, T: PartialEq> Rows<'a, T> {
         }
         diff
     }
-}
-
-/// One column of the rows, as an array parameter.
-fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
-}
-
-fn text(id: &OrganizationId) -> String {
-    id.as_str().to_owned()
-}
-
-fn key(address: &EmailAddress) -> String {
-    address.key().to_owned()
-}
-
-fn typed(address: &EmailAddress) -> String {
-    address.typed().to_owned()
-}
-
-fn role_name(role: Role) -> String {
-    role.as_str().to_owned()
-}
-
-fn username(username: &Username) -> String {
-    username.as_str().to_owned()
-}
-
-/// Fails unless the statement hit every row that it was meant to.
-fn expect_rows(result: &sqlx::postgres::PgQueryResult, rows: usize, what: &'static str) -> Result<()> {
-    if usize::try_from(result.rows_affected()) == Ok(rows) { Ok(()) } else { Err(Error::Stale(what)) }
 }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::{column, expect_rows, text, username};
+use super::columns::{column, expect_rows, text, username};
 use crate::domain::{Actor, Email, Event, Head, InvitationId, OrganizationId, Timestamp, Withdrawal};
 use crate::store::request_ids::Done;
 use crate::store::{Result, events};

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{column, expect_rows, key, role_name, text, typed, username};
+use super::columns::{column, expect_rows, key, role_name, text, typed, username};
 use crate::domain::{Actor, Member, OrganizationId};
 use crate::store::Result;
 

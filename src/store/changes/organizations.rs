@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{column, expect_rows, key, text, typed};
+use super::columns::{column, expect_rows, key, text, typed};
 use crate::domain::{Organization, OrganizationState};
 use crate::store::{Result, policy};
 

@@ -1,0 +1,131 @@
+//! Charges callers before a change, and settles the charge when it is known what became of it. The counters are in
+//! Postgres, so N replicas hold one limit together.
+
+use std::time::Duration;
+
+use super::batch::{Decided, request_key};
+use super::counter::Count;
+use super::limits::{Counted, Guess};
+use super::{App, Error, Result};
+use crate::domain::{Actor, Caller, Command, Operation, Refusal};
+use crate::store;
+use crate::store::accounts::{self, identity_hash};
+use crate::store::limits::{Asked, Charge};
+
+/// A try counts as wrong until it is known to be right, so a caller who is right many times at once may stand at the
+/// limit for a moment: so often, and after so many milliseconds, a guess is charged again before it is refused.
+const GUESS_TRIES: usize = 3;
+const GUESS_PAUSE: std::ops::Range<u64> = 20..100;
+
+impl App {
+    /// Counts one more against somebody, or refuses. `None`: there is no limit.
+    pub(super) async fn charge(&self, counted: Counted, who: &str) -> Result<Option<Charge>> {
+        let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
+        let asked = Asked { subject: counted.subject(who), window: counted.window(), limit };
+        match self.counter.ask(Count::Charge(asked)).await? {
+            Some(Ok(charge)) => Ok(Some(charge)),
+            Some(Err(wait)) => Err(counted.refusal(wait).into()),
+            None => Err(Error::Fault),
+        }
+    }
+
+    /// Takes a charge back, before anything that is charged after it. That this fails must not fail what has succeeded.
+    pub(super) fn give_back(&self, charge: Option<Charge>) {
+        if let Some(charge) = charge
+            && self.counter.tell(Count::GiveBack(charge)).is_err()
+        {
+            tracing::warn!("a charge could not be given back, it ends with its window");
+        }
+    }
+
+    /// What a command may be counted as, and against whom; `None`: it has no such limit.
+    pub(super) async fn counted(&self, command: &Command) -> Result<Option<(Counted, String)>> {
+        let counted = match &command.operation {
+            Operation::CreateInvitation(_) | Operation::OfferMembership(_) | Operation::ResendInvitation { .. } => {
+                Counted::Invitation
+            }
+            Operation::CreateOrganization(_) => Counted::Organization,
+            Operation::UpdateOrganization(edit) if edit.touches_protection() => Counted::ProtectionChange,
+            _ => return Ok(None),
+        };
+        let Some(caller) = command.caller.as_ref().filter(|_| counted.limit(&self.limits).is_some()) else {
+            return Ok(None);
+        };
+        let who = match counted {
+            // another account of the same person is no way around it
+            Counted::Organization => store::limits::hex(&self.identity_of(caller).await?),
+            _ => caller.actor().to_string(),
+        };
+        Ok(Some((counted, who)))
+    }
+
+    /// The hash of who is behind a caller.
+    async fn identity_of(&self, caller: &Caller) -> Result<Vec<u8>> {
+        match caller {
+            Caller::Service(service) => {
+                Ok(identity_hash(&service.issuer, std::slice::from_ref(&service.subject)).to_vec())
+            }
+            Caller::Account(username) => {
+                let mut connection = self.reads.acquire().await?;
+                let identity = accounts::identity_of(&mut connection, username).await?;
+                Ok(identity.ok_or(Refusal::AccountRequired)?)
+            }
+        }
+    }
+
+    /// Gives back what a change was charged, unless it was counted or nobody knows.
+    pub(super) fn settle(&self, charge: Option<Charge>, outcome: &Result<Decided>) {
+        let keeps = match outcome {
+            Ok(decided) => decided.is_counted,
+            Err(Error::Unavailable | Error::Fault) => true,
+            Err(Error::Refused(_) | Error::Overloaded) => false,
+        };
+        if !keeps {
+            self.give_back(charge);
+        }
+    }
+
+    /// Counts a try to create an account, whatever becomes of it.
+    pub(super) async fn charge_account_attempt(&self, identity: &[u8; 32]) -> Result<Option<Charge>> {
+        self.charge(Counted::AccountAttempt, &store::limits::hex(identity)).await
+    }
+
+    /// Counts a try as wrong before anybody knows what it is, so that tries at once are no way around the limit; and
+    /// refuses whoever was wrong too often, right or wrong: else the limit would not slow a search down. A repetition
+    /// of what has succeeded is no guess.
+    pub(super) async fn charge_guess(&self, caller: &Actor, guess: Guess, command: &Command) -> Result<Option<Charge>> {
+        let who = caller.to_string();
+        let mut charged = self.charge(Counted::Guess(guess), &who).await;
+        for _ in 1..GUESS_TRIES {
+            if !matches!(charged, Err(Error::Refused(_))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(GUESS_PAUSE))).await;
+            charged = self.charge(Counted::Guess(guess), &who).await;
+        }
+        match charged {
+            Err(Error::Refused(_)) if self.is_repetition(command).await? => Ok(None),
+            charged => charged,
+        }
+    }
+
+    /// Gives a try back that was not wrong.
+    pub(super) fn settle_guess<T>(&self, guess: Guess, charge: Option<Charge>, outcome: Result<T>) -> Result<T> {
+        let wrong = match guess {
+            Guess::Code => Refusal::CodeNotFound,
+            Guess::Account => Refusal::AccountEmailNotFound,
+        };
+        if !matches!(&outcome, Err(Error::Refused(refusal)) if *refusal == wrong) {
+            self.give_back(charge);
+        }
+        outcome
+    }
+
+    /// Whether the same request has succeeded before.
+    async fn is_repetition(&self, command: &Command) -> Result<bool> {
+        let Some(key) = request_key(command) else { return Ok(false) };
+        let mut connection = self.reads.acquire().await?;
+        let remembered = store::request_ids::find(&mut connection, &key).await?;
+        Ok(remembered.is_some_and(|remembered| remembered.is_of(command)))
+    }
+}

@@ -1,0 +1,54 @@
+//! Counts for all calls that wait.
+
+use super::error::{Error, Result};
+use super::together::Worker;
+use crate::store;
+use crate::store::connection::Own;
+use crate::store::limits::{Asked, Charge, Counted};
+
+/// What is done to the counters.
+#[derive(Debug)]
+pub(super) enum Count {
+    Charge(Asked),
+    GiveBack(Charge),
+}
+
+/// With a connection of its own, whose commits wait for no disk.
+pub(super) struct Counter(pub Own);
+
+impl Worker for Counter {
+    type Task = Count;
+    /// `None`: of a charge that was given back.
+    type Outcome = Option<Counted>;
+
+    async fn work(&mut self, tasks: Vec<Count>) -> Vec<Result<Option<Counted>>> {
+        let (mut asked, mut returned) = (Vec::new(), Vec::new());
+        let is_charge = tasks.iter().map(|task| matches!(task, Count::Charge(_))).collect::<Vec<_>>();
+        for task in tasks {
+            match task {
+                Count::Charge(one) => asked.push(one),
+                Count::GiveBack(charge) => returned.push(charge),
+            }
+        }
+        // first what makes room
+        if !returned.is_empty() {
+            let given_back = self.0.run(async |connection| store::limits::give_back(connection, &returned).await).await;
+            if let Err(error) = given_back {
+                tracing::warn!(%error, "charges could not be given back, they end with their window");
+            }
+        }
+        let counted = match self.0.run(async |connection| store::limits::charge(connection, &asked).await).await {
+            Ok(counted) => counted.into_iter().map(|outcome| Ok(Some(outcome))).collect(),
+            Err(error) => vec![Err(Error::from(error)); asked.len()],
+        };
+        let mut counted = counted.into_iter();
+        is_charge
+            .into_iter()
+            .map(|is| if is { counted.next().unwrap_or(Err(Error::Fault)) } else { Ok(None) })
+            .collect()
+    }
+
+    async fn end(mut self) {
+        self.0.close().await;
+    }
+}

@@ -1,0 +1,43 @@
+//! Looks callers up, for all calls that wait.
+
+use super::error::{Error, Result};
+use super::together::Worker;
+use crate::domain::{Action, Role, Standing};
+use crate::store;
+use crate::store::callers::{self, Found, Question};
+use crate::store::connection::Own;
+
+/// With a connection of its own.
+pub(super) struct CallerLookup(pub Own);
+
+impl Worker for CallerLookup {
+    type Task = Question;
+    type Outcome = Found;
+
+    async fn work(&mut self, questions: Vec<Question>) -> Vec<Result<Found>> {
+        let may_be_broken = self.0.is_connected();
+        let mut found = self.find(&questions).await;
+        if may_be_broken && found.as_ref().is_err_and(store::Error::breaks_connection) {
+            found = self.find(&questions).await;
+        }
+        match found {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) => {
+                let error = Error::from(error);
+                questions.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        self.0.close().await;
+    }
+}
+
+impl CallerLookup {
+    async fn find(&mut self, questions: &[Question]) -> store::Result<Vec<Found>> {
+        let sees = |role: &Role| Standing::Member(*role).may(Action::SeeInvitations);
+        let seeing = Role::ALL.into_iter().filter(sees).collect::<Vec<_>>();
+        self.0.run(async |connection| callers::find(connection, questions, &seeing).await).await
+    }
+}
