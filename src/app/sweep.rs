@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::Deletion;
 use super::{App, Error, Result};
-use crate::domain::{Command, Operation, OrganizationId};
-use crate::store::sweep;
+use crate::domain::{Command, Operation, OrganizationId, Username};
+use crate::store::{accounts, sweep};
 
 /// How many rows one round looks at.
 const ROUND: i64 = 500;
@@ -85,10 +85,20 @@ impl App {
         };
         for username in accounts {
             // one that cannot leave must not keep the others
-            let deletion = Deletion { username, caller: None, request: None };
-            if let Err(error) = self.leave_all(&deletion).await {
+            if let Err(error) = self.finish_deletion(username).await {
                 tracing::warn!(?error, "a deleted account could not leave its organizations yet");
             }
+        }
+        Ok(())
+    }
+
+    async fn finish_deletion(&self, username: Username) -> Result<()> {
+        let deletion = Deletion { username, caller: None, request: None };
+        self.leave_all(&deletion).await?;
+        let mut connection = self.reads.acquire().await?;
+        // what an organization refused to carry out is still there
+        if accounts::organizations_of(&mut connection, &deletion.username).await?.is_empty() {
+            sweep::finish_deletion(&mut connection, &deletion.username).await?;
         }
         Ok(())
     }

@@ -25,19 +25,27 @@ pub async fn due_invitations(
     Ok(rows.into_iter().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))).collect())
 }
 
-/// Deleted accounts of the last days that have not left every organization yet.
+/// Deleted accounts that may not have left every organization yet, the oldest deletion first.
 pub async fn unfinished_deletions(connection: &mut PgConnection, limit: i64) -> Result<Vec<Username>> {
     let rows = sqlx::query_scalar!(
-        "SELECT a.username FROM accounts a \
-          WHERE a.delete_time > now() - interval '30 days' \
-            AND (EXISTS (SELECT FROM members m WHERE m.username = a.username) \
-              OR EXISTS (SELECT FROM invitations i WHERE i.username = a.username \
-                            AND i.state IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED'))) LIMIT $1",
+        "SELECT username FROM accounts WHERE delete_time IS NOT NULL AND left_time IS NULL ORDER BY delete_time LIMIT $1",
         limit,
     )
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(Username::stored).collect())
+}
+
+/// Says that a deleted account has left every organization. Not at once: what was decided before the deletion, and is
+/// committed after it, may still bind the account.
+pub async fn finish_deletion(connection: &mut PgConnection, username: &Username) -> Result<()> {
+    sqlx::query!(
+        "UPDATE accounts SET left_time = now() WHERE username = $1 AND now() - delete_time > interval '10 minutes'",
+        username.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Organizations with request ids that nobody may ask for any more.
