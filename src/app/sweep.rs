@@ -12,6 +12,8 @@ use crate::store::{accounts, sweep};
 
 /// How many rows one round looks at.
 const ROUND: i64 = 500;
+/// Each change leaves a request id, so there is more than a round of them.
+const REQUEST_ID_ROUNDS: usize = 100;
 
 /// Sweeps until it is told to stop.
 #[derive(Debug)]
@@ -105,8 +107,12 @@ impl App {
 
     async fn purge(&self) -> Result<()> {
         let mut connection = self.reads.acquire().await?;
-        for organization in sweep::organizations_with_old_request_ids(&mut connection, ROUND).await? {
-            sweep::purge_request_ids(&mut connection, &organization).await?;
+        for _ in 0..REQUEST_ID_ROUNDS {
+            let old = sweep::old_request_ids(&mut connection, ROUND).await?;
+            if old.is_empty() {
+                break;
+            }
+            sweep::purge_request_ids(&mut connection, &old).await?;
         }
         for (identity, id) in sweep::old_account_request_ids(&mut connection, ROUND).await? {
             sweep::purge_account_request_id(&mut connection, &identity, id).await?;

@@ -111,12 +111,12 @@ fn lists() -> Vec<(&'static str, String, String, String)> {
     let page = |after: &str| format!("'acme', '{after}', {PAGE}");
     lists.push(("ListMembers", members, page(""), page("m19500")));
     let memberships = statement(&["FROM members m", "m.username = $1 AND m.organization > $2"]);
-    let page = |after: &str| format!("'anna', '{after}', {PAGE}, NULL");
+    let page = |after: &str| format!("'anna', '{after}', {PAGE}");
     lists.push(("ListAccountMemberships", memberships, page(""), page("o19500")));
     let events = statement(&["FROM events", "organization = $1 AND position > $2"]);
     let page = |after: i64| format!("'acme', {after}, {PAGE}");
     lists.push(("ListEvents", events, page(0), page(9500)));
-    let of_one = statement(&["FROM events", "organization = $1 AND invitation = $2 AND position > $3"]);
+    let of_one = statement(&["FROM events", "invitation = $2 AND position > $3"]);
     let page = |after: i64| format!("'acme', {}, {after}, {PAGE}", id(1));
     lists.push(("ListEvents of one", of_one, page(0), page(9500)));
     lists
