@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::Deletion;
 use super::{App, Error, Result};
-use crate::domain::{Command, Operation, OrganizationId};
-use crate::store::sweep;
+use crate::domain::{Command, Operation, OrganizationId, Username};
+use crate::store::{accounts, sweep};
 
 /// How many rows one round looks at.
 const ROUND: i64 = 500;
+/// Each change leaves a request id, so there is more than a round of them.
+const REQUEST_ID_ROUNDS: usize = 100;
 
 /// Sweeps until it is told to stop.
 #[derive(Debug)]
@@ -85,18 +87,32 @@ impl App {
         };
         for username in accounts {
             // one that cannot leave must not keep the others
-            let deletion = Deletion { username, caller: None, request: None };
-            if let Err(error) = self.leave_all(&deletion).await {
+            if let Err(error) = self.finish_deletion(username).await {
                 tracing::warn!(?error, "a deleted account could not leave its organizations yet");
             }
         }
         Ok(())
     }
 
+    async fn finish_deletion(&self, username: Username) -> Result<()> {
+        let deletion = Deletion { username, caller: None, request: None };
+        self.leave_all(&deletion).await?;
+        let mut connection = self.reads.acquire().await?;
+        // what an organization refused to carry out is still there
+        if accounts::organizations_of(&mut connection, &deletion.username).await?.is_empty() {
+            sweep::finish_deletion(&mut connection, &deletion.username).await?;
+        }
+        Ok(())
+    }
+
     async fn purge(&self) -> Result<()> {
         let mut connection = self.reads.acquire().await?;
-        for organization in sweep::organizations_with_old_request_ids(&mut connection, ROUND).await? {
-            sweep::purge_request_ids(&mut connection, &organization).await?;
+        for _ in 0..REQUEST_ID_ROUNDS {
+            let old = sweep::old_request_ids(&mut connection, ROUND).await?;
+            if old.is_empty() {
+                break;
+            }
+            sweep::purge_request_ids(&mut connection, &old).await?;
         }
         for (identity, id) in sweep::old_account_request_ids(&mut connection, ROUND).await? {
             sweep::purge_account_request_id(&mut connection, &identity, id).await?;

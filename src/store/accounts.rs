@@ -175,7 +175,7 @@ pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Re
 /// The organizations of which an account is OWNER, sorted.
 pub async fn owned_organizations(connection: &mut PgConnection, username: &Username) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
-        "SELECT organization FROM members WHERE username = $1 AND role = 'OWNER' ORDER BY organization",
+        "SELECT organization FROM members WHERE username = $1 AND role::text = 'OWNER' ORDER BY organization",
         username.as_str(),
     )
     .fetch_all(connection)
@@ -187,7 +187,7 @@ pub async fn organizations_of(connection: &mut PgConnection, username: &Username
     Ok(sqlx::query_scalar!(
         r#"SELECT organization AS "organization!" FROM members WHERE username = $1
            UNION SELECT organization FROM invitations
-            WHERE username = $1 AND state IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')"#,
+            WHERE username = $1 AND state::text IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')"#,
         username.as_str(),
     )
     .fetch_all(connection)

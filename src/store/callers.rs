@@ -116,7 +116,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
                    OR q.identity IS NULL AND q.username IS NULL) n ON true
              LEFT JOIN LATERAL (
                SELECT EXISTS (SELECT FROM account_emails
-                 WHERE username = coalesce(q.username, a.username) AND email_key || '' = n.email_key) AS is_own) e ON true
+                 WHERE username = coalesce(q.username, a.username) AND email_key || '' = n.email_key OFFSET 0) AS is_own) e ON true
              LEFT JOIN LATERAL (
                SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)
                                 ORDER BY create_time, due_time, email_id) AS rows

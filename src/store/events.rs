@@ -61,7 +61,8 @@ pub async fn list(
     rows.into_iter().map(Event::try_from).collect()
 }
 
-/// The same for one invitation.
+/// The same for one invitation. The organization is compared in a form that no index serves: the primary key has the same
+/// order, and would be read from end to end for an invitation with few events.
 pub async fn list_of_invitation(
     connection: &mut PgConnection,
     organization: &OrganizationId,
@@ -72,7 +73,7 @@ pub async fn list_of_invitation(
     let rows = sqlx::query_as!(
         EventRow,
         "SELECT position, kind, actor, invitation, username, changes, create_time, request_id FROM events \
-          WHERE organization = $1 AND invitation = $2 AND position > $3 ORDER BY position LIMIT $4",
+          WHERE organization || '' = $1 AND invitation = $2 AND position > $3 ORDER BY position LIMIT $4",
         organization.as_str(),
         invitation.0,
         after,

@@ -64,8 +64,8 @@ pub async fn list(
 /// overdue but not yet swept. Mostly that is little and read as a whole; where it is much, because the sweep was away,
 /// each state that can be overdue is scanned in order as well.
 ///
-/// The scans stop at `limit`. That it is never above 201, and that they go along the index of states, is said to the
-/// planner: for values that it does not know it would take a plan for a tenth of the table.
+/// The scans stop at `limit`. That it is never above 201, and that they go along the index of states (its condition, and
+/// its order), is said to the planner: for values that it does not know it would take a plan for a tenth of the table.
 pub async fn list_by_state(
     connection: &mut PgConnection,
     organization: &OrganizationId,
@@ -89,7 +89,7 @@ pub async fn list_by_state(
              FROM (
                SELECT n.* FROM unnest($4::text[]) AS s(shown), LATERAL (SELECT * FROM (
                  SELECT * FROM invitations i
-                  WHERE i.organization = $1 AND i.state >= s.shown::invitation_state
+                  WHERE i.organization = $1 AND i.generation >= 0 AND i.state >= s.shown::invitation_state
                     AND (i.state, i.invitation) < (s.shown::invitation_state, $2)
                     AND NOT (i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now())
                   ORDER BY i.state DESC, i.invitation DESC LIMIT 201) ordered LIMIT $3) n
@@ -99,7 +99,7 @@ pub async fn list_by_state(
                SELECT n.* FROM unnest(CASE WHEN (SELECT count(*) FROM overdue) > 200
                  THEN ARRAY['INVITED', 'PENDING_APPROVAL', 'OFFERED'] ELSE '{}' END) AS s(written), LATERAL (SELECT * FROM (
                  SELECT * FROM invitations i
-                  WHERE i.organization = $1 AND i.state >= s.written::invitation_state
+                  WHERE i.organization = $1 AND i.generation >= 0 AND i.state >= s.written::invitation_state
                     AND (i.state, i.invitation) < (s.written::invitation_state, $2) AND i.expire_time <= now()
                   ORDER BY i.state DESC, i.invitation DESC LIMIT 201) ordered LIMIT $3) n) found
             ORDER BY invitation DESC LIMIT $3"#,
@@ -145,7 +145,8 @@ pub async fn list_by_email(
     rows.into_iter().map(Invitation::try_from).collect()
 }
 
-/// A page of the invitations that are bound to an account, of some organizations or of all, newest first.
+/// A page of the invitations that are bound to an account, of some organizations or of all, newest first. Those of other
+/// organizations are read and passed over: an account has not many.
 pub async fn list_of_account(
     connection: &mut PgConnection,
     username: &Username,
@@ -153,7 +154,7 @@ pub async fn list_of_account(
     before: (Uuid, &str),
     limit: i64,
 ) -> Result<Vec<(OrganizationId, Invitation)>> {
-    let organizations = super::organizations::texts(organizations);
+    let organizations = organizations.map(super::texts);
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
@@ -185,7 +186,8 @@ pub async fn display_names(
     Ok(rows.into_iter().map(|row| entry((row.organization, row.display_name))).collect())
 }
 
-/// The emails of a page of invitations, oldest first.
+/// The emails of a page of invitations, oldest first. The organization is compared in a form that no index serves: by the
+/// primary key this would read all the emails of the organization.
 pub async fn deliveries(
     connection: &mut PgConnection,
     organization: &OrganizationId,
@@ -193,7 +195,7 @@ pub async fn deliveries(
 ) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
     let rows = sqlx::query!(
         r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND organization = $1 ORDER BY create_time, due_time, email_id"#,
+             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1 ORDER BY create_time, due_time, email_id"#,
         organization.as_str(),
         ids,
     )

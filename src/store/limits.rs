@@ -154,7 +154,7 @@ async fn take(connection: &mut PgConnection, charges: &[(&Charge, i32)]) -> Resu
             SET used = l.used - CASE WHEN l.bucket_time = g.b THEN g.n ELSE 0 END, \
                 used_before = l.used_before - CASE WHEN l.bucket_time - g.b = g.w THEN g.n ELSE 0 END \
            FROM unnest($1::text[], $2::timestamptz[], $3::interval[], $4::int[]) AS g(s, b, w, n) \
-          WHERE l.subject = g.s \
+          WHERE l.subject = ANY(ARRAY[g.s]) \
             AND (l.bucket_time = g.b AND l.used >= g.n OR l.bucket_time - g.b = g.w AND l.used_before >= g.n)",
         &charges.iter().map(|(charge, _)| charge.subject.clone()).collect::<Vec<_>>(),
         &charges.iter().map(|(charge, _)| charge.bucket_time).collect::<Vec<_>>(),

@@ -27,7 +27,14 @@ use std::time::Duration;
 
 use sqlx::postgres::types::PgInterval;
 
+use crate::domain::OrganizationId;
+
 /// A span of time as a parameter.
 fn interval(duration: Duration) -> PgInterval {
     PgInterval { microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX), ..PgInterval::default() }
+}
+
+/// A filter of organizations as a parameter.
+fn texts(ids: &[OrganizationId]) -> Vec<String> {
+    ids.iter().map(|id| id.as_str().to_owned()).collect()
 }

@@ -2,11 +2,12 @@
 
 use sqlx::PgConnection;
 
-use super::Result;
 use super::rows::{HeadRow, MemberRow, OrganizationRow, role};
+use super::{Error, Result};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
-/// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there.
+/// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there: this
+/// looks at all that is overdue, in the order of its index, which no other index has.
 pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
     let organization = sqlx::query_as!(
         OrganizationRow,
@@ -22,9 +23,12 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
         r#"SELECT h.event_position, h.seat_limit, h.owners, h.open_invitations,
                   h.invitations_limit, h.open_invitations_limit, h.invitations_time, h.invitations_used,
                   h.invitations_used_before,
-                  h.seats_taken - (SELECT count(*)::int FROM invitations i
-                     WHERE i.organization = $1 AND i.state IN ('PENDING_APPROVAL', 'OFFERED') AND i.role <> 'NONE'
-                       AND i.expire_time <= now()) AS "seats_taken!"
+                  h.seats_taken - (SELECT count(*)::int FROM (
+                     SELECT i.state, i.role FROM invitations i
+                      WHERE i.organization = $1 AND i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')
+                        AND i.expire_time <= now()
+                      ORDER BY i.expire_time OFFSET 0) overdue
+                    WHERE state <> 'INVITED' AND role <> 'NONE') AS "seats_taken!"
              FROM organization_heads h WHERE h.organization = $1"#,
         id.as_str(),
     )
@@ -79,11 +83,6 @@ pub struct Membership {
     pub create_time: Timestamp,
 }
 
-/// A filter of organizations as a parameter.
-pub(super) fn texts(ids: Option<&[OrganizationId]>) -> Option<Vec<String>> {
-    ids.map(|ids| ids.iter().map(|id| id.as_str().to_owned()).collect())
-}
-
 /// At most `limit` memberships of an account after an organization, in some organizations or in all, by organization.
 /// The names are looked up row by row: a join may read every organization before the page begins.
 pub async fn list_memberships(
@@ -93,27 +92,56 @@ pub async fn list_memberships(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Membership>> {
-    let organizations = texts(organizations);
-    let rows = sqlx::query!(
-        r#"SELECT m.organization, m.role::text AS "role!", m.create_time,
-                  (SELECT o.display_name FROM organizations o WHERE o.organization = m.organization) AS "display_name!"
-             FROM members m
-            WHERE m.username = $1 AND m.organization > $2 AND ($4::text[] IS NULL OR m.organization = ANY($4))
-            ORDER BY m.organization LIMIT $3"#,
-        username.as_str(),
-        after,
-        limit,
-        organizations.as_deref(),
-    )
-    .fetch_all(connection)
-    .await?;
-    let membership = |row: (String, String, String, Timestamp)| {
-        Ok(Membership {
-            organization: OrganizationId::stored(row.0),
-            display_name: DisplayName::stored(row.1),
-            role: role(&row.2)?,
-            create_time: row.3,
-        })
+    let rows = match organizations {
+        None => {
+            sqlx::query_as!(
+                MembershipRow,
+                r#"SELECT m.organization, m.role::text AS "role!", m.create_time,
+                          (SELECT o.display_name FROM organizations o WHERE o.organization = m.organization) AS "display_name!"
+                     FROM members m WHERE m.username = $1 AND m.organization > $2 ORDER BY m.organization LIMIT $3"#,
+                username.as_str(),
+                after,
+                limit,
+            )
+            .fetch_all(connection)
+            .await?
+        }
+        Some(organizations) => {
+            sqlx::query_as!(
+                MembershipRow,
+                r#"SELECT m.organization, m.role::text AS "role!", m.create_time,
+                          (SELECT o.display_name FROM organizations o WHERE o.organization = m.organization) AS "display_name!"
+                     FROM unnest($4::text[]) AS w(o),
+                          LATERAL (SELECT * FROM members WHERE organization = w.o AND username = $1 OFFSET 0) m
+                    WHERE m.organization > $2 ORDER BY m.organization LIMIT $3"#,
+                username.as_str(),
+                after,
+                limit,
+                &super::texts(organizations),
+            )
+            .fetch_all(connection)
+            .await?
+        }
     };
-    rows.into_iter().map(|row| membership((row.organization, row.display_name, row.role, row.create_time))).collect()
+    rows.into_iter().map(Membership::try_from).collect()
+}
+
+struct MembershipRow {
+    organization: String,
+    display_name: String,
+    role: String,
+    create_time: Timestamp,
+}
+
+impl TryFrom<MembershipRow> for Membership {
+    type Error = Error;
+
+    fn try_from(row: MembershipRow) -> Result<Self> {
+        Ok(Self {
+            organization: OrganizationId::stored(row.organization),
+            display_name: DisplayName::stored(row.display_name),
+            role: role(&row.role)?,
+            create_time: row.create_time,
+        })
+    }
 }

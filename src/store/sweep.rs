@@ -5,9 +5,10 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::Result;
+use super::request_ids::Key;
 use crate::domain::{InvitationId, OrganizationId, Username};
 
-/// Overdue invitations, the longest overdue first, but for those of some organizations.
+/// Overdue invitations, the longest overdue first, but for those of some organizations, which are read and passed over.
 pub async fn due_invitations(
     connection: &mut PgConnection,
     without: &[String],
@@ -15,7 +16,8 @@ pub async fn due_invitations(
 ) -> Result<Vec<(OrganizationId, InvitationId)>> {
     let rows = sqlx::query!(
         "SELECT organization, invitation FROM invitations \
-          WHERE state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() AND organization <> ALL($1) \
+          WHERE state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') \
+            AND expire_time > '-infinity' AND expire_time <= now() AND organization <> ALL($1) \
           ORDER BY expire_time LIMIT $2",
         without,
         limit,
@@ -25,14 +27,10 @@ pub async fn due_invitations(
     Ok(rows.into_iter().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))).collect())
 }
 
-/// Deleted accounts of the last days that have not left every organization yet.
+/// Deleted accounts that may not have left every organization yet, the oldest deletion first.
 pub async fn unfinished_deletions(connection: &mut PgConnection, limit: i64) -> Result<Vec<Username>> {
     let rows = sqlx::query_scalar!(
-        "SELECT a.username FROM accounts a \
-          WHERE a.delete_time > now() - interval '30 days' \
-            AND (EXISTS (SELECT FROM members m WHERE m.username = a.username) \
-              OR EXISTS (SELECT FROM invitations i WHERE i.username = a.username \
-                            AND i.state IN ('ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED'))) LIMIT $1",
+        "SELECT username FROM accounts WHERE delete_time IS NOT NULL AND left_time IS NULL ORDER BY delete_time LIMIT $1",
         limit,
     )
     .fetch_all(connection)
@@ -40,26 +38,42 @@ pub async fn unfinished_deletions(connection: &mut PgConnection, limit: i64) -> 
     Ok(rows.into_iter().map(Username::stored).collect())
 }
 
-/// Organizations with request ids that nobody may ask for any more.
-pub async fn organizations_with_old_request_ids(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT DISTINCT organization AS "organization!" FROM (
-             SELECT organization FROM request_ids WHERE create_time < now() - interval '24 hours' ORDER BY create_time LIMIT $1
-           ) old"#,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?)
-}
-
-pub async fn purge_request_ids(connection: &mut PgConnection, organization: &str) -> Result<u64> {
-    let purged = sqlx::query!(
-        "DELETE FROM request_ids WHERE organization = $1 AND create_time < now() - interval '24 hours'",
-        organization,
+/// Says that a deleted account has left every organization. Not at once: what was decided before the deletion, and is
+/// committed after it, may still bind the account.
+pub async fn finish_deletion(connection: &mut PgConnection, username: &Username) -> Result<()> {
+    sqlx::query!(
+        "UPDATE accounts SET left_time = now() WHERE username = $1 AND now() - delete_time > interval '10 minutes'",
+        username.as_str(),
     )
     .execute(connection)
     .await?;
-    Ok(purged.rows_affected())
+    Ok(())
+}
+
+/// The oldest request ids that nobody may ask for any more.
+pub async fn old_request_ids(connection: &mut PgConnection, limit: i64) -> Result<Vec<Key>> {
+    let rows = sqlx::query!(
+        "SELECT organization, caller, request_id FROM request_ids WHERE create_time < now() - interval '24 hours' \
+          ORDER BY create_time LIMIT $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.organization, row.caller, row.request_id)).collect())
+}
+
+/// `= ANY` of one value is nothing that tables can be merged by: the plan looks each key up, whatever the statistics say.
+pub async fn purge_request_ids(connection: &mut PgConnection, keys: &[Key]) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM request_ids r USING unnest($1::text[], $2::text[], $3::uuid[]) AS k(o, c, i) \
+          WHERE r.organization = ANY(ARRAY[k.o]) AND r.caller = k.c AND r.request_id = k.i",
+        &keys.iter().map(|key| key.0.clone()).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.1.clone()).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.2).collect::<Vec<_>>(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Request ids of identities that nobody may ask for any more: the keys, for one DELETE each.
@@ -81,19 +95,19 @@ pub async fn purge_account_request_id(connection: &mut PgConnection, identity: &
     Ok(())
 }
 
-/// Counters whose window has ended long ago.
+/// Counters whose window has ended long ago, for one DELETE each.
 pub async fn old_limits(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT DISTINCT subject AS "subject!" FROM (
-             SELECT subject FROM subject_limits WHERE bucket_time < now() - interval '2 days' LIMIT $1) old"#,
+        "SELECT subject FROM subject_limits WHERE bucket_time < now() - interval '2 days' ORDER BY bucket_time LIMIT $1",
         limit,
     )
     .fetch_all(connection)
     .await?)
 }
 
+/// The time is compared in a form that its index does not serve.
 pub async fn purge_limits(connection: &mut PgConnection, subject: &str) -> Result<()> {
-    sqlx::query!("DELETE FROM subject_limits WHERE subject = $1 AND bucket_time < now() - interval '2 days'", subject)
+    sqlx::query!("DELETE FROM subject_limits WHERE subject = $1 AND now() - bucket_time > interval '2 days'", subject)
         .execute(connection)
         .await?;
     Ok(())

@@ -4,7 +4,7 @@ use invitations::pb::invitation::State;
 use invitations::pb::{self, Invitation, Policy, Role};
 use prost_types::Duration;
 
-use crate::support::{Person, Service, reason, words};
+use crate::support::{PATIENCE, Person, Service, reason, words};
 
 /// An invitation of each kind that can end by itself, by its state: INVITED, OFFERED, PENDING_APPROVAL.
 async fn one_of_each(service: &Service, owner: &Person) -> Vec<(Person, Invitation)> {
@@ -258,4 +258,32 @@ async fn an_organization_that_cannot_be_swept_holds_up_no_other() {
     let left = "SELECT count(*) FROM invitations WHERE organization = 'acme' AND state = 'INVITED'";
     let left: i64 = sqlx::query_scalar(left).fetch_one(service.pool()).await.unwrap();
     assert_eq!(left, 1200, "what was made to fail has failed");
+}
+
+#[tokio::test]
+async fn request_ids_are_kept_for_a_day_and_not_for_ever() {
+    let service = Service::start().await;
+    service.owner("olga", "acme").await;
+    // more than one statement takes
+    for statement in [
+        "INSERT INTO request_ids (organization, caller, request_id, method, digest, resource, create_time) \
+         SELECT o, c, gen_random_uuid(), 'CreateInvitation', '', '', now() - make_interval(hours => h) \
+           FROM generate_series(1, 200) n, unnest(ARRAY['acme', 'beta']) o, unnest(ARRAY['accounts/olga', 'services/ci/x']) c, \
+                unnest(ARRAY[23, 25]) h",
+        "INSERT INTO account_request_ids (identity, request_id, method, digest, resource, create_time) \
+         SELECT sha256('olga'), gen_random_uuid(), 'CreateAccount', '', '', now() - make_interval(hours => h) \
+           FROM unnest(ARRAY[23, 25]) h",
+    ] {
+        sqlx::query(statement).execute(service.pool()).await.unwrap();
+    }
+    let of_hours = async |hours: i32| -> i64 {
+        let kept = "SELECT (SELECT count(*) FROM request_ids WHERE create_time < now() - make_interval(hours => $1)) \
+                         + (SELECT count(*) FROM account_request_ids WHERE create_time < now() - make_interval(hours => $1))";
+        sqlx::query_scalar(kept).bind(hours).fetch_one(service.pool()).await.unwrap()
+    };
+    assert_eq!((of_hours(24).await, of_hours(22).await), (801, 1602), "the control: they are there");
+    service.replica(&[("sweep_interval_seconds", "1")]).await;
+    let swept = async { while of_hours(24).await > 0 {} };
+    tokio::time::timeout(PATIENCE, swept).await.expect("the sweep comes");
+    assert_eq!(of_hours(22).await, 801);
 }

@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod metrics;
 mod outbox;
+mod plans;
 mod pool;
 mod races;
 mod rights;

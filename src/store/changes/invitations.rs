@@ -67,7 +67,7 @@ pub(super) async fn update(
                        $9::text[], $10::text[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[], \
                        $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[]) \
              AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v) \
-          WHERE i.organization = n.o AND i.invitation = n.i AND i.revision = n.was \
+          WHERE i.organization = ANY(ARRAY[n.o]) AND i.invitation = n.i AND i.revision = n.was \
             AND i.state::text IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
         &column(rows, |(id, ..)| text(id)),
         &column(rows, |(.., i)| i.id.0),

@@ -35,7 +35,7 @@ pub(super) async fn withdraw_emails(
               WHERE organization = d.organization AND email_id = d.email_id AND state::text IN ('QUEUED', 'RETRYING') \
                 FOR UPDATE) e) \
          UPDATE emails e SET state = 'DROPPED', answer = 'MOVED_ON', lease_until = NULL, update_time = $4 FROM held \
-          WHERE e.organization = held.organization AND e.email_id = held.email_id",
+          WHERE e.organization = ANY(ARRAY[held.organization]) AND e.email_id = held.email_id",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, withdrawal)| withdrawal.invitation().0),
         &column(rows, |(_, withdrawal)| kinds(withdrawal).to_owned()),
@@ -84,7 +84,7 @@ impl Log<'_> {
                FROM unnest($22::text[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[], \
                            $29::int[], $30::int[], $31::timestamptz[], $32::int[], $33::int[]) \
                  AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
-              WHERE h.organization = n.o AND h.event_position = n.was \
+              WHERE h.organization = ANY(ARRAY[n.o]) AND h.event_position = n.was \
                 AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
             &column(events, |(id, _)| text(id)),
             &column(events, |(_, event)| event.position),

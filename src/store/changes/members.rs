@@ -12,7 +12,7 @@ pub(super) async fn delete(connection: &mut PgConnection, rows: &[(&Organization
     }
     let result = sqlx::query!(
         "DELETE FROM members m USING unnest($1::text[], $2::text[], $3::int[]) AS n(o, u, r) \
-          WHERE m.organization = n.o AND m.username = n.u AND m.revision = n.r",
+          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.r",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, member)| username(&member.username)),
         &column(rows, |(_, member)| member.revision),
@@ -56,7 +56,7 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
                 update_time = n.t, revision = n.v \
            FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], \
                        $8::timestamptz[], $9::timestamptz[], $10::int[]) AS n(o, u, was, r, e, k, i, c, t, v) \
-          WHERE m.organization = n.o AND m.username = n.u AND m.revision = n.was",
+          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.was",
         &column(rows, |(id, ..)| text(id)),
         &column(rows, |(.., m)| username(&m.username)),
         &column(rows, |(_, before, _)| before.revision),

@@ -67,7 +67,7 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[&Organization]
                 locale = n.l, policy = n.p, update_time = n.t, revision = n.r \
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[]) \
              AS n(o, d, e, k, l, p, t, r) \
-          WHERE o.organization = n.o AND o.revision < n.r",
+          WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r",
         &column(rows, |o| text(&o.id)),
         &column(rows, |o| o.display_name.as_str().to_owned()),
         &column(rows, |o| typed(&o.notification_email)),

@@ -143,6 +143,19 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
     assert_eq!(owner.events("acme").await.last().unwrap(), "MEMBER_REMOVED");
     assert_eq!(owner_of(&service, "bob").get(&offer.name).await.unwrap().state(), State::Revoked);
     service.recount().await;
+
+    // what was decided before the deletion may be committed after a sweep, for a while; then nobody looks any more
+    let is_looked_for = "SELECT count(*) FROM accounts WHERE username = 'anna' AND left_time IS NULL";
+    for (late, looked_for) in
+        [("SELECT", 1), ("UPDATE accounts SET delete_time = now() - interval '11 minutes' WHERE username = 'anna'", 0)]
+    {
+        let member = "INSERT INTO members (organization, username, role) VALUES ('acme', 'anna', 'NONE')";
+        sqlx::query(member).execute(service.pool()).await.unwrap();
+        sqlx::query(late).execute(service.pool()).await.unwrap();
+        app.sweep().await.unwrap();
+        assert_eq!(count(service.pool(), LEFT_BEHIND).await, 0);
+        assert_eq!(count(service.pool(), is_looked_for).await, looked_for);
+    }
 }
 
 /// The same token again.

@@ -1,1 +1,0 @@
-CREATE INDEX members_email_key ON members (organization, email_key);

@@ -1,0 +1,245 @@
+//! What each statement is run with, by the file of `src/store` where it stands.
+//!
+//! A case names its statement by words that no other has, in one line with single blanks. Its values are what stands in
+//! `EXECUTE`, with the names of names.sql. Each has to find or change something.
+//!
+//! The last digit of an invitation's number is its kind where the digit before it is 0: see fill.sql.
+
+use super::Case;
+use super::case;
+
+pub const FILES: &[(&str, &[Case])] = &[
+    ("accounts.rs", ACCOUNTS),
+    ("callers.rs", CALLERS),
+    ("changes/invitations.rs", CHANGED_INVITATIONS),
+    ("changes/log.rs", LOG),
+    ("changes/members.rs", CHANGED_MEMBERS),
+    ("changes/organizations.rs", CHANGED_ORGANIZATIONS),
+    ("events.rs", EVENTS),
+    ("invitations.rs", INVITATIONS),
+    ("limits.rs", LIMITS),
+    ("organizations.rs", ORGANIZATIONS),
+    ("outbox.rs", OUTBOX),
+    ("request_ids.rs", REQUEST_IDS),
+    ("suppressions.rs", SUPPRESSIONS),
+    ("sweep.rs", SWEEP),
+    ("load.rs", LOAD),
+    ("pool.rs, roles.rs", SERVER),
+];
+
+const ACCOUNTS: &[Case] = &[
+    case("SELECT identity FROM accounts", "'p7'"),
+    case("SELECT provider, tenant FROM accounts", "'p7'"),
+    case("SELECT username FROM identities", "hash(7)"),
+    case("coalesce((SELECT array_agg(ROW(e.email, e.email_key)", "'p7'"),
+    case("^SELECT clock_timestamp() AS \"now!\"$", ""),
+    // in the biggest organization, and in a small one
+    case("AS \"is_known!\"", "'{acme}', 'p10010'"),
+    case("AS \"is_known!\"", "'{o1000,o1001,o1002}', 'p10026'"),
+    case("SELECT username FROM accounts WHERE username = w.u FOR SHARE", "'{p7,p8,p9}'"),
+    case("INSERT INTO identities", "hash(-1), 'entra', '{t,x}', 'new', now()"),
+    case("INSERT INTO accounts", "'new', hash(-1), 'New', 'entra', 't'"),
+    case("WHERE identity = $1 AND attest_time = $3", "hash(7), now(), '2026-01-01'"),
+    case("(attest_time IS NULL OR attest_time < $2)", "hash(7), now()"),
+    case("DELETE FROM account_emails", "'p7'"),
+    case(
+        "INSERT INTO account_emails",
+        "'p7', 'entra', '{new@x.example,p7@x.example}', '{new@x.example,p7@x.example}', now()",
+    ),
+    case("UPDATE accounts SET delete_time", "'p7'"),
+    case("DELETE FROM identities", "'p7'"),
+    case("FROM members WHERE username = $1 AND role", "'w1000'"),
+    case("FROM members WHERE username = $1 UNION SELECT", "'p10010'"),
+];
+
+const CHANGED_INVITATIONS: &[Case] = &[
+    case(
+        "INSERT INTO invitations",
+        "'{acme,o1000,o1001}', ARRAY[inv(200000),inv(200001),inv(200002)], '{INVITED,INVITED,INVITED}', '{a@n.example,b@n.example,c@n.example}', \
+         '{a@n.example,b@n.example,c@n.example}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', \
+         '{NULL,NULL,NULL}', '{accounts/w,accounts/w,accounts/w}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{en,en,en}', \
+         ARRAY[hash(-1),hash(-2),hash(-3)], '{k,k,k}', '{1,1,1}', ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], \
+         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{1,1,1}'",
+    ),
+    case(
+        "UPDATE invitations i SET state",
+        "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10015)], '{1,1,1}', '{REVOKED,REVOKED,REVOKED}', '{NULL,p,p}', \
+         '{NULL,p,p}', '{NULL,p,p}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', \
+         ARRAY[hash(-1),hash(-2),hash(-3)], '{k,k,k}', '{1,1,1}', ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], \
+         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{2,2,2}'",
+    ),
+];
+
+const LOG: &[Case] = &[
+    case(
+        "UPDATE emails e SET state = 'DROPPED'",
+        "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10013)], '{ALL,REMINDERS,CODES}', now()",
+    ),
+    case(
+        "WITH event AS ( INSERT INTO events",
+        "'{acme,o1000,o1001}', '{-1,-1,-1}', '{INVITED,INVITED,INVITED}', '{accounts/w,accounts/w,accounts/w}', \
+         ARRAY[inv(200000),inv(200001),inv(200002)], '{NULL,NULL,NULL}', ARRAY['[]','[]','[]']::jsonb[], \
+         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', \
+         '{acme,o1000,o1001}', ARRAY[inv(200000),inv(200001),inv(200002)], '{INVITED,INVITED,INVITED}', '{1,1,1}', \
+         '{a,b,c}', ARRAY[now(),now(),now()], \
+         '{acme,o1000,o1001}', '{accounts/w,accounts/w,accounts/w}', ARRAY[rnd(-1),rnd(-2),rnd(-3)], '{M,M,M}', \
+         ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
+         '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
+         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', ARRAY[now(),now(),now()], '{1,1,1}', '{0,0,0}', now()",
+    ),
+];
+
+const CHANGED_MEMBERS: &[Case] = &[
+    case(
+        "INSERT INTO members",
+        "'{acme,o1000,o1001}', '{new,new,new}', '{READER,READER,READER}', '{a,b,c}', '{a,b,c}', '{NULL,NULL,NULL}', \
+         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{1,1,1}'",
+    ),
+    case(
+        "UPDATE members m SET role",
+        "'{acme,acme,o1001}', '{p10,p20,w1001}', '{1,1,1}', '{READER,READER,READER}', '{a,b,c}', '{a,b,c}', '{NULL,NULL,NULL}', \
+         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{2,2,2}'",
+    ),
+    case("DELETE FROM members m USING", "'{acme,acme,o1001}', '{p10,p20,w1001}', '{1,1,1}'"),
+];
+
+const CHANGED_ORGANIZATIONS: &[Case] = &[
+    case(
+        "INSERT INTO organizations (",
+        "'{n1,n2}', '{N,N}', '{a,b}', '{a,b}', '{en,en}', ARRAY['{}','{}']::jsonb[], \
+         ARRAY[now(),now()], ARRAY[now(),now()], '{1,1}'",
+    ),
+    case(
+        "INSERT INTO organization_heads",
+        "'{n1,n2}', '{0,0}', '{NULL,NULL}', '{1,1}', '{1,1}', '{0,0}', '{NULL,NULL}', \
+         '{NULL,NULL}', ARRAY[now(),now()], '{0,0}', '{0,0}'",
+    ),
+    case(
+        "UPDATE organizations o SET",
+        "'{acme,o1000,o1001}', '{N,N,N}', '{a,b,c}', '{a,b,c}', '{en,en,en}', \
+         ARRAY['{}','{}','{}']::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}'",
+    ),
+];
+
+const EVENTS: &[Case] = &[
+    case("FROM events WHERE organization = $1 AND position >", "'acme', 0, 51"),
+    case("FROM events WHERE organization = $1 AND position >", "'acme', 50000, 51"),
+    case("FROM events WHERE organization || '' = $1 AND invitation", "'acme', inv(0), 50000, 51"),
+    case("FROM events WHERE organization || '' = $1 AND invitation", "'o1000', inv(10003), 0, 51"),
+];
+
+const INVITATIONS: &[Case] = &[
+    case("FROM invitations WHERE code_hash = $1 LIMIT 2", "hash(10000), 'anna'"),
+    case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(90000), 51"),
+    case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(1000), 51"),
+    case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'o1000', inv(90000), 51"),
+    case("WITH overdue AS MATERIALIZED", "'acme', inv(90000), 51, '{INVITED}'"),
+    case("WITH overdue AS MATERIALIZED", "'acme', inv(1000), 51, '{EXPIRED}'"),
+    case("WITH overdue AS MATERIALIZED", "'o1000', inv(90000), 51, '{EXPIRED,REVOKED,OFFERED}'"),
+    case(
+        "WHERE organization = $1 AND email_key = $4 AND invitation < $2",
+        "'acme', inv(90000), 51, 'p10000@x.example', '{}'",
+    ),
+    case(
+        "FROM invitations WHERE username = $1 AND (invitation, organization) < ($2, $3)",
+        "'anna', inv(90000), 'zzz', 51, NULL",
+    ),
+    case(
+        "FROM invitations WHERE username = $1 AND (invitation, organization) < ($2, $3)",
+        "'anna', inv(90000), 'zzz', 51, '{o8900,o8901,o8902,o8903}'",
+    )
+    .among(7_000),
+    case("SELECT organization, display_name FROM organizations WHERE", "'{acme,o1000,o1001}'"),
+    case("FROM emails WHERE invitation = ANY($2) AND", "'acme', ARRAY[inv(10000),inv(10001),inv(10002)]"),
+];
+
+const LIMITS: &[Case] = &[
+    case("INSERT INTO subject_limits", "'{s7,s9,new}', '{1,2,3}', interval '1 day', 100"),
+    case("UPDATE subject_limits l SET", "'{s7,s9}', '{2100-01-01,2100-01-01}', '{1 day,1 day}', '{1,1}'"),
+    case("SELECT * FROM subject_limits WHERE subject = a.s", "'{s7,s9}'"),
+];
+
+const ORGANIZATIONS: &[Case] = &[
+    case("update_time, revision FROM organizations WHERE organization = $1", "'acme'"),
+    case("h.seats_taken - (SELECT count(*)::int", "'o1000'"),
+    // of which one third is overdue
+    case("h.seats_taken - (SELECT count(*)::int", "'acme'").among(6_000),
+    case("FROM members WHERE organization = $1 AND username = $2", "'acme', 'p10'"),
+    case("FROM members WHERE organization = $1 AND username > $2", "'acme', '', 51"),
+    case("FROM members WHERE organization = $1 AND username > $2", "'acme', 'p5', 51"),
+    case("WHERE m.username = $1 AND m.organization > $2", "'anna', 'o2', 51"),
+    case(
+        "LATERAL (SELECT * FROM members WHERE organization = w.o AND username = $1",
+        "'anna', '', 51, '{o1000,o1002}'",
+    ),
+];
+
+const OUTBOX: &[Case] = &[
+    case("WITH ends AS", "NULL, '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'"),
+    case("FROM emails e JOIN organizations o ON", "'acme', rnd(3001), 1, '2100-01-01'"),
+    case(
+        "SET due_time = now() + $5, lease_until = now() + $5 WHERE",
+        "'acme', rnd(3001), 1, '2100-01-01', interval '1 minute'",
+    ),
+    case("UPDATE emails SET state = 'SENT'", "'acme', rnd(3001), '250'"),
+    case(
+        "UPDATE emails SET state = $5::text::email_state",
+        "'acme', rnd(3001), 1, '2100-01-01', 'RETRYING', '450', interval '1 minute'",
+    ),
+    case("UPDATE emails SET attempt = attempt - 1", "'acme', rnd(3001), 1, '2100-01-01', interval '1 minute'"),
+];
+
+const REQUEST_IDS: &[Case] = &[
+    case("FROM request_ids WHERE organization = $1 AND caller = $2", "'acme', 'accounts/olga', rnd(10000)"),
+    case("SELECT method, digest, resource FROM account_request_ids", "hash(7), rnd(7)"),
+    case("INSERT INTO account_request_ids", "hash(7), rnd(-1), 'M', hash(1), 'r'"),
+];
+
+const SUPPRESSIONS: &[Case] = &[
+    case("SELECT EXISTS (SELECT FROM email_suppressions", "hash(7)"),
+    case("INSERT INTO email_suppressions", "hash(-1)"),
+    case("DELETE FROM email_suppressions", "hash(7)"),
+];
+
+const CALLERS: &[Case] = &[case(
+    "AS q(identity, username, attest_time",
+    "ARRAY[hash(7),NULL,NULL], '{NULL,p10,NULL}', ARRAY[now(),NULL,NULL], '{NULL,acme,o1000}', ARRAY[NULL,inv(10000),inv(10003)], \
+     '{f,t,f}', '{OWNER,MANAGER}'",
+)];
+
+const SWEEP: &[Case] = &[
+    case("organization <> ALL($1)", "'{o1000}', 500"),
+    case("FROM accounts WHERE delete_time IS NOT NULL", "500"),
+    case("UPDATE accounts SET left_time", "'p10000'"),
+    case("SELECT organization, caller, request_id FROM request_ids WHERE create_time <", "500"),
+    case(
+        "DELETE FROM request_ids",
+        "'{acme,acme,o1000}', '{accounts/olga,accounts/olga,accounts/olga}', ARRAY[rnd(10000),rnd(10002),rnd(10004)]",
+    ),
+    case("FROM account_request_ids WHERE create_time <", "500"),
+    case("DELETE FROM account_request_ids", "hash(1000), rnd(1000)"),
+    case("SELECT subject FROM subject_limits WHERE bucket_time <", "500"),
+    case("DELETE FROM subject_limits", "'s1000'"),
+];
+
+const LOAD: &[Case] = &[
+    case("SELECT h.organization FROM unnest($1::text[])", "'{acme,o1000,o1001}'"),
+    // without and with what is overdue
+    case("WITH invitation AS MATERIALIZED", LOADED),
+    case("WITH invitation AS MATERIALIZED", LOADED_OVERDUE),
+];
+
+const SERVER: &[Case] = &[
+    case("SELECT has_table_privilege($1, oid", "'pg_monitor'"),
+    case("SELECT has_table_privilege(oid", ""),
+    case("FROM pg_roles WHERE rolname = $1", "'pg_monitor'"),
+    case("SELECT NOT pg_is_in_recovery()", ""),
+];
+
+/// In each row another thing that is wanted.
+const LOADED: &str = "'{acme,o1000}', '{acme,o1000}', ARRAY[inv(10000),inv(10003)], \
+    '{acme,o1001}', '{p10020@x.example,p10013@x.example}', '{acme,o1002}', '{p10002,p10024}', \
+    '{acme,o1000}', '{p10,w1000}', '{}', 1000000, '{acme,o1000}', '{acme,o1000}', '{accounts/olga,accounts/olga}', \
+    ARRAY[rnd(10000),rnd(10003)]";
+const LOADED_OVERDUE: &str =
+    "'{acme}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{acme}', 1000000, '{}', '{}', '{}', '{}'";
