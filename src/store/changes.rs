@@ -109,7 +109,7 @@ impl<'a, T: PartialEq> Rows<'a, T> {
 }
 
 /// One column of the rows, as an array parameter.
-fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+pub(super) fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
