@@ -6,6 +6,7 @@ pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
+pub mod edge;
 mod flood;
 pub mod grpc;
 pub mod identity;

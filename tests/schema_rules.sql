@@ -1,5 +1,5 @@
 -- The schema rules as one query over the catalog of a plain PostgreSQL: a row is a violation, no row is right.
--- Run by tests/architecture.rs after the migrations.
+-- Run by tests/architecture after the migrations.
 WITH keyed(tbl, key) AS (VALUES                     -- every table has its place here; a new one must be added
   ('organizations','organization'),('organization_heads','organization'),('members','organization'),
   ('invitations','organization'),('events','organization'),('emails','organization'),('request_ids','organization'),

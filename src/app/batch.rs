@@ -142,7 +142,9 @@ impl Batch {
     fn deliveries(&self, state: &OrganizationState, id: InvitationId) -> Vec<Delivery> {
         let mut deliveries = self.deliveries.get(&id).cloned().unwrap_or_default();
         for withdrawal in state.withdrawals.iter().filter(|withdrawal| withdrawal.invitation() == id) {
-            deliveries.iter_mut().for_each(|delivery| delivery.withdraw(*withdrawal, self.now));
+            for delivery in &mut deliveries {
+                delivery.withdraw(*withdrawal, self.now);
+            }
         }
         let mut new = state.emails.iter().filter(|email| email.invitation == Some(id)).collect::<Vec<_>>();
         new.sort_by_key(|email| email.due_time);

@@ -4,8 +4,8 @@
 use super::together::Worker;
 use super::{App, Error, Result};
 use crate::domain::{
-    Action, Caller, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject, Timestamp,
-    Username,
+    Action, Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject,
+    Timestamp, Username,
 };
 use crate::store;
 use crate::store::accounts::{self, identity_hash};
@@ -104,7 +104,7 @@ impl App {
             return Ok(());
         }
         let is_same =
-            known.older_emails.as_ref().is_some_and(|older| older.iter().eq(emails.iter().map(|e| e.typed())));
+            known.older_emails.as_ref().is_some_and(|older| older.iter().eq(emails.iter().map(EmailAddress::typed)));
         let before = known.attest_time.filter(|_| is_same);
         let identity = identity.clone();
         self.finish(|app| async move {

@@ -24,13 +24,11 @@ impl App {
     /// Founds or edits an organization, and answers with it as it is then.
     pub async fn change_organization(&self, call: &Call, command: Command) -> Result<OrganizationView> {
         let id = command.organization.clone();
-        match self.change(command, call.role()).await?.shown {
-            Some(Shown::Organization(view)) => Ok(*view),
-            _ => {
-                let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
-                self.organization(&self.call_again(&call.caller, about).await?, &id).await
-            }
+        if let Some(Shown::Organization(view)) = self.change(command, call.role()).await?.shown {
+            return Ok(*view);
         }
+        let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
+        self.organization(&self.call_again(&call.caller, about).await?, &id).await
     }
 
     /// One member; everybody sees themselves.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, env, fs};
 
 use clap::Command;
 
-use super::{Error, keys, variable};
+use super::{
+    Error,
+    keys::{keys, variable},
+};
 
 /// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched.
 const OTHERS: [&str; 3] = ["INVITATIONS_CONFIG", "INVITATIONS_PG_BIN", "INVITATIONS_PG_FETCH"];

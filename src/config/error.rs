@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{keys, variable};
+use super::keys::{keys, variable};
 
 /// Why the command line or the settings cannot be used.
 #[derive(Debug, thiserror::Error)]

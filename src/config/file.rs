@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Error, keys};
+use super::{Error, keys::keys};
 
 /// Reads the file; every key has to be a setting.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Error> {

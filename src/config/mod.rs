@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod file;
 mod key_files;
+mod keys;
 mod layers;
 mod settings;
 mod table;
@@ -17,26 +18,8 @@ mod values;
 pub use environment::unknown_variables;
 pub use error::Error;
 pub use layers::parse;
-pub use settings::{Calls, Database, Issuers, Limit, Log, Mail, Names, Settings, Source, Tenancy, Throttles};
+pub use settings::{Calls, Database, Log, Mail, Settings, Source, Tenancy, Throttles};
 pub use table::markdown;
 #[cfg(feature = "dev")]
 pub(crate) use values::socket_address;
-
-use clap::{Args, Command};
-
-/// The environment variable of a setting.
-fn variable(key: &str) -> String {
-    format!("INVITATIONS_{}", key.to_ascii_uppercase())
-}
-
-/// All settings, as clap knows them.
-fn definition() -> Command {
-    environment::with_variables(Settings::augment_args(Command::new("invitations")))
-}
-
-/// The keys of all settings, in the order of their definition. `config` is none: a file that names another one would
-/// have to say which of them wins.
-fn keys() -> Vec<String> {
-    let definition = Settings::augment_args(Command::new("invitations"));
-    definition.get_arguments().map(|arg| arg.get_id().to_string()).filter(|key| key != "config").collect()
-}
+pub use values::{Issuers, Limit, Names};

@@ -1,13 +1,24 @@
-//! The table of settings in the README, from the one definition that `--help` has too.
+//! The settings as docs/settings.md shows them, from the one definition that `--help` has too.
 
-use clap::Arg;
+use clap::{Arg, Args, Command};
 
-use super::definition;
+use super::{Settings, environment};
 
-/// A Markdown table with a row for each setting.
+const HEAD: &str = "| setting | environment variable | default | meaning |\n|---|---|---|---|\n";
+
+/// Markdown: a table for each group of settings, and in it a row for each setting.
 pub fn markdown() -> String {
-    let head = "| setting | environment variable | default | meaning |\n|---|---|---|---|\n".to_owned();
-    definition().get_arguments().fold(head, |table, arg| table + &row(arg))
+    let settings = environment::with_variables(Settings::augment_args(Command::new("invitations")));
+    let (mut text, mut group) = (HEAD.to_owned(), None);
+    for arg in settings.get_arguments() {
+        let heading = arg.get_help_heading();
+        if heading != group {
+            text.extend(["\n## ", heading.unwrap_or_default(), "\n\n", HEAD]);
+            group = heading;
+        }
+        text += &row(arg);
+    }
+    text
 }
 
 fn row(arg: &Arg) -> String {
@@ -32,7 +43,7 @@ mod tests {
 
     #[test]
     fn every_row_says_what_the_setting_means() {
-        for row in markdown().lines() {
+        for row in markdown().lines().filter(|line| line.starts_with('|')) {
             let cells = row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
             assert_eq!(cells.len(), 4, "{row}");
             assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
@@ -40,11 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_settings_as_they_are() {
-        let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap_or_default();
-        let rest = readme.split_once("<!-- settings -->").map_or("", |(_, rest)| rest);
-        let table = rest.split_once("<!-- /settings -->").map_or("", |(table, _)| table);
+    fn the_page_has_the_settings_as_they_are() {
+        let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md")).unwrap_or_default();
+        let rest = page.split_once("<!-- settings -->").map_or("", |(_, rest)| rest);
+        let tables = rest.split_once("<!-- /settings -->").map_or("", |(tables, _)| tables);
         let expected = markdown();
-        assert!(table.trim() == expected.trim(), "between the marks in README.md there has to be:\n\n{expected}");
+        assert!(
+            tables.trim() == expected.trim(),
+            "between the marks in docs/settings.md there has to be:\n\n{expected}"
+        );
     }
 }

@@ -10,13 +10,21 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::settings::{Issuers, Limit, Names};
 use crate::{
     domain::{ID_RULE, Username},
+    identity::IssuerEntry,
     mail::{BaseUrl, InvalidSetting},
     store::{pool, roles},
     telemetry,
 };
+
+// By their plain names clap would take these types for a repeated and an optional flag.
+/// Entries that are one value.
+pub type Issuers = Vec<IssuerEntry>;
+/// Names that are one value.
+pub type Names = Vec<String>;
+/// A number, or no limit.
+pub type Limit = Option<i32>;
 
 /// A value is shown up to here: enough to recognise it.
 const SHOWN: usize = 60;

@@ -9,8 +9,10 @@ use serde_json::json;
 use tonic::Request;
 use tonic::transport::Channel;
 
+use super::guide::say;
 use super::mailbox::{Mailbox, Received};
-use super::{DEMO_ORGANIZATION, Error, NOTIFICATION_EMAIL, Newcomer, State, bearer, say};
+use super::setup::{DEMO_ORGANIZATION, NOTIFICATION_EMAIL, Newcomer, bearer};
+use super::{Error, State};
 use crate::pb::account_service_client::AccountServiceClient;
 use crate::pb::invitation_service_client::InvitationServiceClient;
 use crate::pb::organization_service_client::OrganizationServiceClient;

@@ -1,8 +1,11 @@
 //! What `dev` prints: the seven steps as calls to paste.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
-use super::{DEMO_ORGANIZATION, Error, NOTIFICATION_EMAIL, Newcomer, OWNER, State};
+use super::setup::{DEMO_ORGANIZATION, NOTIFICATION_EMAIL, Newcomer};
+use super::state::OWNER;
+use super::{Error, State};
 
 const SERVICE: &str = "ipmhub.invitations.v1";
 
@@ -66,4 +69,10 @@ NAME=$({list} | grep -oEm1 '{DEMO_ORGANIZATION}/invitations/[0-9a-f-]+')
 "#,
         mailbox = state.mailbox().display(),
     ))
+}
+
+/// One write to standard output, also where that is a pipe. Nobody has to read it: that is no reason to end.
+pub(super) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
 }

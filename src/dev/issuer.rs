@@ -158,7 +158,11 @@ fn private_file(dir: &Path, content: &[u8]) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, sync::Barrier, thread};
+    use std::{
+        os::unix::fs::PermissionsExt,
+        sync::{Arc, Barrier},
+        thread,
+    };
 
     use super::*;
     use crate::{
@@ -182,7 +186,7 @@ mod tests {
 
     async fn user(verifier: &Verifier, token: &str) -> Identity {
         match verifier.verify(token).await.unwrap() {
-            Credential::User(identity) => identity,
+            Credential::User(identity) => Arc::unwrap_or_clone(identity),
             Credential::Service(service) => panic!("{service:?}"),
         }
     }
@@ -214,7 +218,7 @@ mod tests {
         let token = service_token(&dir.0, "gateway", &scopes).unwrap();
         let Credential::Service(service) = verifier.verify(&token).await.unwrap() else { panic!() };
         assert_eq!((service.issuer.as_str(), service.subject.as_str()), ("dev-services", "gateway"));
-        assert_eq!((service.scopes, service.organizations), (scopes.to_vec(), None));
+        assert_eq!((&service.scopes[..], &service.organizations), (&scopes[..], &None));
         assert_eq!(service.highest_role, Role::Contributor);
         assert!(verifier.verify(&service_token(&dir.0, "*", &scopes).unwrap()).await.is_err());
     }

@@ -2,6 +2,7 @@
 //!
 //! It speaks plain SMTP (RFC 5321) without authentication, and in tests it can misbehave by a [`Script`].
 
+mod script;
 mod session;
 mod store;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use self::script::{Action, Script, Step};
+pub use self::store::Received;
 use self::store::Store;
 
 /// The pause after a failed accept, which happens when no file descriptor is left.
@@ -28,67 +31,6 @@ pub struct Mailbox {
     addr: SocketAddr,
     received: watch::Receiver<Vec<Arc<Received>>>,
     accepting: AbortHandle,
-}
-
-/// One email as it came in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Received {
-    /// The sender of the envelope; empty for `<>`.
-    pub sender: String,
-    /// The recipients of the envelope, in the order of RCPT.
-    pub recipients: Vec<String>,
-    /// The message as it was sent, with CRLF, without the dots that SMTP adds.
-    pub message: Vec<u8>,
-}
-
-/// What the client did last, for a [`Script`] to judge.
-#[derive(Clone, Copy)]
-pub enum Step<'a> {
-    /// It connected and waits for the greeting.
-    Connect,
-    /// `MAIL FROM`, with the address.
-    Mail(&'a str),
-    /// `RCPT TO`, with the address.
-    Rcpt(&'a str),
-    /// `DATA`, before the message.
-    Data,
-    /// The final dot; the email is not kept yet.
-    Message(&'a Received),
-    /// The email is kept; the client does not know yet.
-    Stored(&'a Received),
-}
-
-/// What the mailbox does after a [`Step`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// What a good server does.
-    Proceed,
-    /// Answers with this line, such as `450 4.2.0 try again`, and does not do what was asked.
-    Reply(&'static str),
-    /// Answers nothing and keeps the connection open until the client closes it.
-    Stall,
-    /// Closes the connection.
-    Drop,
-}
-
-/// Decides after every [`Step`] how to go on.
-#[derive(Clone)]
-pub struct Script(Arc<dyn Fn(Step<'_>) -> Action + Send + Sync>);
-
-impl Script {
-    /// `decide` is asked after every step of every connection; what it remembers is its own matter.
-    pub fn new(decide: impl Fn(Step<'_>) -> Action + Send + Sync + 'static) -> Self {
-        Self(Arc::new(decide))
-    }
-
-    /// Takes everything.
-    pub fn accept_all() -> Self {
-        Self::new(|_| Action::Proceed)
-    }
-
-    fn after(&self, step: Step<'_>) -> Action {
-        (self.0)(step)
-    }
 }
 
 impl Mailbox {
@@ -152,31 +94,5 @@ async fn accept(listener: TcpListener, store: Arc<Store>, script: Script) {
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").field("addr", &self.addr).finish_non_exhaustive()
-    }
-}
-
-/// Without addresses and content: an email carries a code.
-impl fmt::Debug for Received {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Received({} recipients, {} bytes)", self.recipients.len(), self.message.len())
-    }
-}
-
-impl fmt::Debug for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "Connect",
-            Self::Mail(_) => "Mail",
-            Self::Rcpt(_) => "Rcpt",
-            Self::Data => "Data",
-            Self::Message(_) => "Message",
-            Self::Stored(_) => "Stored",
-        })
-    }
-}
-
-impl fmt::Debug for Script {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Script")
     }
 }

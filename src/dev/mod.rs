@@ -2,14 +2,14 @@
 //! its own. Nothing leaves the machine.
 
 mod demo;
+mod error;
 mod guide;
 pub mod issuer;
 pub mod mailbox;
 pub mod postgres;
+mod setup;
 mod state;
 
-use std::fmt;
-use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -17,36 +17,25 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
 use crate::config::Settings;
-use crate::pb::account_service_client::AccountServiceClient;
-use crate::pb::organization_service_client::OrganizationServiceClient;
-use crate::pb::{self, CreateAccountRequest, CreateOrganizationRequest};
 use crate::server::Server;
 use crate::store::{migrations, roles};
-use issuer::Provider;
+pub use error::Error;
+use guide::say;
 use mailbox::{Mailbox, Script};
 use postgres::{Durability, Postgres};
+use setup::{Newcomer, found_demo_organization};
 pub use state::State;
-
-/// The demo organization, its notification address and its owner.
-const DEMO_ORGANIZATION: &str = "organizations/acme";
-const NOTIFICATION_EMAIL: &str = "it@acme.example";
-const OWNER: &str = "olga";
 
 /// As whom the service connects: not as the superuser, who could change events.
 const SERVICE_ROLE: &str = "invitations_service";
 
 /// How long the start of the database may still take after an interrupt. A download is not waited for.
 const END_OF_START: Duration = Duration::from_secs(5);
-
-/// Each takes a second where the database is slow, so no pause is needed between them.
-const FIRST_CALL_ATTEMPTS: u32 = 10;
 
 /// What `dev` is asked for.
 #[derive(Clone, Debug)]
@@ -60,40 +49,6 @@ pub struct Options {
     pub demo: bool,
     /// Listen beyond loopback.
     pub expose: bool,
-}
-
-/// Why `dev` ends; one line for the developer.
-#[derive(Debug)]
-pub struct Error(String);
-
-impl Error {
-    fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    fn from_display(error: impl fmt::Display) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::from_display(error)
-    }
-}
-
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        Self::new(format!("{:?}: {}", status.code(), status.message()))
-    }
 }
 
 /// Runs until `stop`, or with `demo` until the person has access. `settings` makes the settings of the service from
@@ -201,67 +156,4 @@ async fn serving(channel: &Channel) -> Result<(), Error> {
         }
     }
     Err(Error::new("the service ended before it was ready"))
-}
-
-/// The demo organization with its owner, unless an earlier run founded it.
-async fn found_demo_organization(state: &State, channel: &Channel) -> Result<(), Error> {
-    let bearer = bearer(&state.owner_token()?)?;
-    let authenticated = move |mut request: Request<()>| {
-        request.metadata_mut().insert("authorization", bearer.clone());
-        Ok(request)
-    };
-    let accounts = AccountServiceClient::with_interceptor(channel.clone(), authenticated.clone());
-    let account = CreateAccountRequest { account_id: OWNER.to_owned(), ..CreateAccountRequest::default() };
-    unless_there(async || accounts.clone().create_account(account.clone()).await).await?;
-    let organizations = OrganizationServiceClient::with_interceptor(channel.clone(), authenticated);
-    let organization = CreateOrganizationRequest {
-        organization_id: DEMO_ORGANIZATION.trim_start_matches("organizations/").to_owned(),
-        organization: Some(pb::Organization {
-            display_name: "Acme".to_owned(),
-            notification_email: NOTIFICATION_EMAIL.to_owned(),
-            ..pb::Organization::default()
-        }),
-        ..CreateOrganizationRequest::default()
-    };
-    unless_there(async || organizations.clone().create_organization(organization.clone()).await).await
-}
-
-/// The first calls of all: on a busy machine, connecting to the database takes longer than the service waits for it.
-async fn unless_there<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<(), Error> {
-    let mut left = FIRST_CALL_ATTEMPTS;
-    loop {
-        left -= 1;
-        match call().await.map_err(|status| (status.code(), status)) {
-            Ok(_) | Err((Code::AlreadyExists, _)) => return Ok(()),
-            Err((Code::Unavailable | Code::DeadlineExceeded, _)) if left > 0 => {}
-            Err((_, status)) => return Err(status.into()),
-        }
-    }
-}
-
-/// The value of `authorization` for a token.
-fn bearer(token: &str) -> Result<MetadataValue<Ascii>, Error> {
-    format!("Bearer {token}").parse().map_err(Error::from_display)
-}
-
-/// Somebody who is nowhere yet: another one at each start, so that the seven steps work again on the data of before.
-struct Newcomer {
-    username: String,
-    email: String,
-    token: String,
-}
-
-impl Newcomer {
-    fn new(state: &State) -> Result<Self, Error> {
-        let suffix = format!("{:06x}", rand::random_range(0..0x0100_0000_u32));
-        let (username, email) = (format!("anna-{suffix}"), format!("anna.{suffix}@example.com"));
-        let token = issuer::user_token(&state.dir, &username, Some(&email), true, Provider::Github)?;
-        Ok(Self { username, email, token })
-    }
-}
-
-/// One write to standard output, also where that is a pipe. Nobody has to read it: that is no reason to end.
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod binaries;
+mod error;
 mod fetch;
 mod folder;
 
@@ -14,18 +15,13 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use self::account::User;
-use self::folder::Folder;
-
-/// How long setting up and starting may take, fetching the server's binaries not counted.
-const START_LIMIT: Duration = Duration::from_mins(1);
-
-/// How often a state that only files tell (ready, ended) is looked at again.
-const POLL: Duration = Duration::from_millis(20);
+use self::error::START_LIMIT;
+pub use self::error::StartError;
+pub use self::folder::Durability;
+use self::folder::{Folder, POLL};
 
 /// Many small pools share one server: replicas, workers and the tests of several files at once.
 const MAX_CONNECTIONS: &str = "max_connections=200";
@@ -40,59 +36,6 @@ exec 3<&1 1>&2 4<&0 </dev/null
 ( { read -r _ <&4; kill -INT "$$"; } 3<&- >/dev/null 2>&1 & )
 exec "$@" 4<&-
 "#;
-
-/// What a loss of power may do to the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// What was committed stays.
-    Durable,
-    /// Nothing is forced to the disk: for tests, several times faster. `kill -9` loses nothing in this mode either.
-    FsyncOff,
-}
-
-/// Why there is no server.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A file operation failed.
-    #[error("cannot {doing} {path}: {source}")]
-    File {
-        /// The operation, as a verb.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another living process has the folder.
-    #[error("another process runs its database in {0}: stop it, or choose another folder with --dir")]
-    InUse(PathBuf),
-    /// The password of existing data is lost.
-    #[error("{0} has data but no postgres.password: start over with dev --fresh")]
-    PasswordMissing(PathBuf),
-    /// The password database names nobody to run as.
-    #[error("postgres does not run as root, and /etc/passwd names neither postgres nor nobody: run as another user")]
-    NoUser,
-    /// The trick that gets an unprivileged server into a folder of root needs Linux.
-    #[error("as root this works only on linux with /proc: run as another user")]
-    RootWithoutProc,
-    /// No server to run.
-    #[error(transparent)]
-    Binaries(#[from] binaries::BinariesError),
-    /// `initdb` or the server ended.
-    #[error("{what} failed; the end of its log:\n{log}")]
-    Failed {
-        /// Which of them.
-        what: &'static str,
-        /// The last lines of `postgres.log`.
-        log: String,
-    },
-    /// Not ready in time.
-    #[error("postgres was not ready after {} s; the end of its log:\n{log}", START_LIMIT.as_secs())]
-    TooSlow {
-        /// The last lines of `postgres.log`.
-        log: String,
-    },
-}
 
 /// A running server. Dropping it shuts the server down without waiting for the end; [`Postgres::stop`] waits.
 pub struct Postgres {
@@ -200,6 +143,8 @@ fn spawn(folder: &Folder, data: &File, bin_dir: &Path, port: u16, durability: Du
         // a socket's path is limited to about 100 bytes, and `dir` may be longer
         "unix_socket_directories=".to_owned(),
         MAX_CONNECTIONS.to_owned(),
+        // of which database and which part of the service a line is
+        "log_line_prefix=%m [%p] %d/%a ".to_owned(),
     ];
     if durability == Durability::FsyncOff {
         settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);

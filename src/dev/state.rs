@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Error;
 use super::issuer::{self, Provider};
-use super::{Error, OWNER};
+
+/// Who owns the demo organization.
+pub(super) const OWNER: &str = "olga";
 
 const MAILBOX: &str = "mailbox";
 const CODE_KEYS: &str = "code-keys";

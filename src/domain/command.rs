@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    Actor, Caller, Edit, InvitationId, Invite, Method, NewOrganization, Offer, OrganizationId, Role, Standing,
-    Username, organization::member_name, rights::Admits,
+    Actor, Caller, Edit, InvitationId, Invite, Method, NewOrganization, Offer, OrganizationId, Role, Standing, Subject,
+    Username, rights::Admits,
 };
 
 /// Who wants what of which organization.
@@ -124,36 +124,6 @@ impl Operation {
             | Self::OfferMembership(_)
             | Self::Expire(_)
             | Self::Leave(_) => Subject::Organization,
-        }
-    }
-}
-
-/// What a command was about, so that the answer can be read.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Subject {
-    Organization,
-    Invitation(InvitationId),
-    Member(Username),
-}
-
-impl Subject {
-    /// The resource name.
-    pub fn name(&self, organization: &OrganizationId) -> String {
-        match self {
-            Self::Organization => organization.name(),
-            Self::Invitation(id) => id.name(organization),
-            Self::Member(username) => member_name(organization, username),
-        }
-    }
-
-    /// Reads [`Self::name`].
-    pub fn parse(name: &str) -> Option<Self> {
-        let mut parts = name.splitn(4, '/').skip(2);
-        match (parts.next(), parts.next()) {
-            (None, _) => Some(Self::Organization),
-            (Some("invitations"), Some(id)) => InvitationId::parse(id).map(Self::Invitation),
-            (Some("members"), Some(id)) => Username::parse(id).map(Self::Member),
-            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Change, Context, EventKind, InvitationId, InvitationState, Member, OrganizationState, Refusal, Role,
-    Standing, Username, check_etag, organization::member_name, rights::Action,
+    Standing, Username, check_etag, member_name, rights::Action,
 };
 
 /// Gives a member another role. The present and the new role must both be within what the caller may grant; oneself one

@@ -121,6 +121,11 @@ impl fmt::Display for InvitationId {
     }
 }
 
+/// The resource name of a member.
+pub fn member_name(organization: &OrganizationId, username: &Username) -> String {
+    format!("{}/members/{username}", organization.name())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

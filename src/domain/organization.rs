@@ -1,6 +1,6 @@
 //! An organization, its head row, and its members.
 
-use super::{Actor, DisplayName, EmailAddress, OrganizationId, Policy, Role, Timestamp, Username, Window};
+use super::{Actor, DisplayName, EmailAddress, OrganizationId, Policy, Role, Timestamp, Username, Window, member_name};
 
 /// What an organization has set for itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,9 +76,4 @@ impl Member {
     pub fn name(&self, organization: &OrganizationId) -> String {
         member_name(organization, &self.username)
     }
-}
-
-/// The resource name of a member.
-pub fn member_name(organization: &OrganizationId, username: &Username) -> String {
-    format!("{}/members/{username}", organization.name())
 }

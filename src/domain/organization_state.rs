@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Account, Actor, AddressKey, Caller, Change, CodeKeys, DAY, Email, EmailAddress, EmailKind, Event, EventKind, Head,
-    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Service, Standing,
+    Account, Actor, Caller, Change, DAY, Deployment, Email, EmailAddress, EmailKind, Event, EventKind, Head,
+    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Standing,
     Timestamp, Username, Withdrawal,
 };
 
@@ -16,26 +16,6 @@ pub struct Context<'a> {
     /// The accounts that the commands of the batch name, as far as they exist.
     pub accounts: &'a HashMap<Username, Account>,
     pub deployment: &'a Deployment,
-}
-
-/// What the deployment has decided for all organizations.
-#[derive(Clone, Debug)]
-pub struct Deployment {
-    pub code_keys: CodeKeys,
-    /// Under which something is stored about an address without the address.
-    pub address_key: AddressKey,
-    /// Usernames and slugs that nobody may take, beside the built-in ones.
-    pub reserved_names: Vec<String>,
-    /// Whether accounts may found organizations, or only services.
-    pub accounts_create_organizations: bool,
-    /// The least time between two emails of an invitation that somebody asks for.
-    pub resend_interval: time::Duration,
-    /// Open invitations of one organization that has no limit of its own; `None`: no limit.
-    pub open_invitations_limit: Option<i32>,
-    /// Invitations of one organization in 24 hours, where it has no limit of its own; `None`: no limit.
-    pub daily_invitations_limit: Option<i32>,
-    /// The configured services: what one of them offered counts while its entry still grants the role.
-    pub services: Vec<Service>,
 }
 
 /// An organization under its lock. All of it is true until the commit, and decisions change it in memory: the next

@@ -1,4 +1,4 @@
-//! Why a request is refused. Each variant is one `ErrorReason` of the contract; the words are in `grpc::status`.
+//! Why a request is refused. Each variant is one `ErrorReason` of the contract; the words are in `edge::problem`.
 
 use time::Duration;
 

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::call::{CallTasks, Calls};
 use super::idle::Idle;
 use super::places::Places;
-use super::serve::ServeSettings;
+use super::serve_settings::ServeSettings;
 use super::tls::Tls;
 use crate::flood::Flood;
 

@@ -1,5 +1,7 @@
 //! AccountService: decode, ask, encode.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::authenticate::Authenticated;
@@ -7,7 +9,7 @@ use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, status};
 use crate::app::{About, DeleteAccount, NewAccount};
-use crate::domain::{Caller, Identity, Method, OrganizationId, Refusal, Username};
+use crate::domain::{Caller, Method, OrganizationId, Refusal, Username};
 use crate::pb::account_service_server::AccountService;
 use crate::pb::{self, Account};
 
@@ -28,7 +30,7 @@ impl AccountService for Api {
         let request = fields.request(&message.request_id, Method::CreateAccount, &message);
         let new = fields.finish(|| {
             let (username, display_name, request) = (username?, display_name?, request?);
-            Some(NewAccount { identity, username, display_name, request })
+            Some(NewAccount { identity: Arc::unwrap_or_clone(identity), username, display_name, request })
         });
         let new = new.map_err(status::from_refusal)?;
         let username = self.app.create_account(new).await.map_err(status::from_error)?;
@@ -53,10 +55,12 @@ impl AccountService for Api {
         let request = fields.request(&message.request_id, Method::DeleteAccount, &message);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {
-            Authenticated::Person { identity: Identity { issuer, subject, .. }, call } => {
-                (issuer, subject, call.map(|call| call.caller))
+            Authenticated::Person { identity, call } => {
+                (identity.issuer.clone(), identity.subject.clone(), call.map(|call| call.caller))
             }
-            Authenticated::Service { service, call } => (service.issuer, vec![service.subject], Some(call.caller)),
+            Authenticated::Service { service, call } => {
+                (service.issuer.clone(), vec![service.subject.clone()], Some(call.caller))
+            }
         };
         let delete = DeleteAccount { issuer, subject, caller, username, request };
         self.app.delete_account(delete).await.map_err(status::from_error)?;

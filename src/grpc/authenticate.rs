@@ -1,5 +1,7 @@
 //! Who calls: from the one verified `authorization` value and from nothing else.
 
+use std::sync::Arc;
+
 use tonic::{Request, Status};
 
 use super::{Api, status, telemetry};
@@ -12,11 +14,11 @@ use crate::identity::{Credential, TokenError};
 pub enum Authenticated {
     /// A person, with or without an account yet.
     Person {
-        identity: Identity,
+        identity: Arc<Identity>,
         call: Option<Call>,
     },
     Service {
-        service: Service,
+        service: Arc<Service>,
         call: Call,
     },
 }
@@ -100,7 +102,7 @@ impl Api {
         let token = token.ok_or_else(status::token_invalid)?;
         match self.verifier.verify(token).await {
             Ok(Credential::Service(service)) => {
-                let call = self.app.call_of_service(Caller::Service(service.clone()), about).await;
+                let call = self.app.call_of_service(Caller::Service(Service::clone(&service)), about).await;
                 Ok(Authenticated::Service { service, call: call.map_err(status::from_error)? })
             }
             Ok(Credential::User(identity)) => {

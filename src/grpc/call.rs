@@ -22,7 +22,7 @@ use tower::Service;
 use super::deadline::Deadlines;
 use super::idle::Busy;
 use super::places::Places;
-use super::serve::ServeSettings;
+use super::serve_settings::ServeSettings;
 use super::status;
 use super::telemetry::Call;
 use crate::app;

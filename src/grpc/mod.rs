@@ -17,12 +17,14 @@ mod page_token;
 mod places;
 pub mod probe;
 pub mod serve;
+mod serve_settings;
 pub mod status;
 mod telemetry;
 pub mod tls;
 
 use std::sync::Arc;
 
+pub use serve_settings::ServeSettings;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 

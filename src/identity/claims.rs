@@ -65,12 +65,13 @@ pub(super) fn is_jwt(token: &str) -> bool {
     head.is_some_and(|head| head.trim_ascii_start().starts_with(b"{"))
 }
 
-/// A token taken apart. Nothing in it may be believed before [`Token::is_signed_by`] said yes.
+/// A token taken apart. Nothing in it may be believed before its key said that it has signed it.
 pub(super) struct Token<'a> {
     pub header: Header,
     pub claims: Claims,
-    message: &'a str,
-    signature: &'a str,
+    /// What the signature is about: everything before the last dot.
+    pub message: &'a str,
+    pub signature: &'a str,
 }
 
 impl<'a> Token<'a> {
@@ -90,18 +91,20 @@ impl<'a> Token<'a> {
         }
         Ok(Self { header, claims, message, signature })
     }
-
-    /// The algorithm is the key's, whatever the header says.
-    pub fn is_signed_by(&self, key: &super::jwks::Key) -> bool {
-        jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), &key.decoding, key.algorithm)
-            .unwrap_or(false)
-    }
 }
 
-impl Claims {
-    /// `now` in seconds since 1970; `leeway` is how many the issuer's clock and ours may differ by.
-    pub fn check_times(&self, now: i64, leeway: i64) -> Result<(), &'static str> {
-        let Self { exp, iat, nbf, .. } = *self;
+/// When a token is good, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    exp: i64,
+    iat: i64,
+    nbf: Option<i64>,
+}
+
+impl Times {
+    /// `leeway` is by how many seconds the issuer's clock and ours may differ.
+    pub fn check(self, now: i64, leeway: u8) -> Result<(), &'static str> {
+        let (Self { exp, iat, nbf }, leeway) = (self, i64::from(leeway));
         if iat > now + leeway {
             Err("issued in the future")
         } else if exp <= now - leeway {
@@ -113,6 +116,12 @@ impl Claims {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Claims {
+    pub fn times(&self) -> Times {
+        Times { exp: self.exp, iat: self.iat, nbf: self.nbf }
     }
 
     /// An ID token tells a client who signed in; it was never meant for an API (OIDC Core 2, 3.1.3.6).
@@ -165,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_limit_of_time_holds_to_the_second() {
-        let check = |more: Value, now| claims(&more).check_times(now, 30);
+        let check = |more: Value, now| claims(&more).times().check(now, 30);
         assert_eq!(check(json!({}), 2029), Ok(()));
         assert_eq!(check(json!({}), 2030), Err("expired"));
         assert_eq!(check(json!({}), 970), Ok(()));
@@ -175,8 +184,8 @@ mod tests {
         assert_eq!(check(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
         assert_eq!(check(json!({"exp": 1001 + 86_400}), 1500), Err("lives longer than 24 h"));
         assert_eq!(check(json!({"iat": i64::MIN}), 1500), Err("lives longer than 24 h"));
-        assert_eq!(claims(&json!({})).check_times(2000, 0), Err("expired"));
-        assert_eq!(claims(&json!({})).check_times(2059, 60), Ok(()));
+        assert_eq!(claims(&json!({})).times().check(2000, 0), Err("expired"));
+        assert_eq!(claims(&json!({})).times().check(2059, 60), Ok(()));
     }
 
     #[test]

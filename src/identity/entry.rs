@@ -1,5 +1,5 @@
 //! An issuer's entry as it stands in the configuration: one `[[issuers]]` table of the file, or one object in the list
-//! of `INVITATIONS_ISSUERS`. README.md has an example of each kind.
+//! of `INVITATIONS_ISSUERS`. docs/issuers.md has an example of each kind.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use super::claims::OneOrMany;
+use crate::domain::Username;
 
 /// The provider whose tokens name a person by tenant and object id and attest addresses with `xms_edov`.
 pub const ENTRA: &str = "entra";
@@ -147,6 +148,11 @@ impl IssuerEntry {
     pub fn is_dev(&self) -> bool {
         self.issuer.as_ref().is_some_and(|issuer| issuer.starts_with(DEV_ISSUERS))
     }
+}
+
+/// All our ids follow the rule of usernames.
+pub(super) fn is_id(text: &str) -> bool {
+    Username::parse(text).is_some()
 }
 
 fn all_algorithms() -> Vec<Algorithm> {

@@ -6,14 +6,14 @@
 mod api;
 mod cache;
 mod pace;
+mod token;
 
 use std::{sync::Arc, time::Instant};
 
-use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use self::{api::Api, cache::Cache, pace::Pace};
+use self::{api::Api, cache::Cache, pace::Pace, token::Token};
 use super::{
     TokenError,
     entry::{GITHUB, IssuerEntry, IssuerKind},
@@ -22,31 +22,11 @@ use super::{
 };
 use crate::domain::Identity;
 
-/// Far above what GitHub issues; what a stranger may make us send to it.
-const MAX_TOKEN_BYTES: usize = 1024;
 /// Checks at a time of tokens that were good before, and of others; further ones wait.
 const MAX_CONCURRENT: usize = 4;
 /// What GitHub gives to others than the users of an app (docs.github.com, "GitHub's token formats"): personal tokens of
 /// both kinds, those of an app for itself, and those that only get another token.
 const OF_OTHERS: [&str; 4] = ["ghp_", "github_pat_", "ghs_", "ghr_"];
-
-/// A token of GitHub, which nobody can read from a log: its Debug shows nothing.
-#[derive(Clone, Debug)]
-struct Token(SecretString);
-
-impl Token {
-    /// RFC 6750, 2.1: what else could not be sent on as a bearer token either.
-    fn parse(text: &str) -> Option<Self> {
-        let body = text.trim_end_matches('=');
-        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-        let fits = !body.is_empty() && text.len() <= MAX_TOKEN_BYTES && body.bytes().all(is_good);
-        fits.then(|| Self(text.into()))
-    }
-
-    fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-}
 
 /// The entry with `github`; there is at most one, because its tokens do not say whose they are.
 #[derive(Debug)]
@@ -105,19 +85,18 @@ impl Github {
     }
 
     /// Whose token it is; asks GitHub unless that was done within the last 60 s.
-    pub async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
+    pub async fn verify(&self, token: &str) -> Result<Arc<Identity>, TokenError> {
         let token = Token::parse(token).ok_or(TokenError::Invalid("not a bearer token"))?;
         if OF_OTHERS.iter().any(|prefix| token.expose().starts_with(prefix)) {
             return Err(TokenError::Invalid("of a kind that GitHub gives to no user of an app"));
         }
         let app = Arc::clone(&self.app);
-        let key = cache::key(token.expose());
-        self.cache.get(key, Instant::now(), |was_good| async move { app.ask(&token, was_good).await }).await
+        self.cache.get(token.key(), Instant::now(), |was_good| async move { app.ask(&token, was_good).await }).await
     }
 }
 
 impl App {
-    async fn ask(&self, token: &Token, was_good: bool) -> Result<Identity, TokenError> {
+    async fn ask(&self, token: &Token, was_good: bool) -> Result<Arc<Identity>, TokenError> {
         let places = if was_good { &self.places } else { &self.other_places };
         let asked = tokio::time::timeout(api::TIMEOUT, async {
             let _place = places.acquire().await.map_err(|error| api::Failure::Down(error.to_string()))?;
@@ -140,31 +119,10 @@ impl App {
             Err(TokenError::IssuerUnavailable)
         };
         match asked.await {
-            Ok(Ok(identity)) => Ok(identity),
+            Ok(Ok(identity)) => Ok(Arc::new(identity)),
             Ok(Err(api::Failure::Refused(why))) => Err(TokenError::Invalid(why)),
             Ok(Err(api::Failure::Down(problem))) => down(&problem),
             Err(_) => down("no answer within 5 s"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_a_bearer_token_is_not_sent_on() {
-        for good in ["gho_16C7e42F292c6912E7710c838347Ae178B4a", "ghu_a", "a.b", "a-._~+/==", &"a".repeat(1024)] {
-            assert!(Token::parse(good).is_some(), "{good}");
-        }
-        for bad in ["", "=", "a b", "a\r\nb", "gho_ü", "a=b", "\"", &"a".repeat(1025)] {
-            assert!(Token::parse(bad).is_none(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_token_shows_nothing() {
-        let shown = format!("{:?}", Token::parse("gho_secret").unwrap());
-        assert!(!shown.contains("secret"), "{shown}");
     }
 }

@@ -6,13 +6,13 @@ use jsonwebtoken::Algorithm;
 
 use super::{
     entra::{self, Tenants},
-    entry::{ALGORITHMS, ENTRA, IssuerEntry, IssuerKind, ServiceEntry},
+    entry::{ALGORITHMS, ENTRA, IssuerEntry, IssuerKind, ServiceEntry, is_id},
     jwks,
     keys::KeySet,
     source::{Access, Source},
     users::Users,
 };
-use crate::domain::{ID_RULE, OrganizationId, Role, Scope, Service, Username};
+use crate::domain::{ID_RULE, OrganizationId, Role, Scope, Service};
 
 /// The subject that stands for every subject of a dev issuer.
 const ANY_SUBJECT: &str = "*";
@@ -133,11 +133,6 @@ pub(super) fn media_type(typ: &str) -> String {
 /// The one check of an entry of any kind.
 pub(super) fn check_id(entry: &IssuerEntry) -> Result<(), String> {
     if is_id(&entry.id) { Ok(()) } else { Err(format!("id {ID_RULE}")) }
-}
-
-/// All our ids follow the rule of usernames.
-pub(super) fn is_id(text: &str) -> bool {
-    Username::parse(text).is_some()
 }
 
 fn keys(entry: &IssuerEntry, iss: &str) -> Result<Arc<KeySet>, String> {

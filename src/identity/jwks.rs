@@ -15,9 +15,12 @@ use super::entra;
 #[derive(Debug)]
 pub(super) struct Key {
     pub algorithm: Algorithm,
-    pub decoding: DecodingKey,
+    decoding: DecodingKey,
     /// Entra's own property: the one issuer that the key signs for, as text or template.
     issuer: Option<String>,
+    /// How many signatures it was asked about.
+    #[cfg(test)]
+    pub asked: std::sync::atomic::AtomicUsize,
 }
 
 impl Key {
@@ -27,6 +30,13 @@ impl Key {
             Some(tenant) => entra::filled(issuer, tenant) == iss,
             None => issuer == iss,
         })
+    }
+
+    /// Whether this is its signature of the message. The algorithm is the key's, whatever a header says.
+    pub fn has_signed(&self, message: &str, signature: &str) -> bool {
+        #[cfg(test)]
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding, self.algorithm).unwrap_or(false)
     }
 }
 
@@ -76,7 +86,14 @@ fn usable(jwk: Value) -> Option<(String, Key)> {
         return None;
     }
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-    Some((jwk.common.key_id?, Key { algorithm, decoding, issuer }))
+    let key = Key {
+        algorithm,
+        decoding,
+        issuer,
+        #[cfg(test)]
+        asked: std::sync::atomic::AtomicUsize::default(),
+    };
+    Some((jwk.common.key_id?, key))
 }
 
 #[cfg(test)]

@@ -46,9 +46,7 @@ impl KeySet {
     /// The key with this id; an unknown one asks the issuer, at most once per minute.
     pub async fn find(self: &Arc<Self>, id: &str) -> Result<Arc<Key>, TokenError> {
         if let Some(key) = self.get(id) {
-            if self.is_old() {
-                tokio::spawn(Arc::clone(self).refresh());
-            }
+            self.refresh_if_old();
             return Ok(key);
         }
         // spawned, so that a caller that hangs up cannot cancel what all others wait for
@@ -60,6 +58,12 @@ impl KeySet {
         }
     }
 
+    /// Whether this key, once found here, still is one of the issuer's.
+    pub fn trusts(self: &Arc<Self>, key: &Arc<Key>) -> bool {
+        self.refresh_if_old();
+        self.known.borrow().values().any(|known| Arc::ptr_eq(known, key))
+    }
+
     /// Whether there are keys; where there are none, asks the issuer unless that was done just now.
     pub async fn is_ready(self: &Arc<Self>) -> bool {
         if self.known.borrow().is_empty() {
@@ -68,15 +72,19 @@ impl KeySet {
         !self.known.borrow().is_empty()
     }
 
-    fn get(&self, id: &str) -> Option<Arc<Key>> {
+    pub fn get(&self, id: &str) -> Option<Arc<Key>> {
         self.known.borrow().get(id).cloned()
     }
 
-    fn is_old(&self) -> bool {
+    /// Nobody waits for it: the known keys count until others are there.
+    fn refresh_if_old(self: &Arc<Self>) {
         // where it is locked, somebody asks already
-        self.last
-            .try_lock()
-            .is_ok_and(|last| last.is_none_or(|last| last.at.elapsed() >= if last.succeeded { MAX_AGE } else { PAUSE }))
+        let is_old = self.last.try_lock().is_ok_and(|last| {
+            last.is_none_or(|last| last.at.elapsed() >= if last.succeeded { MAX_AGE } else { PAUSE })
+        });
+        if is_old {
+            tokio::spawn(Arc::clone(self).refresh());
+        }
     }
 
     /// Asks the issuer unless that was done just now, and says whether the last time worked. Where it did not, the
@@ -103,6 +111,12 @@ impl KeySet {
         }
         *last = Some(Attempt { at: Instant::now(), succeeded });
         succeeded
+    }
+
+    /// Tells when keys were fetched.
+    #[cfg(test)]
+    pub fn watch(&self) -> watch::Receiver<Keys> {
+        self.known.subscribe()
     }
 
     /// Lets time pass without sleeping.

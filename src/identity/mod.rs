@@ -12,6 +12,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod users;
+mod verified;
 mod verifier;
 
 pub use claims::OneOrMany;
@@ -20,13 +21,15 @@ pub(crate) use entry::DEV_ISSUERS;
 pub use entry::{ENTRA, GITHUB, GithubEntry, IssuerEntry, IssuerKind, ServiceEntry, VerifiedDomain};
 pub use verifier::Verifier;
 
+use std::sync::Arc;
+
 use crate::domain::{Identity, Service};
 
-/// What a valid token proves.
+/// What a valid token proves. Cheap to clone: it is remembered for the next call with the token.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    User(Identity),
-    Service(Service),
+    User(Arc<Identity>),
+    Service(Arc<Service>),
 }
 
 /// Why a token proves nothing.

@@ -5,8 +5,7 @@ use time::OffsetDateTime;
 use super::{
     claims::{Claims, OneOrMany},
     entra::{self, Tenants},
-    entry::{ENTRA, GITHUB, IssuerEntry},
-    issuer::is_id,
+    entry::{ENTRA, GITHUB, IssuerEntry, is_id},
 };
 use crate::domain::{EmailAddress, ID_RULE, Identity, a_label};
 

@@ -1,5 +1,7 @@
 //! From a bearer token to a caller: the one place where a token is believed.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::{
@@ -9,14 +11,17 @@ use super::{
     github::Github,
     issuer::{Callers, Issuer, check_id, media_type},
     users::{Users, subject},
+    verified::{self, Verified, VerifiedTokens},
 };
 use crate::domain::{Scope, Service};
 
-/// The configured issuers with their keys. Checking a token with a known key takes no lock across an await.
+/// The configured issuers with their keys. Checking a token with a known key takes no lock across an await, and a good
+/// token is checked once.
 #[derive(Debug)]
 pub struct Verifier {
     pub(super) issuers: Vec<Issuer>,
     github: Option<Github>,
+    pub(super) verified: VerifiedTokens,
 }
 
 impl Verifier {
@@ -26,7 +31,7 @@ impl Verifier {
     /// An error is one line that names the entry and the field.
     pub fn new(entries: Vec<IssuerEntry>) -> Result<Self, String> {
         let mut ids = Vec::<String>::new();
-        let mut verifier = Self { issuers: Vec::new(), github: None };
+        let mut verifier = Self { issuers: Vec::new(), github: None, verified: VerifiedTokens::default() };
         for entry in entries {
             let id = entry.id.clone();
             let named = |error: String| format!("issuers: entry {id:?}: {error}");
@@ -79,15 +84,20 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<Credential, TokenError> {
         match &self.github {
             Some(github) if !is_jwt(token) => github.verify(token).await.map(Credential::User),
-            _ => self.verify_jwt(token).await,
+            _ => self.verify_jwt(token, OffsetDateTime::now_utc().unix_timestamp()).await,
         }
     }
 
-    async fn verify_jwt(&self, token: &str) -> Result<Credential, TokenError> {
+    /// `now` in seconds since 1970.
+    pub(super) async fn verify_jwt(&self, token: &str, now: i64) -> Result<Credential, TokenError> {
+        let hash = verified::hash(token);
+        if let Some(credential) = self.verified.get(&hash, now) {
+            return Ok(credential);
+        }
         let token = Token::parse(token).map_err(TokenError::Invalid)?;
         let issuer = self.issuer_of(&token.claims).map_err(TokenError::Invalid)?;
         // all that is cheap comes first: an expired token must not make us ask the issuer
-        issuer.check(&token, OffsetDateTime::now_utc().unix_timestamp()).map_err(TokenError::Invalid)?;
+        issuer.check(&token, now).map_err(TokenError::Invalid)?;
         let id = token.header.kid.as_deref().ok_or(TokenError::Invalid("names no key"))?;
         let key = issuer.keys.find(id).await?;
         if key.algorithm != token.header.alg || !issuer.algorithms.contains(&key.algorithm) {
@@ -96,10 +106,19 @@ impl Verifier {
         if !key.signs_for(&token.claims.iss, token.claims.tid.as_deref()) {
             return Err(TokenError::Invalid("signed by a key of another issuer"));
         }
-        if !token.is_signed_by(&key) {
+        if !key.has_signed(token.message, token.signature) {
             return Err(TokenError::Invalid("the signature is wrong"));
         }
-        issuer.credential(&token.claims).map_err(TokenError::Invalid)
+        let credential = issuer.credential(&token.claims).map_err(TokenError::Invalid)?;
+        let verified = Verified {
+            times: token.claims.times(),
+            leeway_seconds: issuer.leeway_seconds,
+            keys: Arc::clone(&issuer.keys),
+            key,
+            credential: credential.clone(),
+        };
+        self.verified.remember(hash, verified);
+        Ok(credential)
     }
 
     /// What the configuration allows a service now, whatever its token said when it made an offer.
@@ -131,7 +150,7 @@ impl Issuer {
     /// The conditions that need no key.
     fn check(&self, token: &Token<'_>, now: i64) -> Result<(), &'static str> {
         let claims = &token.claims;
-        claims.check_times(now, i64::from(self.leeway_seconds))?;
+        claims.times().check(now, self.leeway_seconds)?;
         if !self.takes_type(token.header.typ.as_deref()) {
             return Err("its typ is another one");
         }
@@ -159,13 +178,13 @@ impl Issuer {
 
     fn credential(&self, claims: &Claims) -> Result<Credential, &'static str> {
         match &self.callers {
-            Callers::Users(users) => users.identity(&self.id, claims).map(Credential::User),
+            Callers::Users(users) => users.identity(&self.id, claims).map(|user| Credential::User(Arc::new(user))),
             Callers::Services(_) => {
                 let mut service = self.service(subject(&claims.sub)?).ok_or("of a service without an entry")?;
                 if let Some(claimed) = claims.scopes() {
                     service.scopes.retain(|scope| claimed.contains(&Scope::as_str(*scope)));
                 }
-                Ok(Credential::Service(service))
+                Ok(Credential::Service(Arc::new(service)))
             }
         }
     }

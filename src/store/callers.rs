@@ -70,6 +70,7 @@ pub struct FoundInvitation {
 }
 
 /// One answer for each question, in their order. `seeing`: the roles that see invitations.
+#[expect(clippy::too_many_lines, reason = "one statement")]
 pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing: &[Role]) -> Result<Vec<Found>> {
     let identities = questions.iter().map(|question| match &question.who {
         Who::Identity { hash, .. } => Some(hash.to_vec()),

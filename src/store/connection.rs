@@ -32,6 +32,7 @@ impl Own {
     }
 
     /// Another one for the same purpose.
+    #[must_use]
     pub fn another(&self) -> Self {
         Self { options: self.options.clone(), connection: None }
     }

@@ -42,7 +42,9 @@ pub async fn charge(connection: &mut PgConnection, asked: &[Asked]) -> Result<Ve
     let mut outcomes = vec![Err(time::Duration::ZERO); asked.len()];
     for ((window, limit), mut subjects) in groups {
         let mut refused = Vec::new();
-        subjects.values_mut().for_each(|group| group.step = group.waiting.len());
+        for group in subjects.values_mut() {
+            group.step = group.waiting.len();
+        }
         while !subjects.is_empty() {
             let most = usize::try_from(limit).unwrap_or_default();
             let steps = subjects.iter_mut().map(|(subject, group)| {

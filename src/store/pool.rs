@@ -48,7 +48,13 @@ const WARM_TRIES: usize = 10;
 
 /// How a connection is made.
 pub(super) fn options(url: &str, purpose: Purpose) -> Result<PgConnectOptions, sqlx::Error> {
-    let options = url.parse::<PgConnectOptions>()?.application_name("invitations").disable_statement_logging();
+    let name = match purpose {
+        Purpose::Read => "invitations read",
+        Purpose::Write => "invitations write",
+        Purpose::Charge => "invitations charge",
+        Purpose::Mail => "invitations mail",
+    };
+    let options = url.parse::<PgConnectOptions>()?.application_name(name).disable_statement_logging();
     let options = options.options(PLANNING).options([
         ("statement_timeout", STATEMENT_TIMEOUT),
         ("lock_timeout", LOCK_TIMEOUT),

@@ -1,11 +1,11 @@
-//! The role as which the service connects: what it may do with each table, and no more. Events are append-only because the
-//! service has no right to change or delete them, whatever its code does.
+//! The Postgres role of the service: its rights on each table, and no others. Events are append-only because the role has
+//! no right to change or delete them, whatever the code does.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 
 use super::Result;
 
-/// What the service needs. A row lock needs UPDATE. A table that is not here is not there for the service.
+/// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
 pub const GRANTS: [(&str, &str); 14] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
@@ -23,16 +23,16 @@ pub const GRANTS: [(&str, &str); 14] = [
     ("subject_limits", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
-/// Whether that is a role's name that needs no thought about quoting: a letter, then letters, digits, `_` and `-`, all in
-/// lower case, at most 63.
+/// Whether the name needs no escaping between double quotes: a lower-case letter, then lower-case letters, digits, `_` and
+/// `-`, at most 63 characters.
 pub fn is_name(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     text.len() <= 63 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(fits)
 }
 
-/// Gives the role what the service needs and takes everything else, in one transaction: a service that runs notices
-/// nothing. `false`, and nothing is done: it would change events all the same, as a superuser, their owner or a member of
-/// such a role.
+/// Grants the role what the service needs and revokes everything else, in one transaction, so a running service is not
+/// disturbed. Returns `false` and does nothing where the role could change events all the same: as a superuser, as their
+/// owner, or as a member of such a role.
 pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     let mut transaction = connection.begin().await?;
@@ -59,7 +59,7 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::
     Ok(true)
 }
 
-/// Whether the role of this connection may change or delete events, or could give itself the right.
+/// Whether the role of this connection may change or delete events, or could grant itself that right.
 pub async fn may_change_events(pool: &PgPool) -> Result<bool> {
     let may = sqlx::query_scalar!(
         r#"SELECT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER') AS "may!"
@@ -68,8 +68,8 @@ pub async fn may_change_events(pool: &PgPool) -> Result<bool> {
     Ok(may.fetch_one(pool).await?)
 }
 
-/// Makes the role, or gives it another password, and returns the URL with which it connects to the same database. The
-/// password needs no escaping.
+/// Creates the role, or changes its password, and returns its URL of the same database. The password must need no
+/// escaping.
 #[cfg(feature = "dev")]
 pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;

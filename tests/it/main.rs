@@ -19,6 +19,7 @@ mod pool;
 mod races;
 mod rights;
 mod start;
+mod statements;
 mod support;
 mod trail;
 mod transport;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::store::Store;
-use super::{Action, Received, Script, Step};
+use super::script::{Action, Script, Step};
+use super::store::{Received, Store};
 
 /// The longest line with its CRLF, in octets: RFC 5321, 4.5.3.1.6 (for text; commands have less).
 const MAX_LINE: u64 = 1_000;

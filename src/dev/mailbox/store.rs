@@ -1,5 +1,6 @@
 //! Where caught emails are kept: one file each, in the order of arrival, and a list in memory for tests.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::Received;
+/// One email as it came in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The sender of the envelope; empty for `<>`.
+    pub sender: String,
+    /// The recipients of the envelope, in the order of RCPT.
+    pub recipients: Vec<String>,
+    /// The message as it was sent, with CRLF, without the dots that SMTP adds.
+    pub message: Vec<u8>,
+}
 
 /// The emails of one mailbox.
 #[derive(Debug)]
@@ -43,6 +53,13 @@ impl Store {
         *next += 1;
         self.received.send_modify(|received| received.push(email));
         Ok(())
+    }
+}
+
+/// Without addresses and content: an email carries a code.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Received({} recipients, {} bytes)", self.recipients.len(), self.message.len())
     }
 }
 

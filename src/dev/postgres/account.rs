@@ -6,7 +6,16 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::StartError;
+/// Why nobody is left to run the server as.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The password database names none.
+    #[error("postgres does not run as root, and /etc/passwd names neither postgres nor nobody: run as another user")]
+    NoUser,
+    /// The trick that gets an unprivileged server into a folder of root needs Linux.
+    #[error("as root this works only on linux with /proc: run as another user")]
+    RootWithoutProc,
+}
 
 /// A user that root hands the server to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +28,12 @@ pub(super) struct User {
 ///
 /// Data that is already there decides: a `postgres` user that came after the first start (with the package, for
 /// example) could not open what `nobody` owns.
-pub(super) fn for_server(own_uid: u32, data: &Path) -> Result<Option<User>, StartError> {
+pub(super) fn for_server(own_uid: u32, data: &Path) -> Result<Option<User>, UserError> {
     if own_uid != 0 {
         return Ok(None);
     }
     if !Path::new("/proc/self/fd").is_dir() {
-        return Err(StartError::RootWithoutProc);
+        return Err(UserError::RootWithoutProc);
     }
     if let Ok(owner) = fs::metadata(data)
         && owner.uid() != 0
@@ -33,7 +42,7 @@ pub(super) fn for_server(own_uid: u32, data: &Path) -> Result<Option<User>, Star
     }
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let user = ["postgres", "nobody"].iter().find_map(|name| named(name, &passwd));
-    user.map(Some).ok_or(StartError::NoUser)
+    user.map(Some).ok_or(UserError::NoUser)
 }
 
 /// A command in a plain environment, with the rights of `user`.

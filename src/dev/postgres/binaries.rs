@@ -6,7 +6,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{User, account, fetch};
+use super::account::{self, User};
+use super::fetch;
 
 /// The oldest major version that the migrations are tried on.
 const OLDEST: u32 = 15;

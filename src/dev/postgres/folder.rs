@@ -6,12 +6,26 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::account::{self, User};
 use super::binaries::Wanted;
-use super::{Durability, POLL, StartError, User, account};
+use super::error::StartError;
+
+/// How often a state that only files tell (ready, ended) is looked at again.
+pub(super) const POLL: Duration = Duration::from_millis(20);
+
+/// What a loss of power may do to the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// What was committed stays.
+    Durable,
+    /// Nothing is forced to the disk: for tests, several times faster. `kill -9` loses nothing in this mode either.
+    FsyncOff,
+}
 
 /// How much of the server's log an error shows.
 const LOG_TAIL_LINES: usize = 20;

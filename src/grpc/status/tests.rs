@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 use time::Duration;
 
 use super::*;
-use crate::domain::{Role, Scope};
+use crate::domain::{InvalidField, InvitationState, Role, Scope};
 use crate::grpc::telemetry::Call;
 
 /// One `match` arm and its samples for each variant: a variant without samples does not compile.

@@ -14,7 +14,7 @@ use super::{
         entry::GithubEntry,
         source::{body, certificates, checked, client, readable, secret},
     },
-    Token,
+    token::Token,
 };
 use crate::domain::EmailAddress;
 

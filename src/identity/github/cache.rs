@@ -6,10 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::{TokenError, pace::Pace};
+use super::{TokenError, pace::Pace, token::Key};
 use crate::{domain::Identity, flood::Flood};
 
 /// How long a token that GitHub has taken back is still good here, and how rarely GitHub is asked about a bad one.
@@ -17,13 +16,7 @@ const LIFETIME: Duration = Duration::from_mins(1);
 /// Answers that are kept. Far above what the pace lets be asked within [`LIFETIME`] by default.
 const MAX_ANSWERS: usize = 10_000;
 
-pub(super) type Key = [u8; 32];
-type Answer = Result<Identity, TokenError>;
-
-/// No token is kept, only its hash.
-pub(super) fn key(token: &str) -> Key {
-    Sha256::digest(token).into()
-}
+type Answer = Result<Arc<Identity>, TokenError>;
 
 #[derive(Debug)]
 pub(super) struct Cache {

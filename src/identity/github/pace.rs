@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::cache::Key;
+use super::token::Key;
 
 /// How long it is remembered that a token was good, from its last check on.
 const MEMORY: Duration = Duration::from_hours(24);
@@ -64,9 +64,13 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::cache::key, *};
+    use super::{super::token::Token, *};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn key(token: &str) -> Key {
+        Token::parse(token).unwrap().key()
+    }
 
     fn taken(pace: &mut Pace, was_good: bool, now: Instant) -> usize {
         (0..1000).filter(|_| pace.take(was_good, now)).count()

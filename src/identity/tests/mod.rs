@@ -5,8 +5,9 @@ mod credentials;
 mod entra;
 mod refresh;
 mod tokens;
+mod verified;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
@@ -172,14 +173,14 @@ pub async fn refusal(verifier: &Verifier, token: &str) -> &'static str {
 
 pub async fn user(verifier: &Verifier, token: &str) -> crate::domain::Identity {
     match verifier.verify(token).await {
-        Ok(Credential::User(identity)) => identity,
+        Ok(Credential::User(identity)) => Arc::unwrap_or_clone(identity),
         other => panic!("{other:?}"),
     }
 }
 
 pub async fn service(verifier: &Verifier, token: &str) -> crate::domain::Service {
     match verifier.verify(token).await {
-        Ok(Credential::Service(service)) => service,
+        Ok(Credential::Service(service)) => Arc::unwrap_or_clone(service),
         other => panic!("{other:?}"),
     }
 }

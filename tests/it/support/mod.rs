@@ -6,6 +6,7 @@ pub mod github;
 mod people;
 mod postgres;
 mod stages;
+mod statements;
 mod tables;
 mod tokens;
 mod wire;
@@ -29,6 +30,7 @@ use tonic_health::pb::health_client::HealthClient;
 pub use channel::{Answer, Channel};
 pub use people::{Person, bad_fields, named, patiently, reason, retry_after, with_a_typo, words};
 pub use postgres::Database;
+pub use statements::Watched;
 pub use tokens::FORGED;
 pub use wire::Bytes;
 

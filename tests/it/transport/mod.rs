@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use h2::client::SendRequest;
-use invitations::grpc::serve::{ServeSettings, serve};
+use invitations::grpc::ServeSettings;
+use invitations::grpc::serve::serve;
 use invitations::pb::account_service_client::AccountServiceClient;
 use invitations::pb::account_service_server::{AccountService, AccountServiceServer};
 use invitations::pb::{

@@ -8,9 +8,13 @@ use std::{
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::*;
+use super::{super::token::Token, *};
 
 const REFUSED: TokenError = TokenError::Invalid("as asked for");
+
+fn key(token: &str) -> Key {
+    Token::parse(token).unwrap().key()
+}
 
 /// Counts the questions, and answers each in the same way once there is a permit.
 struct Asked {
@@ -118,15 +122,16 @@ async fn the_oldest_answers_make_room() {
     asked.by(&cache, "0", now).await;
     assert_eq!(asked.count(), MAX_ANSWERS + 11);
 }
-fn anna() -> Identity {
-    Identity {
+
+fn anna() -> Arc<Identity> {
+    Arc::new(Identity {
         issuer: "github".to_owned(),
         subject: vec!["1".to_owned()],
         provider: "github".to_owned(),
         tenant: None,
         emails: None,
         attest_time: time::OffsetDateTime::UNIX_EPOCH,
-    }
+    })
 }
 
 #[tokio::test]

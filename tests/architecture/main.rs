@@ -1,14 +1,19 @@
-//! What no compiler checks: dependencies point down only, SQL stands in one place, and the schema keeps its rules.
+//! What no compiler checks: dependencies point down only, no two files need each other, SQL stands in one place, and the
+//! schema keeps its rules.
 
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod imports;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use imports::Files;
+
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
@@ -17,9 +22,10 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),
-    ("grpc", &["app", "domain", "flood", "identity", "pb", "store"]),
+    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store"]),
     ("mail", &["domain", "store"]),
     ("identity", &["domain", "flood"]),
+    ("edge", &["app", "domain", "pb"]),
     ("pb", &[]),
     ("app", &["domain", "store"]),
     ("store", &["domain"]),
@@ -45,6 +51,16 @@ struct Source {
     layer: String,
     path: PathBuf,
     code: String,
+}
+
+impl Source {
+    /// As it is named in imports: `grpc::status`.
+    fn module(&self) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let path = self.path.strip_prefix(root).unwrap().with_extension("");
+        let names = path.iter().map(|name| name.to_str().unwrap()).filter(|name| *name != "mod");
+        names.collect::<Vec<_>>().join("::")
+    }
 }
 
 /// The sources without comments and unit tests.
@@ -125,6 +141,25 @@ fn the_check_of_dependencies_sees_every_form() {
     assert_eq!(used(code).into_iter().collect::<Vec<_>>(), ["app", "grpc", "mail", "store"]);
 }
 
+/// Files that are about to be written anew.
+const NOT_YET: [&str; 2] = ["app", "store::changes"];
+
+#[test]
+fn no_two_files_need_each_other() {
+    let mut files = Files::default();
+    for source in sources() {
+        let module = source.module();
+        if !NOT_YET.iter().any(|part| module.starts_with(part)) {
+            files.add(&module, &source.code);
+        }
+    }
+    let circle = files.circle();
+    assert!(circle.is_none(), "{}: move what both need to a file of its own", circle.unwrap().join(" needs "));
+    // the control: one import that closes a circle through four files and a re-export
+    files.add("flood", "use crate::identity::Verifier;");
+    assert!(files.circle().is_some());
+}
+
 #[test]
 fn libraries_stay_in_their_layer() {
     for source in sources() {
@@ -168,7 +203,7 @@ async fn the_schema_keeps_its_rules() {
     let postgres = start(&dir, Durability::FsyncOff).await.unwrap();
     invitations::store::migrations::run(postgres.url()).await.unwrap();
     let pool = sqlx::PgPool::connect(postgres.url()).await.unwrap();
-    let rules = include_str!("schema_rules.sql");
+    let rules = include_str!("../schema_rules.sql");
     let violations: Vec<(String, String)> = sqlx::query_as(rules).fetch_all(&pool).await.unwrap();
     assert!(violations.is_empty(), "{violations:#?}");
 

@@ -1,0 +1,17 @@
+//! The names of settings.
+
+use clap::{Args, Command};
+
+use super::Settings;
+
+/// The keys of all settings, in the order of their definition. `config` is none: a file that names another one would
+/// have to say which of them wins.
+pub(super) fn keys() -> Vec<String> {
+    let definition = Settings::augment_args(Command::new("invitations"));
+    definition.get_arguments().map(|arg| arg.get_id().to_string()).filter(|key| key != "config").collect()
+}
+
+/// The environment variable of a setting.
+pub(super) fn variable(key: &str) -> String {
+    format!("INVITATIONS_{}", key.to_ascii_uppercase())
+}

@@ -1,0 +1,3 @@
+//! What every way in has in common, whatever protocol it speaks.
+
+pub mod problem;

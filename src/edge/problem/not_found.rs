@@ -1,0 +1,39 @@
+//! What is not there, or not for this caller: they are told the same of both.
+
+use super::{Code, Problem};
+use crate::pb::ErrorReason;
+
+fn not_found(reason: ErrorReason, sentence: impl Into<String>) -> Problem {
+    Problem::new(Code::NotFound, reason, sentence)
+}
+
+pub(super) fn organization(name: String) -> Problem {
+    let sentence = format!("{name} does not exist or is not yours: check the name, or ask to be invited");
+    not_found(ErrorReason::OrganizationNotFound, sentence).with("organization", name)
+}
+
+pub(super) fn invitation(name: String) -> Problem {
+    let sentence = format!("{name} does not exist or is not yours: see ListInvitations or ListAccountInvitations");
+    not_found(ErrorReason::InvitationNotFound, sentence).with("invitation", name)
+}
+
+pub(super) fn member(name: String) -> Problem {
+    let sentence = format!("{name} does not exist or you cannot see it: see ListMembers");
+    not_found(ErrorReason::MemberNotFound, sentence).with("member", name)
+}
+
+pub(super) fn account(name: String) -> Problem {
+    let sentence = format!("{name} does not exist or is not yours: check the username");
+    not_found(ErrorReason::AccountNotFound, sentence).with("account", name)
+}
+
+pub(super) fn account_email() -> Problem {
+    let sentence =
+        "no account has this username together with this verified address: take both from the access request";
+    not_found(ErrorReason::AccountEmailNotFound, sentence)
+}
+
+pub(super) fn code() -> Problem {
+    let sentence = "this code opens no invitation for you: ask the organization to resend it";
+    not_found(ErrorReason::CodeNotFound, sentence)
+}

@@ -1,0 +1,47 @@
+//! What the caller has no right to.
+
+use super::{Code, Problem};
+use crate::domain::{Role, Scope};
+use crate::pb::ErrorReason;
+
+fn denied(reason: ErrorReason, sentence: impl Into<String>) -> Problem {
+    Problem::new(Code::PermissionDenied, reason, sentence)
+}
+
+/// Not a matter of rights for programs: the call works once there is an account.
+pub(super) fn account_required() -> Problem {
+    let sentence = "you have no account yet: call CreateAccount first";
+    Problem::new(Code::FailedPrecondition, ErrorReason::AccountRequired, sentence)
+}
+
+pub(super) fn person_required() -> Problem {
+    denied(ErrorReason::PersonRequired, "no service acts for a person: call with their own token")
+}
+
+pub(super) fn invitee_required() -> Problem {
+    let sentence = "only the invited account answers an invitation: to take it back, call RevokeInvitation";
+    denied(ErrorReason::InviteeRequired, sentence)
+}
+
+pub(super) fn role_required(role: Role) -> Problem {
+    let role = role.as_str();
+    let sentence = format!("this needs the role {role} or a higher one: ask a member who has it");
+    denied(ErrorReason::RoleRequired, sentence).with("required_role", role)
+}
+
+pub(super) fn role_not_grantable(role: Role) -> Problem {
+    let role = role.as_str();
+    let sentence = format!("the role {role} is beyond what you may grant: choose a lower one or ask an owner");
+    denied(ErrorReason::RoleNotGrantable, sentence).with("role", role)
+}
+
+pub(super) fn second_person_required() -> Problem {
+    let sentence = "an offer is approved by somebody who neither made it nor is to accept it: ask another inviter";
+    denied(ErrorReason::SecondPersonRequired, sentence)
+}
+
+pub(super) fn scope_required(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let sentence = format!("this is for services with the scope {scope}: have it added to the configuration");
+    denied(ErrorReason::ScopeRequired, sentence).with("scope", scope)
+}

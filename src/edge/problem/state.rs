@@ -1,0 +1,86 @@
+//! What the present state does not allow.
+
+use super::{Code, Problem};
+use crate::domain::{InvitationState, Role};
+use crate::pb::ErrorReason;
+
+fn not_now(reason: ErrorReason, sentence: impl Into<String>) -> Problem {
+    Problem::new(Code::FailedPrecondition, reason, sentence)
+}
+
+pub(super) fn already_offered(name: String) -> Problem {
+    let sentence = format!("{name} offers this account another role or address: revoke it, then offer again");
+    not_now(ErrorReason::AlreadyOffered, sentence).with("invitation", name)
+}
+
+pub(super) fn email_bound_to_other(name: String) -> Problem {
+    let sentence = format!("{name} is open for this address and bound to another account: revoke or reject it first");
+    not_now(ErrorReason::InvitationNotOpenForThis, sentence).with("invitation", name)
+}
+
+pub(super) fn invitation(name: String, state: InvitationState) -> Problem {
+    let anew = "a new invitation is possible";
+    let (reason, sentence) = match state {
+        InvitationState::Accepted => (ErrorReason::InvitationAccepted, format!("{name} was accepted: see ListMembers")),
+        InvitationState::Declined => (ErrorReason::InvitationDeclined, format!("{name} was declined: {anew}")),
+        InvitationState::Rejected => (ErrorReason::InvitationRejected, format!("{name} was rejected: {anew}")),
+        InvitationState::Revoked => (ErrorReason::InvitationRevoked, format!("{name} was revoked: {anew}")),
+        InvitationState::Expired => (ErrorReason::InvitationExpired, format!("{name} has expired: {anew}")),
+        InvitationState::Invited
+        | InvitationState::AccessRequested
+        | InvitationState::PendingApproval
+        | InvitationState::Offered => (
+            ErrorReason::InvitationNotOpenForThis,
+            format!("{name} is in {}, which this call does not start from: see GetInvitation", state.as_str()),
+        ),
+    };
+    not_now(reason, sentence).with("invitation", name).with("state", state.as_str())
+}
+
+pub(super) fn email_not_verified() -> Problem {
+    let sentence = "your account has no verified address: verify one with your identity provider and sign in again";
+    not_now(ErrorReason::EmailNotVerified, sentence)
+}
+
+pub(super) fn address_mismatch() -> Problem {
+    let sentence = "the organization asks for an account that holds the invited address: use that one, or ask for another \
+                    invitation";
+    not_now(ErrorReason::AddressMismatch, sentence)
+}
+
+pub(super) fn email_domain_not_allowed(domain: String) -> Problem {
+    let sentence =
+        format!("the organization's policy does not allow addresses of {domain}: use another one, or ask an owner");
+    not_now(ErrorReason::EmailDomainNotAllowed, sentence).with("domain", domain)
+}
+
+pub(super) fn provider_not_allowed(provider: String) -> Problem {
+    let sentence =
+        format!("the organization's policy does not allow accounts of {provider}: use another one, or ask an owner");
+    not_now(ErrorReason::ProviderNotAllowed, sentence).with("provider", provider)
+}
+
+pub(super) fn seats_exhausted(limit: i32) -> Problem {
+    let sentence = format!("all {limit} seats are taken: remove a member, revoke an offer, or have the limit raised");
+    not_now(ErrorReason::SeatsExhausted, sentence).with("seat_limit", limit.to_string())
+}
+
+pub(super) fn offer_not_covered(role: Role) -> Problem {
+    let role = role.as_str();
+    let sentence = format!(
+        "the offer of {role} does not count any more, as it lacks the rights or the approval that it needs now: ask the \
+         organization to revoke it and offer again"
+    );
+    not_now(ErrorReason::OfferNotCovered, sentence).with("role", role)
+}
+
+pub(super) fn approval_required(role: Role) -> Problem {
+    let role = role.as_str();
+    let sentence = format!("giving {role} needs a second person: remove the member and offer the role anew");
+    not_now(ErrorReason::ApprovalRequired, sentence).with("role", role)
+}
+
+pub(super) fn last_owner(name: String) -> Problem {
+    let sentence = format!("{name} would be left without an owner: make somebody else an owner first");
+    not_now(ErrorReason::LastOwner, sentence).with("organization", name)
+}

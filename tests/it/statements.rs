@@ -1,0 +1,88 @@
+//! How many statements a call takes, with the limits of a deployment on: what it costs a caller who waits alone.
+
+use invitations::pb;
+use uuid::Uuid;
+
+use crate::support::{Person, Service, Watched};
+
+/// The limits that a deployment has by default and a test has not.
+const LIMITS: [(&str, &str); 7] = [
+    ("resend_interval_seconds", "300"),
+    ("open_invitations_limit", "10000"),
+    ("wrong_codes_limit", "10"),
+    ("wrong_accounts_limit", "10"),
+    ("invitations_per_organization_limit", "1000"),
+    ("invitations_per_caller_limit", "1000"),
+    ("emails_per_address_limit", "10"),
+];
+
+/// Of several calls the one with the fewest counts: a new connection looks into the catalog once.
+const TRIES: usize = 3;
+
+/// The fewest statements of calls that one after another are made for people 0, 1, …
+async fn fewest(watched: &Watched, call: impl AsyncFn(usize)) -> Vec<String> {
+    let mut fewest: Option<Vec<String>> = None;
+    for n in 0..TRIES {
+        let ((), statements) = watched.statements(call(n)).await;
+        if fewest.as_ref().is_none_or(|fewest| statements.len() < fewest.len()) {
+            fewest = Some(statements);
+        }
+    }
+    fewest.unwrap()
+}
+
+#[track_caller]
+fn assert_at_most(what: &str, limit: usize, statements: &[String]) {
+    assert!(!statements.is_empty(), "the server logs what {what} asks");
+    let listed = statements.iter().map(|statement| statement.chars().take(100).collect::<String>());
+    let listed = listed.collect::<Vec<_>>().join("\n  ");
+    assert!(statements.len() <= limit, "{what}: {} statements, at most {limit}:\n  {listed}", statements.len());
+}
+
+/// An account with an offer of `acme`.
+async fn offered(service: &Service, owner: &Person, n: usize) -> (Person, String) {
+    let name = format!("guest-{n}");
+    let guest = service.account(&name).await;
+    let offer = owner.offer("acme", &name, &format!("{name}@example.com"), "READER").await.unwrap().name;
+    (guest, offer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_asks_the_database_a_few_times_only() {
+    let watched = Watched::start(&LIMITS).await;
+    let service = &watched.service;
+    let owner = service.owner("olga", "acme").await;
+    let mut guests = Vec::new();
+    for n in 0..TRIES {
+        guests.push(offered(service, &owner, n).await);
+    }
+    let get = fewest(&watched, async |n| drop(owner.get(&guests[n].1).await.unwrap())).await;
+    assert_at_most("GetInvitation", 1, &get);
+    let own = fewest(&watched, async |n| drop(guests[n].0.get(&guests[n].1).await.unwrap())).await;
+    assert_at_most("GetInvitation of one's own", 1, &own);
+
+    let id = || Uuid::new_v4().to_string();
+    let accept = async |n: usize| {
+        let (guest, offer) = &guests[n];
+        let message = pb::AcceptInvitationRequest { name: offer.clone(), request_id: id(), ..Default::default() };
+        guest.invitations.clone().accept_invitation(message).await.unwrap();
+    };
+    assert_at_most("AcceptInvitation", 12, &fewest(&watched, accept).await);
+    let invite = async |n: usize| {
+        drop(owner.invite_by("acme", &format!("new-{n}@example.com"), &id()).await.unwrap());
+    };
+    assert_at_most("CreateInvitation", 10, &fewest(&watched, invite).await);
+    let list = pb::ListInvitationsRequest { parent: "organizations/acme".to_owned(), ..Default::default() };
+    let list = async |_| drop(owner.invitations.clone().list_invitations(list.clone()).await.unwrap());
+    assert_at_most("ListInvitations", 3, &fewest(&watched, list).await);
+
+    // the control: a repetition reads what it answers with
+    let repeated = id();
+    let invite = async |_| drop(owner.invite_by("acme", "again@example.com", &repeated).await.unwrap());
+    invite(0).await;
+    let repetition = fewest(&watched, invite).await;
+    assert!(
+        repetition.len() > 2 && !repetition.iter().any(|s| s.contains("INSERT INTO invitations")),
+        "{repetition:#?}"
+    );
+}
