@@ -1,1 +1,1 @@
-CREATE INDEX invitations_email ON invitations (organization, email_key, invitation) WHERE email_key IS NOT NULL;
+CREATE INDEX invitations_email ON invitations (organization, email_key, invitation);

@@ -1,3 +1,3 @@
--- for the sweep, which looks over all organizations and alone says that nothing expires at -infinity
-CREATE INDEX invitations_expire_time ON invitations (expire_time)
-  WHERE state IN ('INVITED','PENDING_APPROVAL','OFFERED') AND expire_time > '-infinity';
+-- the organization at its end: the sweep looks over all of them, a list filters its own inside the index
+CREATE INDEX invitations_expire_time ON invitations (expire_time, organization)
+  WHERE state IN ('INVITED','PENDING_APPROVAL','OFFERED');

@@ -1,1 +1,1 @@
-CREATE INDEX events_invitation ON events (invitation, position) WHERE invitation IS NOT NULL;
+CREATE INDEX events_invitation ON events (organization, invitation, position) WHERE invitation IS NOT NULL;

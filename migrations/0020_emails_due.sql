@@ -1,1 +1,1 @@
-CREATE INDEX emails_due ON emails (due_time) WHERE state IN ('QUEUED','RETRYING') AND due_time IS NOT NULL;
+CREATE INDEX emails_due ON emails (due_time) WHERE state IN ('QUEUED','RETRYING');

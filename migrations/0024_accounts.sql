@@ -6,7 +6,6 @@ CREATE TABLE accounts (
   tenant       text,                                 -- Entra's, shown to administrators
   create_time  timestamptz NOT NULL DEFAULT now(),
   delete_time  timestamptz,                          -- tombstone: the username is never given again
-  left_time    timestamptz,                          -- when nothing bound the deleted account any more; until then the sweep looks
   CONSTRAINT accounts_pkey PRIMARY KEY (username),
   CONSTRAINT accounts_tombstone CHECK ((identity IS NULL) = (delete_time IS NOT NULL))
 );

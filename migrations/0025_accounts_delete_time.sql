@@ -1,1 +1,1 @@
-CREATE INDEX accounts_delete_time ON accounts (delete_time) WHERE delete_time IS NOT NULL AND left_time IS NULL;
+CREATE INDEX accounts_delete_time ON accounts (delete_time) WHERE delete_time IS NOT NULL;

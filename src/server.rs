@@ -19,6 +19,7 @@ use crate::grpc::serve::serve;
 use crate::grpc::{Api, ServeSettings};
 use crate::mail;
 use crate::scrape::Scrape;
+use crate::store::connection::Own;
 use crate::store::pool::{self, Purpose};
 use crate::store::{self, migrations, roles};
 
@@ -64,10 +65,9 @@ impl Server {
         let url = settings.database.database_url.expose_secret();
         let connections = Connections::open(url, settings.database_connections);
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
-        let workers = u32::try_from(settings.mail.mail_workers).unwrap_or(u32::MAX);
-        let mails = pool::open(url, Purpose::Mail, workers).map_err(|_| StartError::DatabaseUrl)?;
+        let mails = Own::new(url, Purpose::Mail).map_err(|_| StartError::DatabaseUrl)?;
         let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
-        for pool in [&reads, &writes, &mails] {
+        for pool in [&reads, &writes] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
         let missing = migrations::missing(&reads).await.map_err(StartError::Database)?;
@@ -116,7 +116,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let committed = Arc::new(Notify::new());
         let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
-        tasks.spawn(mail::run(mails.clone(), mailer, committed, stop.clone()));
+        tasks.spawn(mail::run(mails, mailer, committed, stop.clone()));
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
         tasks.spawn(sweeper.run(stop.clone()));
         let verifier = Arc::new(verifier);
@@ -124,7 +124,7 @@ impl Server {
         let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
         let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
         let serving = tokio::spawn(serve(listener, routes, serve_settings, is_ready, stop.clone()));
-        Ok(Self { address, metrics_address, serving, tasks, pools: vec![reads, writes, mails] })
+        Ok(Self { address, metrics_address, serving, tasks, pools: vec![reads, writes] })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use crate::domain::{AddressKey, EmailAddress};
+use crate::store::connection::Own;
 use crate::store::limits::{self, Asked, Charge};
 use crate::store::{Result, suppressions};
 
@@ -24,37 +23,27 @@ pub struct ColdMail {
     pub per_address: Option<i32>,
 }
 
-/// What is to be done with a cold email.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// To be sent; what was counted is given back if it is not.
-    Send(Option<Charge>),
-    /// The address has had enough for now.
-    Wait(Duration),
-    /// The address wants none.
-    Suppressed,
-}
-
 impl ColdMail {
-    /// Counts the email against its recipient, unless it must not be sent.
-    pub(super) async fn judge(&self, connection: &mut PgConnection, recipient: &EmailAddress) -> Result<Verdict> {
-        if suppressions::is_there(connection, &self.address_key.suppression(recipient)).await? {
-            return Ok(Verdict::Suppressed);
-        }
-        let Some(limit) = self.per_address else { return Ok(Verdict::Send(None)) };
-        let hash = self.address_key.counter(recipient);
-        let subject = format!("emails/{}", limits::hex(&hash));
-        let asked = Asked { subject, window: WINDOW, limit };
-        let counted = limits::charge(connection, std::slice::from_ref(&asked)).await?.pop();
-        Ok(match counted {
-            Some(Ok(charge)) => Verdict::Send(Some(charge)),
-            Some(Err(wait)) => Verdict::Wait(Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)),
-            None => Verdict::Wait(SHORTEST_WAIT),
-        })
+    /// Which of these addresses want none, in the order asked.
+    pub(super) async fn suppressed(&self, database: &mut Own, recipients: &[&EmailAddress]) -> Result<Vec<bool>> {
+        let hashes = recipients.iter().map(|recipient| self.address_key.suppression(recipient)).collect::<Vec<_>>();
+        database.run(async |c| suppressions::are_there(c, &hashes).await).await
     }
 
-    /// An email that was counted and is not sent, at least not this time.
-    pub(super) async fn give_back(&self, connection: &mut PgConnection, charge: &Charge) -> Result<()> {
-        limits::give_back(connection, std::slice::from_ref(charge)).await
+    /// Counts an email against each address, or says how long it has to wait; in the order asked.
+    pub(super) async fn charge(
+        &self,
+        database: &mut Own,
+        recipients: &[&EmailAddress],
+    ) -> Result<Vec<std::result::Result<Option<Charge>, Duration>>> {
+        let Some(limit) = self.per_address else { return Ok(recipients.iter().map(|_| Ok(None)).collect()) };
+        let ask = |recipient: &&EmailAddress| {
+            let subject = format!("emails/{}", limits::hex(&self.address_key.counter(recipient)));
+            Asked { subject, window: WINDOW, limit }
+        };
+        let asked = recipients.iter().map(ask).collect::<Vec<_>>();
+        let counted = database.run(async |c| limits::charge(c, &asked).await).await?;
+        let wait = |wait: time::Duration| wait.try_into().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT);
+        Ok(counted.into_iter().map(|charge| charge.map(Some).map_err(wait)).collect())
     }
 }

@@ -14,7 +14,7 @@ use super::settings::BaseUrl;
 use super::smtp::Letter;
 use super::templates::{Templates, Words};
 use crate::domain::{
-    Answer, CodeKeys, EmailAddress, EmailKind, InvitationCode, InvitationId, Role, Timestamp, Username,
+    Answer, CodeKeys, EmailAddress, EmailKind, EmailState, InvitationCode, InvitationId, Role, Timestamp, Username,
 };
 use crate::store::outbox::{Facts, Held, InvitationFacts, SignIn};
 
@@ -30,17 +30,8 @@ pub struct Writer {
     pub code_keys: CodeKeys,
 }
 
-/// What is to be done with an email.
-#[derive(Debug)]
-pub enum Draft {
-    Send(Letter),
-    /// Nobody wants it any more.
-    Drop(Answer),
-    /// It cannot be written, now or later.
-    Fail(Answer),
-    /// Not before that time has passed.
-    Wait(std::time::Duration),
-}
+/// How an email ends for which there is nothing to send.
+pub type Ending = (EmailState, Answer);
 
 /// Whether the email shows where the account signs in.
 pub fn shows_sign_in(kind: EmailKind) -> bool {
@@ -48,18 +39,20 @@ pub fn shows_sign_in(kind: EmailKind) -> bool {
 }
 
 impl Writer {
-    /// Decides by the facts of this moment, and writes.
-    pub fn draft(&self, held: &Held, facts: &Facts, sign_in: Option<&SignIn>) -> Draft {
+    /// Whether there is something to write, by the facts of this moment; with the code that it carries.
+    pub fn check(&self, held: &Held, facts: &Facts) -> Result<Option<InvitationCode>, Ending> {
         if !is_wanted(held, facts) {
-            return Draft::Drop(Answer::MovedOn);
+            return Err((EmailState::Dropped, Answer::MovedOn));
         }
-        let code = match self.code(held, facts.invitation.as_ref()) {
-            Ok(code) => code,
-            Err(answer) => return Draft::Fail(answer),
-        };
+        self.code(held, facts.invitation.as_ref()).map_err(|answer| (EmailState::Failed, answer))
+    }
+
+    /// Checks, and writes.
+    pub fn draft(&self, held: &Held, facts: &Facts, sign_in: Option<&SignIn>) -> Result<Letter, Ending> {
+        let code = self.check(held, facts)?;
         // lettre panics on some header values; one email must not take the others with it
         let letter = catch_unwind(AssertUnwindSafe(|| self.letter(held, facts, sign_in, code)));
-        letter.ok().flatten().map_or(Draft::Fail(Answer::Unbuildable), Draft::Send)
+        letter.ok().flatten().ok_or((EmailState::Failed, Answer::Unbuildable))
     }
 
     /// The code that the email carries, the same on every attempt.

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod cold;
+mod judge;
 mod message;
 mod round;
 mod settings;

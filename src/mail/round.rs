@@ -1,28 +1,28 @@
-//! One round of a worker: lease a batch of what is due, send it with no transaction open, settle each email.
+//! One round of a worker: lease a batch of what is due, send it with no transaction open, settle it.
 //!
 //! Any worker may be killed at any time: what it held comes due again when the lease ends. A slow mail server does not
-//! end it, because the lease of the email that is being sent is renewed; what waits behind it is given back.
+//! end it, because the lease of the email that is being sent is renewed; what waits behind it is given back. And it makes
+//! the batches small: what is known of an email is asked again where it is no longer fresh, and outcomes are written then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, PgPool};
-use tokio::time::{Instant, Interval, interval_at, sleep};
+use tokio::time::{Instant, Interval, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::cold::Verdict;
-use super::message::{Draft, shows_sign_in};
+use super::judge::{Item, Judged, Verdict};
 use super::smtp::{Failure, Letter, Session, Timeouts};
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailState};
-use crate::store::limits::Charge;
-use crate::store::outbox::{self, Held};
-use crate::store::{Error, Result};
+use crate::store::Result;
+use crate::store::connection::Own;
+use crate::store::limits::{self, Charge};
+use crate::store::outbox::{self, Ended, Facts, Held, SignIn};
 
-/// Emails leased at once, and sent one after another over one connection.
-pub const BATCH: usize = 16;
+/// Emails leased at once, and sent one after another over one connection: the fewest and the most.
+const SHARE: std::ops::RangeInclusive<usize> = 16..=128;
 /// An outcome that cannot be written is tried again a second later; after that the lease ends, and the email is sent
 /// once more.
 const SETTLE_TRIES: u32 = 5;
@@ -31,6 +31,8 @@ const SETTLE_TRIES: u32 = 5;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Round {
     pub claimed: usize,
+    /// As many as the worker asked for: there may be more.
+    pub is_full: bool,
     pub sent: usize,
     pub retrying: usize,
     pub failed: usize,
@@ -45,28 +47,40 @@ pub struct Round {
     pub unreachable: bool,
 }
 
-/// How an attempt ended.
-#[derive(Clone, Copy)]
-enum Outcome {
-    Sent(Answer),
-    Retry(Answer, Duration),
-    Failed(Answer),
-    Dropped(Answer),
-}
-
 /// One connection to the mail server, one email at a time.
 #[derive(Debug)]
 pub struct Worker {
-    pool: PgPool,
+    database: Own,
     mailer: Arc<Mailer>,
     session: Session,
     /// Whether the mail server was there the last time: the log says only when that changes.
     reachable: bool,
+    /// How many emails it leases next: about as many as go out while what is known of them is fresh.
+    share: usize,
+}
+
+/// The emails of a round.
+struct Batch {
+    untried: Vec<Item>,
+    /// To be sent, in turn.
+    ready: VecDeque<Ready>,
+    /// To be given back.
+    released: Vec<(Held, Duration)>,
+    /// To be settled.
+    ended: Vec<Ended>,
+    /// What was charged for emails that were not sent.
+    charges: Vec<Charge>,
+}
+
+struct Ready {
+    item: Item,
+    facts: Facts,
+    sign_in: Option<SignIn>,
 }
 
 impl Worker {
-    pub fn new(pool: PgPool, mailer: Arc<Mailer>) -> Self {
-        Self { pool, mailer, session: Session::default(), reachable: true }
+    pub fn new(database: Own, mailer: Arc<Mailer>) -> Self {
+        Self { database, mailer, session: Session::default(), reachable: true, share: *SHARE.start() }
     }
 
     /// Closes the connection to the mail server until there is something to send.
@@ -80,97 +94,97 @@ impl Worker {
     ///
     /// The database's; what is leased then comes due again by itself.
     pub async fn deliver_due(&mut self, stop: &CancellationToken) -> Result<Round> {
-        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let Timeouts { lease, sign_of_life, .. } = self.mailer.server.timeouts;
-        let mut batch = VecDeque::from(with(&self.pool, async |c| outbox::claim(c, None, limit, lease).await).await?);
-        let mut round = Round { claimed: batch.len(), ..Round::default() };
-        let mut life = interval_at(Instant::now() + sign_of_life, sign_of_life);
-        while !stop.is_cancelled() && !round.unreachable {
-            let Some(mut held) = batch.pop_front() else { break };
-            let Some((draft, charge)) = self.draft(&held).await? else {
-                round.lost += 1;
-                continue;
-            };
-            let outcome = match draft {
-                Draft::Drop(answer) => Outcome::Dropped(answer),
-                Draft::Fail(answer) => Outcome::Failed(answer),
-                Draft::Wait(wait) => {
-                    with(&self.pool, async |c| outbox::release(c, &held, wait).await).await?;
-                    round.waiting += 1;
-                    continue;
+        let Timeouts { lease, sign_of_life, fresh, .. } = self.mailer.server.timeouts;
+        let (began, share) = (Instant::now(), self.share);
+        let limit = i64::try_from(share).unwrap_or(i64::MAX);
+        let held = self.database.run(async |c| outbox::claim(c, None, limit, lease).await).await?;
+        let mut round = Round { claimed: held.len(), is_full: held.len() == share, ..Round::default() };
+        let mut batch = Batch::new(held);
+        let mut life = interval_at(began + sign_of_life, sign_of_life);
+        while !(batch.untried.is_empty() || round.unreachable || stop.is_cancelled()) {
+            let known = Instant::now();
+            let judged = self.mailer.judge(&mut self.database, std::mem::take(&mut batch.untried)).await?;
+            judged.into_iter().for_each(|judged| batch.sort(judged, &mut round));
+            while let Some(ready) = batch.ready.pop_front() {
+                self.send(ready, &mut batch, &mut round, known + fresh, &mut life).await;
+                if round.unreachable || stop.is_cancelled() || known.elapsed() >= fresh {
+                    break;
                 }
-                Draft::Send(letter) => {
-                    let waiting = batch.len();
-                    let result = self.send(&letter, &mut held, &mut batch, &mut life).await;
-                    round.released += waiting - batch.len();
-                    round.unreachable = matches!(result, Err(Failure::Unreachable { .. }));
-                    self.judge(&held, &result)
-                }
-            };
-            self.settle(&held, outcome).await?;
-            if let (Some(charge), false) = (charge, matches!(outcome, Outcome::Sent(_))) {
-                with(&self.pool, async |c| self.mailer.cold.give_back(c, &charge).await).await?;
             }
-            round.count(outcome);
+            batch.untried.extend(batch.ready.drain(..).map(|ready| ready.item));
+            batch.write_down(&mut self.database).await?;
         }
-        round.released += batch.len();
-        release(&self.pool, &mut batch).await?;
+        round.released += batch.give_up();
+        batch.write_down(&mut self.database).await?;
+        self.share = match began.elapsed() {
+            slow if slow > fresh => (share / 2).max(*SHARE.start()),
+            _ if round.is_full => (share * 2).min(*SHARE.end()),
+            _ => share,
+        };
         Ok(round)
     }
 
-    /// Reads what the email needs at this moment, and writes it; with what its recipient was charged. `None`: it is held
-    /// no more.
-    async fn draft(&self, held: &Held) -> Result<Option<(Draft, Option<Charge>)>> {
-        let Some(facts) = with(&self.pool, async |c| outbox::facts(c, held).await).await? else { return Ok(None) };
-        if backoff::is_spent(held.attempt) {
-            // no attempt of it ever came to an end
-            return Ok(Some((Draft::Fail(Answer::Unbuildable), None)));
-        }
-        let username = facts.invitation.as_ref().and_then(|invitation| invitation.username.as_ref());
-        let sign_in = match username.filter(|_| shows_sign_in(held.kind)) {
-            Some(username) => with(&self.pool, async |c| outbox::sign_in(c, username).await).await?,
-            None => None,
+    /// Writes and sends one email.
+    async fn send(&mut self, ready: Ready, batch: &mut Batch, round: &mut Round, stale: Instant, life: &mut Interval) {
+        let Ready { mut item, facts, sign_in } = ready;
+        let letter = match self.mailer.writer.draft(&item.held, &facts, sign_in.as_ref()) {
+            Ok(letter) => letter,
+            Err((state, answer)) => return batch.end(item, state, answer, Duration::ZERO, round),
         };
-        let draft = self.mailer.writer.draft(held, &facts, sign_in.as_ref());
-        let is_unsolicited = facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
-        if !matches!(draft, Draft::Send(_)) || !held.kind.is_cold(is_unsolicited) {
-            return Ok(Some((draft, None)));
-        }
-        let judge = async |c: &mut PgConnection| self.mailer.cold.judge(c, &held.recipient).await;
-        Ok(Some(match with(&self.pool, judge).await? {
-            Verdict::Send(charge) => (draft, charge),
-            Verdict::Wait(wait) => (Draft::Wait(wait), None),
-            Verdict::Suppressed => (Draft::Drop(Answer::Suppressed), None),
-        }))
+        let waiting = batch.ready.len();
+        let result = self.hand_over(&letter, &mut item.held, batch, stale, life).await;
+        round.released += waiting - batch.ready.len();
+        round.unreachable = matches!(result, Err(Failure::Unreachable { .. }));
+        self.notice(&result);
+        let (state, answer, wait) = match result {
+            Ok(answer) => (EmailState::Sent, answer, Duration::ZERO),
+            Err(Failure::Refused(answer)) => (EmailState::Failed, answer, Duration::ZERO),
+            Err(Failure::Delayed(answer) | Failure::Unreachable { answer, .. }) => {
+                match backoff::delay(item.held.attempt, rand::random()) {
+                    Some(wait) => (EmailState::Retrying, answer, wait),
+                    None => (EmailState::Failed, answer, Duration::ZERO),
+                }
+            }
+        };
+        batch.end(item, state, answer, wait, round);
     }
 
-    /// Sends, and gives signs of life meanwhile. An email that takes its time holds up no other.
-    async fn send(
+    /// Gives the letter to the mail server. An email that takes its time holds up no other: meanwhile what has ended is
+    /// written down, and then, with a sign of life, what waits is given back.
+    async fn hand_over(
         &mut self,
         letter: &Letter,
         held: &mut Held,
-        batch: &mut VecDeque<Held>,
+        batch: &mut Batch,
+        mut stale: Instant,
         life: &mut Interval,
     ) -> std::result::Result<Answer, Failure> {
-        let Self { pool, mailer, session, .. } = self;
-        let lease = mailer.server.timeouts.lease;
+        let Self { database, mailer, session, .. } = self;
+        let Timeouts { lease, sign_of_life, .. } = mailer.server.timeouts;
         let sending = session.send(&mailer.server, letter);
         tokio::pin!(sending);
         loop {
-            tokio::select! {
+            let written = tokio::select! {
                 result = &mut sending => return result,
-                _ = life.tick() => {
-                    let renewed = with(pool, async |c| outbox::renew(c, held, lease).await).await;
-                    // whether it is still ours or not, the mail server may have it already: see how it ends
-                    if let Err(error) = renewed.and(release(pool, batch).await) {
-                        warn!(%error, "the lease of an email was not renewed");
-                    }
+                () = sleep_until(stale), if !batch.ended.is_empty() => {
+                    stale = Instant::now() + sign_of_life;
+                    batch.write_down(database).await
                 }
+                _ = life.tick() => {
+                    batch.give_up();
+                    let renewed = database.run(async |c| outbox::renew(c, held, lease).await).await;
+                    // whether it is still ours or not, the mail server may have it already: see how it ends
+                    renewed.and(batch.write_down(database).await)
+                }
+            };
+            if let Err(error) = written {
+                warn!(%error, "outcomes or leases of emails were not written while one is being sent");
             }
         }
     }
 
-    fn judge(&mut self, held: &Held, result: &std::result::Result<Answer, Failure>) -> Outcome {
+    /// Tells the log when the mail server goes or comes back.
+    fn notice(&mut self, result: &std::result::Result<Answer, Failure>) {
         let reachable = !matches!(result, Err(Failure::Unreachable { .. }));
         match result {
             Err(Failure::Unreachable { detail, .. }) if self.reachable => {
@@ -180,75 +194,91 @@ impl Worker {
             _ => {}
         }
         self.reachable = reachable;
-        match result {
-            Ok(answer) => Outcome::Sent(*answer),
-            Err(Failure::Refused(answer)) => Outcome::Failed(*answer),
-            Err(Failure::Delayed(answer) | Failure::Unreachable { answer, .. }) => {
-                let wait = backoff::delay(held.attempt, rand::random());
-                wait.map_or(Outcome::Failed(*answer), |wait| Outcome::Retry(*answer, wait))
-            }
-        }
-    }
-
-    /// Writes the outcome down, if need be several times: what is sent and not settled is sent again.
-    async fn settle(&self, held: &Held, outcome: Outcome) -> Result<()> {
-        log(held, outcome);
-        let mut tries = 1;
-        loop {
-            let settled = with(&self.pool, async |c| match outcome {
-                Outcome::Sent(answer) => outbox::settle_sent(c, held, answer).await,
-                Outcome::Retry(answer, wait) => outbox::settle(c, held, EmailState::Retrying, answer, wait).await,
-                Outcome::Failed(answer) => outbox::settle(c, held, EmailState::Failed, answer, Duration::ZERO).await,
-                Outcome::Dropped(answer) => outbox::settle(c, held, EmailState::Dropped, answer, Duration::ZERO).await,
-            });
-            match settled.await {
-                Err(_) if tries < SETTLE_TRIES => sleep(Duration::from_secs(1)).await,
-                result => return result,
-            }
-            tries += 1;
-        }
     }
 }
 
-impl Round {
-    fn count(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Sent(_) => self.sent += 1,
-            Outcome::Retry(..) => self.retrying += 1,
-            Outcome::Failed(_) => self.failed += 1,
-            Outcome::Dropped(_) => self.dropped += 1,
+impl Batch {
+    fn new(held: Vec<Held>) -> Self {
+        let untried = held.into_iter().map(|held| Item { held, charge: None }).collect();
+        Self { untried, ready: VecDeque::new(), released: Vec::new(), ended: Vec::new(), charges: Vec::new() }
+    }
+
+    fn sort(&mut self, judged: Judged, round: &mut Round) {
+        let Judged { item, verdict } = judged;
+        match verdict {
+            Verdict::Send(facts, sign_in) => self.ready.push_back(Ready { item, facts, sign_in }),
+            Verdict::End(state, answer) => self.end(item, state, answer, Duration::ZERO, round),
+            Verdict::Wait(wait) => {
+                self.release(item, wait);
+                round.waiting += 1;
+            }
+            Verdict::Lost => {
+                self.charges.extend(item.charge);
+                round.lost += 1;
+            }
         }
+    }
+
+    fn end(&mut self, item: Item, state: EmailState, answer: Answer, wait: Duration, round: &mut Round) {
+        let count = match state {
+            EmailState::Sent => &mut round.sent,
+            EmailState::Retrying | EmailState::Queued => &mut round.retrying,
+            EmailState::Failed => &mut round.failed,
+            EmailState::Dropped => &mut round.dropped,
+        };
+        *count += 1;
+        if state != EmailState::Sent {
+            self.charges.extend(item.charge);
+        }
+        let ended = Ended { held: item.held, state, answer, wait };
+        log(&ended);
+        self.ended.push(ended);
+    }
+
+    fn release(&mut self, item: Item, wait: Duration) {
+        self.charges.extend(item.charge);
+        self.released.push((item.held, wait));
+    }
+
+    /// Gives back whatever was not tried; how many that are.
+    fn give_up(&mut self) -> usize {
+        let ready = self.ready.drain(..).map(|ready| ready.item);
+        let untried = self.untried.drain(..).chain(ready).collect::<Vec<_>>();
+        let count = untried.len();
+        untried.into_iter().for_each(|item| self.release(item, Duration::ZERO));
+        count
+    }
+
+    /// Writes down what is decided, if need be several times: what is sent and not settled is sent again.
+    async fn write_down(&mut self, database: &mut Own) -> Result<()> {
+        let mut tries = 1;
+        while let Err(error) = database.run(async |c| outbox::settle(c, &self.ended).await).await {
+            if tries == SETTLE_TRIES {
+                return Err(error);
+            }
+            sleep(Duration::from_secs(1)).await;
+            tries += 1;
+        }
+        self.ended.clear();
+        database.run(async |c| outbox::release(c, &self.released).await).await?;
+        self.released.clear();
+        database.run(async |c| limits::give_back(c, &self.charges).await).await?;
+        self.charges.clear();
+        Ok(())
     }
 }
 
 /// Kind, id and answer; never the address, the words or the code.
-fn log(held: &Held, outcome: Outcome) {
+fn log(ended: &Ended) {
+    let Ended { held, state, answer, wait } = ended;
     let (kind, id, attempt) = (held.kind.as_str(), held.id, held.attempt);
-    match outcome {
-        Outcome::Sent(answer) => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email sent"),
-        Outcome::Retry(answer, wait) => {
+    match state {
+        EmailState::Sent => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email sent"),
+        EmailState::Queued | EmailState::Retrying => {
             let wait_s = wait.as_secs();
             info!(email.kind = kind, email.id = %id, attempt, %answer, wait_s, "email will be tried again");
         }
-        Outcome::Failed(answer) => warn!(email.kind = kind, email.id = %id, attempt, %answer, "email failed for good"),
-        Outcome::Dropped(answer) => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email dropped"),
+        EmailState::Failed => warn!(email.kind = kind, email.id = %id, attempt, %answer, "email failed for good"),
+        EmailState::Dropped => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email dropped"),
     }
-}
-
-/// Gives all of them back.
-async fn release(pool: &PgPool, batch: &mut VecDeque<Held>) -> Result<()> {
-    while let Some(held) = batch.pop_front() {
-        with(pool, async |c| outbox::release(c, &held, Duration::ZERO).await).await?;
-    }
-    Ok(())
-}
-
-/// One statement on a connection that is given back at once: none is held while the mail server is spoken to.
-async fn with<T>(pool: &PgPool, statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
-    let mut connection = pool.acquire().await?;
-    let result = statement(&mut connection).await;
-    if result.as_ref().is_err_and(Error::breaks_connection) {
-        connection.detach().close_hard().await.ok();
-    }
-    result
 }

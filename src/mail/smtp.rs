@@ -1,25 +1,15 @@
 //! One connection to the mail server, and what its answers mean for an email.
-//!
-//! lettre speaks the protocol; the order of the commands and the time for each are ours. lettre's own transport has one
-//! timeout for everything, puts half-used connections back into its pool, and never sets TCP_NODELAY.
+
+mod dialogue;
+mod server;
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use lettre::Address;
-use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::{Response, Severity};
-use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::settings::{InvalidSetting, MailSettings, SmtpTls};
-use super::tls::Tls;
+use self::dialogue::{Class, Dialogue, Reply, with_dots};
+pub use self::server::Server;
 use crate::domain::Answer;
 
 /// How long each step may take. The worst attempt takes all of them, 13 minutes; the lease is renewed meanwhile.
@@ -27,8 +17,8 @@ use crate::domain::Answer;
 pub struct Timeouts {
     /// TCP, over all addresses of the host.
     pub connect: Duration,
-    /// Greeting with EHLO, TLS handshake, AUTH, MAIL, RCPT, DATA: each. RFC 5321 (4.5.3.2) would wait 5 minutes, 2 for
-    /// DATA; a relay that takes longer than this is not well, and another attempt costs nothing.
+    /// The answer to each command, and the TLS handshake. RFC 5321 (4.5.3.2) would wait 5 minutes, 2 for DATA; a relay
+    /// that takes longer than this is not well, and another attempt costs nothing.
     pub command: Duration,
     /// The answer to the final dot, as long as RFC 5321 (4.5.3.2.6) says: whoever gives up earlier sends it twice.
     pub end_of_data: Duration,
@@ -37,6 +27,8 @@ pub struct Timeouts {
     pub lease: Duration,
     /// From one sign of life to the next: three in the time of a lease.
     pub sign_of_life: Duration,
+    /// How old what is known of an email may be when it is sent, and how long an outcome may stay unwritten.
+    pub fresh: Duration,
 }
 
 impl Default for Timeouts {
@@ -48,31 +40,8 @@ impl Default for Timeouts {
             quit: Duration::from_secs(5),
             lease: Duration::from_mins(1),
             sign_of_life: Duration::from_secs(20),
+            fresh: Duration::from_millis(100),
         }
-    }
-}
-
-const SIGN_IN: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
-
-/// The mail server, as configured.
-pub struct Server {
-    host: String,
-    port: u16,
-    encryption: Encryption,
-    credentials: Option<Credentials>,
-    hello: ClientId,
-    pub timeouts: Timeouts,
-}
-
-enum Encryption {
-    Implicit(Tls),
-    Starttls(Tls),
-    None,
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -82,6 +51,14 @@ pub struct Letter {
     pub recipient: Address,
     /// Headers and body, with CRLF.
     pub message: Vec<u8>,
+}
+
+impl Letter {
+    /// The commands before the message. Neither address holds a line end.
+    fn envelope(&self) -> [String; 3] {
+        let Self { sender, recipient, .. } = self;
+        [format!("MAIL FROM:<{sender}>\r\n"), format!("RCPT TO:<{recipient}>\r\n"), "DATA\r\n".to_owned()]
+    }
 }
 
 impl fmt::Debug for Letter {
@@ -124,119 +101,74 @@ impl Failure {
     }
 }
 
-impl Server {
-    pub fn new(settings: &MailSettings) -> Result<Self, InvalidSetting> {
-        let tls = || Tls::new(&settings.host, settings.ca_file.as_deref());
-        let encryption = match settings.tls {
-            SmtpTls::Implicit => Encryption::Implicit(tls()?),
-            SmtpTls::Starttls => Encryption::Starttls(tls()?),
-            SmtpTls::None => Encryption::None,
-        };
-        let credentials = settings.username.clone().zip(settings.password.as_ref());
-        let credentials =
-            credentials.map(|(username, password)| Credentials::new(username, password.expose_secret().to_owned()));
-        Ok(Self {
-            host: settings.host.clone(),
-            port: settings.port,
-            encryption,
-            credentials,
-            hello: ClientId::Domain(settings.hello_name.clone()),
-            timeouts: Timeouts::default(),
-        })
-    }
-
-    /// Connects, encrypts and signs in.
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let stream = limited(self.timeouts.connect, TcpStream::connect((self.host.as_str(), self.port)))
-            .await
-            .map_err(|error| network_failure("no connection", Answer::Connection, error))?;
-        stream.set_nodelay(true).map_err(|error| Failure::unreachable(Answer::Connection, error))?;
-        let stream = self.encrypt(stream).await?;
-
-        let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
-        let mut smtp = spoken(self.timeouts.command, greeting).await.map_err(|a| Failure::before_mail("EHLO", a))?;
-        if let Some(credentials) = &self.credentials {
-            if smtp.server_info().get_auth_mechanism(&SIGN_IN).is_none() {
-                return Err(Failure::unreachable(
-                    Answer::Connection,
-                    "the mail server offers neither AUTH PLAIN nor LOGIN",
-                ));
-            }
-            let sign_in = smtp.auth(&SIGN_IN, credentials);
-            spoken(self.timeouts.command, sign_in).await.map_err(|a| Failure::before_mail("AUTH", a))?;
-        }
-        Ok(Connection { smtp, timeouts: self.timeouts })
-    }
-
-    async fn encrypt(&self, stream: TcpStream) -> Result<Box<dyn AsyncTokioStream>, Failure> {
-        let limit = self.timeouts.command;
-        let encrypted = match &self.encryption {
-            Encryption::Implicit(tls) => limited(limit, tls.wrap(stream)).await,
-            Encryption::Starttls(tls) => limited(limit, tls.upgrade(stream, &self.hello)).await,
-            Encryption::None => return Ok(Box::new(stream)),
-        };
-        let encrypted = encrypted.map_err(|error| network_failure("no encrypted connection", Answer::Tls, error))?;
-        Ok(Box::new(encrypted))
-    }
-}
-
-/// Runs a step below SMTP; `None` is a timeout.
-async fn limited<T>(limit: Duration, step: impl Future<Output = io::Result<T>>) -> Result<T, Option<io::Error>> {
-    timeout(limit, step).await.map_err(|_| None)?.map_err(Some)
-}
-
-fn network_failure(what: &str, answer: Answer, error: Option<io::Error>) -> Failure {
-    match error {
-        Some(error) => Failure::unreachable(answer, format_args!("{what}: {error}")),
-        None => Failure::unreachable(Answer::Timeout, format_args!("{what} in time")),
-    }
-}
-
-/// Runs a step of SMTP. Only the code of an error goes further: its text quotes the server, which may quote the email.
-async fn spoken<T>(limit: Duration, step: impl Future<Output = Result<T, SmtpError>>) -> Result<T, Answer> {
-    match timeout(limit, step).await {
-        Ok(result) => {
-            result.map_err(|error| error.status().map_or(Answer::Connection, |code| Answer::Code(code.into())))
-        }
-        Err(_) => Err(Answer::Timeout),
-    }
-}
-
 /// A connection that is ready for MAIL.
 struct Connection {
-    smtp: AsyncSmtpConnection,
+    dialogue: Dialogue,
+    /// Whether the server takes several commands in one write.
+    pipelining: bool,
     timeouts: Timeouts,
 }
 
+/// The answer that an email was not taken with.
+enum Stop {
+    /// At MAIL, before anything was said about the email.
+    Sender(Answer),
+    Email(Answer),
+}
+
 impl Connection {
-    async fn mail(&mut self, letter: &Letter) -> Result<(), Answer> {
-        let command = self.smtp.command(Mail::new(Some(letter.sender.clone()), Vec::new()));
-        spoken(self.timeouts.command, command).await.map(drop)
+    /// Hands one email over; the server's reply to the message.
+    ///
+    /// The connection comes back only with that: after an error or a timeout nobody knows which answer belongs to what.
+    async fn deliver(mut self, letter: &Letter) -> Result<(Self, Answer), Stop> {
+        let [mail, recipient, data] = letter.envelope();
+        if self.pipelining {
+            let all = [mail.as_str(), &recipient, &data].concat();
+            self.dialogue.say(self.timeouts.command, all.as_bytes()).await.map_err(Stop::Sender)?;
+        }
+        self.step(&mail, Class::Done).await.map_err(Stop::Sender)?;
+        let taken = match self.step(&recipient, Class::Done).await {
+            Ok(_) => self.message(&data, letter).await,
+            Err(answer) => {
+                let is_answered = self.pipelining && matches!(answer, Answer::Code(_));
+                if is_answered && self.step(&data, Class::More).await.is_ok() {
+                    // the server waits for a message, and a goodbye would be one
+                    return Err(Stop::Email(answer));
+                }
+                Err(answer)
+            }
+        };
+        match taken {
+            Ok(answer) => Ok((self, answer)),
+            Err(answer) => {
+                // after a refusal the server still listens; a goodbye keeps our name good
+                if matches!(answer, Answer::Code(_)) {
+                    self.quit().await;
+                }
+                Err(Stop::Email(answer))
+            }
+        }
     }
 
-    async fn recipient_and_message(&mut self, letter: &Letter) -> Result<Answer, Failure> {
-        let Timeouts { command, end_of_data, .. } = self.timeouts;
-        let recipient = self.smtp.command(Rcpt::new(letter.recipient.clone(), Vec::new()));
-        spoken(command, recipient).await.map_err(Failure::of_mail)?;
-        let data = spoken(command, self.smtp.command(Data)).await.map_err(Failure::of_mail)?;
-        if !data.has_code(354) {
-            return Err(Failure::Delayed(Answer::Connection));
+    async fn message(&mut self, data: &str, letter: &Letter) -> Result<Answer, Answer> {
+        let end_of_data = self.timeouts.end_of_data;
+        self.step(data, Class::More).await?;
+        self.dialogue.say(end_of_data, &with_dots(&letter.message)).await?;
+        Ok(Answer::Code(self.dialogue.expect(end_of_data, Class::Done).await?.code))
+    }
+
+    /// A command of the envelope and its answer; only the answer where all of them are under way.
+    async fn step(&mut self, line: &str, wanted: Class) -> Result<Reply, Answer> {
+        if self.pipelining {
+            self.dialogue.expect(self.timeouts.command, wanted).await
+        } else {
+            self.dialogue.ask(self.timeouts.command, line, wanted).await
         }
-        let taken = spoken(end_of_data, self.smtp.message(&letter.message)).await.map_err(Failure::of_mail)?;
-        accepted(&taken)
     }
 
     async fn quit(mut self) {
         // the emails are settled: whether the server says goodbye changes nothing
-        drop(spoken(self.timeouts.quit, self.smtp.quit()).await);
-    }
-}
-
-fn accepted(response: &Response) -> Result<Answer, Failure> {
-    let code = response.code();
-    match code.severity {
-        Severity::PositiveCompletion => Ok(Answer::Code(code.into())),
-        _ => Err(Failure::Delayed(Answer::Connection)),
+        drop(self.dialogue.ask(self.timeouts.quit, "QUIT\r\n", Class::Done).await);
     }
 }
 
@@ -252,37 +184,22 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Sends one email and returns the server's reply to the message, 2xx.
-    ///
-    /// The connection is kept only after that: after an error or a timeout nobody knows which answer belongs to what.
     pub async fn send(&mut self, server: &Server, letter: &Letter) -> Result<Answer, Failure> {
-        let mut connection = self.ready(server, letter).await?;
-        match connection.recipient_and_message(letter).await {
-            Ok(answer) => {
+        let mut delivered = Err(Stop::Sender(Answer::Connection));
+        if let Some(kept) = self.0.take() {
+            delivered = kept.deliver(letter).await;
+        }
+        // one that was kept may be closed by now, or have had as many emails as the server allows: a fresh one decides
+        if matches!(delivered, Err(Stop::Sender(_))) {
+            delivered = server.connect().await?.deliver(letter).await;
+        }
+        match delivered {
+            Ok((connection, answer)) => {
                 self.0 = Some(connection);
                 Ok(answer)
             }
-            Err(failure) => {
-                // after an answer the server still listens; a goodbye keeps our name good
-                if let Failure::Delayed(Answer::Code(_)) | Failure::Refused(_) = failure {
-                    connection.quit().await;
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    /// A connection on which the server has taken our sender. One that was kept may be closed by now, or have had as
-    /// many emails as the server allows: a fresh one decides.
-    async fn ready(&mut self, server: &Server, letter: &Letter) -> Result<Connection, Failure> {
-        if let Some(mut kept) = self.0.take()
-            && kept.mail(letter).await.is_ok()
-        {
-            return Ok(kept);
-        }
-        let mut fresh = server.connect().await?;
-        match fresh.mail(letter).await {
-            Ok(()) => Ok(fresh),
-            Err(answer) => Err(Failure::before_mail("MAIL", answer)),
+            Err(Stop::Sender(answer)) => Err(Failure::before_mail("MAIL", answer)),
+            Err(Stop::Email(answer)) => Err(Failure::of_mail(answer)),
         }
     }
 

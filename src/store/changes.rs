@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-mod columns;
 mod invitations;
 mod log;
 mod members;

@@ -18,6 +18,7 @@ pub mod roles;
 pub mod suppressions;
 pub mod sweep;
 
+mod columns;
 mod policy;
 mod rows;
 

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::Result;
+use super::columns::column;
 
 pub async fn insert(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<()> {
     sqlx::query!(
@@ -20,10 +21,17 @@ pub async fn delete(connection: &mut PgConnection, address_hash: &[u8; 32]) -> R
     Ok(())
 }
 
-pub async fn is_there(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<bool> {
+/// Which of these addresses are suppressed, in the order asked.
+pub async fn are_there(connection: &mut PgConnection, address_hashes: &[[u8; 32]]) -> Result<Vec<bool>> {
+    if address_hashes.is_empty() {
+        return Ok(Vec::new());
+    }
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM email_suppressions WHERE address_hash = $1) AS "found!""#,
-        address_hash,
-    );
-    Ok(found.fetch_one(connection).await?)
+        r#"SELECT s.address_hash AS "address_hash!" FROM unnest($1::bytea[]) AS a(h),
+                  LATERAL (SELECT address_hash FROM email_suppressions WHERE address_hash = a.h OFFSET 0) s"#,
+        &column(address_hashes, |hash| hash.to_vec()),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(address_hashes.iter().map(|hash| found.iter().any(|found| found == hash)).collect())
 }

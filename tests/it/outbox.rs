@@ -1,6 +1,7 @@
 //! The outbox, with a mail server that misbehaves and workers that go when a test tells them to.
 
 mod attempts;
+mod batches;
 mod leases;
 mod log;
 mod mixups;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use invitations::dev::mailbox::{Action, Mailbox, Received, Script, Step};
 use invitations::domain::{AddressKey, CodeKey, CodeKeys};
 use invitations::mail::{ColdMail, MailSettings, Mailer, Round, SmtpTls, Timeouts, Worker, parse_from};
+use invitations::store::connection::Own;
+use invitations::store::pool::{PLANNING, Purpose};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::runtime::Handle;
@@ -25,8 +28,9 @@ use crate::support::{Database, PATIENCE, scratch, words};
 struct Outbox {
     /// To look at rows and to age them.
     rows: PgPool,
-    /// The workers'.
+    /// Like the workers' connections.
     workers: PgPool,
+    url: String,
     mailbox: Mailbox,
 }
 
@@ -40,18 +44,23 @@ impl Outbox {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let mailbox = Mailbox::start(loopback, &folder, Script::new(decide)).await.unwrap();
         // as the service has it, but for the patience of a busy machine
-        let options = database.url.parse::<PgConnectOptions>().unwrap().application_name("workers");
+        let options =
+            database.url.parse::<PgConnectOptions>().unwrap().options(PLANNING).application_name("invitations");
         let workers = PgPoolOptions::new().max_connections(8).test_before_acquire(false).acquire_timeout(PATIENCE);
         let workers = workers.connect_lazy_with(options);
-        Self { rows: database.pool.clone(), workers, mailbox }
+        Self { rows: database.pool.clone(), workers, url: database.url.clone(), mailbox }
     }
 
     fn worker(&self) -> Worker {
-        Worker::new(self.workers.clone(), Arc::new(mailer(self.mailbox.addr())))
+        self.worker_with(Timeouts::default())
     }
 
     fn worker_with(&self, timeouts: Timeouts) -> Worker {
-        Worker::new(self.workers.clone(), Arc::new(mailer(self.mailbox.addr()).with_timeouts(timeouts)))
+        self.worker_of(mailer(self.mailbox.addr()).with_timeouts(timeouts))
+    }
+
+    fn worker_of(&self, mailer: Mailer) -> Worker {
+        Worker::new(Own::new(&self.url, Purpose::Mail).unwrap(), Arc::new(mailer))
     }
 
     /// One that waits only a moment for that step to be answered, and for the others as long as the machine needs.

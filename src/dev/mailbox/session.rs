@@ -19,7 +19,7 @@ const MAX_MESSAGE: usize = 1_048_576;
 const MAX_RECIPIENTS: usize = 100;
 
 const GREETING: &str = "220 mailbox.invalid ESMTP";
-const EHLO: &str = "250-mailbox.invalid\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 1048576";
+const EHLO: &str = "250-mailbox.invalid\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 1048576";
 const OK: &str = "250 2.0.0 ok";
 const WRONG_ORDER: &str = "503 5.5.1 wrong order of commands";
 const TOO_LARGE: &str = "552 5.3.4 the message is larger than 1048576 octets";

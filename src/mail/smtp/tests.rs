@@ -1,17 +1,19 @@
 //! Against a mailbox that misbehaves.
 
 mod encrypted;
+mod wire;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 use crate::dev::mailbox::{Action, Mailbox, Script, Step};
-use crate::mail::{BaseUrl, parse_from};
+use crate::mail::{BaseUrl, MailSettings, SmtpTls, parse_from};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -33,6 +35,12 @@ fn settings(addr: SocketAddr, tls: SmtpTls) -> MailSettings {
 
 fn plain(addr: SocketAddr) -> Server {
     Server::new(&settings(addr, SmtpTls::None)).unwrap()
+}
+
+fn plain_with(addr: SocketAddr, timeouts: Timeouts) -> Server {
+    let mut server = plain(addr);
+    server.timeouts = timeouts;
+    server
 }
 
 fn letter(n: usize) -> Letter {
@@ -106,7 +114,7 @@ async fn first_in_time_then_second(
 ) -> Failure {
     let (mailbox, _folder, connections) = mailbox(trouble).await;
     let (server, mut session) = (plain(mailbox.addr()), Session::default());
-    let hasty = Server { timeouts, ..plain(mailbox.addr()) };
+    let hasty = plain_with(mailbox.addr(), timeouts);
     let mut tries = 1;
     let failure = loop {
         match session.send(&hasty, &letter(1)).await.unwrap_err() {

@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::columns::{column, expect_rows, key, role_name, text, typed, username};
 use crate::domain::{Actor, Invitation, OrganizationId, StoredCode, Timestamp};
 use crate::store::Result;
+use crate::store::columns::{column, expect_rows, key, role_name, text, typed, username};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&OrganizationId, &Invitation)]) -> Result<()> {
     if rows.is_empty() {

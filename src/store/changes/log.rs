@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::columns::{column, expect_rows, text, username};
 use crate::domain::{Actor, Email, Event, Head, InvitationId, OrganizationId, Timestamp, Withdrawal};
+use crate::store::columns::{column, expect_rows, text, username};
 use crate::store::request_ids::Done;
 use crate::store::{Result, events};
 

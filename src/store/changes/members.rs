@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::columns::{column, expect_rows, key, role_name, text, typed, username};
 use crate::domain::{Actor, Member, OrganizationId};
 use crate::store::Result;
+use crate::store::columns::{column, expect_rows, key, role_name, text, typed, username};
 
 pub(super) async fn delete(connection: &mut PgConnection, rows: &[(&OrganizationId, &Member)]) -> Result<()> {
     if rows.is_empty() {

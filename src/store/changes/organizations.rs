@@ -2,8 +2,8 @@
 
 use sqlx::PgConnection;
 
-use super::columns::{column, expect_rows, key, text, typed};
 use crate::domain::{Organization, OrganizationState};
+use crate::store::columns::{column, expect_rows, key, text, typed};
 use crate::store::{Result, policy};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {

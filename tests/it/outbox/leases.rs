@@ -6,7 +6,7 @@ use std::time::Duration;
 use invitations::dev::mailbox::{Action, Step};
 use invitations::domain::{Answer, EmailState, Timestamp};
 use invitations::mail::{Round, Timeouts, Worker};
-use invitations::store::outbox;
+use invitations::store::outbox::{self, Ended, Held};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -117,7 +117,7 @@ async fn what_a_dead_worker_held_is_sent_by_another_one_as_the_same_email() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_outlives_the_connection_to_the_database() {
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE datname = current_database() AND application_name = 'workers'";
+                 WHERE datname = current_database() AND application_name = 'invitations'";
     let database = Database::create().await;
     let pool = database.pool.clone();
     let outbox = Outbox::on(&database, move |step| {
@@ -138,15 +138,19 @@ async fn an_outcome_outlives_the_connection_to_the_database() {
     let mut connection = outbox.workers.acquire().await.unwrap();
     let held = outbox::claim(&mut connection, None, 1, LEASE).await.unwrap().remove(0);
     sqlx::query(kill).execute(&outbox.rows).await.unwrap();
-    assert!(outbox::settle_sent(&mut connection, &held, Answer::Code(250)).await.is_err());
+    assert!(outbox::settle(&mut connection, &[ended(&held, EmailState::Sent)]).await.is_err());
     drop(connection.detach());
     assert_eq!(outbox.rows().await, ["1@acme.example QUEUED 1 - held"], "control: with one try it stays unsettled");
     outbox.make_due().await;
-    outbox.forget_connections();
-    round(&mut worker).await;
+    round(&mut outbox.worker()).await;
     let received = outbox.mailbox.received();
     assert_eq!(received.len(), 2, "control: and is sent again");
     assert_eq!(identity(&received[0]), identity(&received[1]));
+}
+
+fn ended(held: &Held, state: EmailState) -> Ended {
+    let answer = if state == EmailState::Sent { Answer::Code(250) } else { Answer::Code(550) };
+    Ended { held: held.clone(), state, answer, wait: Duration::ZERO }
 }
 
 #[tokio::test]
@@ -158,25 +162,26 @@ async fn only_the_holder_settles_and_sent_is_a_fact() {
     let connection = &mut *connection;
     let mut first = outbox::claim(connection, None, 16, LEASE).await.unwrap().remove(0);
     assert!(outbox::renew(connection, &mut first, LEASE).await.unwrap());
-    assert!(outbox::facts(connection, &first).await.unwrap().is_some());
+    assert!(outbox::facts(connection, &[&first]).await.unwrap()[0].is_some());
 
     outbox.make_due().await;
     let second = outbox::claim(connection, None, 16, LEASE).await.unwrap().remove(0);
     let taken_over = ["1@acme.example QUEUED 2 - held"];
     assert!(!outbox::renew(connection, &mut first, LEASE).await.unwrap());
-    assert!(outbox::facts(connection, &first).await.unwrap().is_none());
+    let facts = outbox::facts(connection, &[&first, &second, &first]).await.unwrap();
+    assert_eq!(facts.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
     for state in [EmailState::Failed, EmailState::Retrying, EmailState::Dropped] {
-        outbox::settle(connection, &first, state, Answer::Code(550), Duration::ZERO).await.unwrap();
+        outbox::settle(connection, &[ended(&first, state)]).await.unwrap();
         assert_eq!(outbox.rows().await, taken_over, "{state:?}");
     }
-    outbox::release(connection, &first, Duration::ZERO).await.unwrap();
+    outbox::release(connection, &[(first.clone(), Duration::ZERO)]).await.unwrap();
     assert_eq!(outbox.rows().await, taken_over);
 
     // an attempt that was given back comes again: its number alone names nobody
-    outbox::release(connection, &second, Duration::ZERO).await.unwrap();
+    outbox::release(connection, &[(second.clone(), Duration::ZERO)]).await.unwrap();
     let third = outbox::claim(connection, None, 16, LEASE).await.unwrap().remove(0);
     assert_eq!(third.attempt, second.attempt);
-    outbox::settle(connection, &second, EmailState::Failed, Answer::Code(550), Duration::ZERO).await.unwrap();
+    outbox::settle(connection, &[ended(&second, EmailState::Failed)]).await.unwrap();
     assert_eq!(outbox.rows().await, taken_over);
     // control: a statement that names only the attempt takes it away from its holder
     let (attempt, id) = (second.attempt, second.id);
@@ -188,13 +193,13 @@ async fn only_the_holder_settles_and_sent_is_a_fact() {
     for state in ["FAILED", "DROPPED", "RETRYING", "QUEUED"] {
         outbox.execute(&format!("UPDATE emails SET state = '{state}', answer = NULL")).await;
         if state == "FAILED" || state == "DROPPED" {
-            outbox::settle(connection, &third, EmailState::Retrying, Answer::Timeout, Duration::ZERO).await.unwrap();
+            outbox::settle(connection, &[ended(&third, EmailState::Retrying)]).await.unwrap();
             assert_eq!(outbox.rows().await, [format!("1@acme.example {state} 2 -")]);
         }
-        outbox::settle_sent(connection, &first, Answer::Code(250)).await.unwrap();
+        outbox::settle(connection, &[ended(&first, EmailState::Sent)]).await.unwrap();
         assert_eq!(outbox.rows().await, ["1@acme.example SENT 2 250"]);
     }
-    outbox::settle(connection, &third, EmailState::Failed, Answer::Code(550), Duration::ZERO).await.unwrap();
+    outbox::settle(connection, &[ended(&third, EmailState::Failed)]).await.unwrap();
     assert_eq!(outbox.rows().await, ["1@acme.example SENT 2 250"]);
 }
 

@@ -3,16 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Mail, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::{Outbox, mailer, round};
 use invitations::dev::mailbox::Action;
-use invitations::mail::{Timeouts, Worker};
+use invitations::mail::Timeouts;
 
 /// Longer than the client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -64,7 +61,7 @@ async fn an_answer_that_comes_late_counts_for_no_other_email() {
     outbox.organization("acme").await;
     let server = late_server().await;
     let timeouts = Timeouts { command: PATIENCE, ..Timeouts::default() };
-    let mut worker = Worker::new(outbox.workers.clone(), mailer(server).with_timeouts(timeouts).into());
+    let mut worker = outbox.worker_of(mailer(server).with_timeouts(timeouts));
     let mut tries = 0;
     loop {
         outbox.invite("acme", 2).await;
@@ -83,15 +80,18 @@ async fn an_answer_that_comes_late_counts_for_no_other_email() {
 
 #[tokio::test]
 async fn control_a_connection_that_is_kept_after_a_timeout_mixes_answers_up() {
-    let stream = Box::new(TcpStream::connect(late_server().await).await.unwrap());
-    let hello = ClientId::Domain("hub.example".to_owned());
-    let mut kept = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.unwrap();
-    let sender = || Mail::new(Some("invitations@hub.example".parse().unwrap()), Vec::new());
-    let recipient = |address: &str| Rcpt::new(address.parse().unwrap(), Vec::new());
-
-    kept.command(sender()).await.unwrap();
-    assert!(timeout(PATIENCE, kept.command(recipient("1@acme.example"))).await.is_err());
-    let refused = kept.command(sender()).await.unwrap_err();
-    let code = refused.status().map(u16::from);
-    assert_eq!(code, Some(550), "the second email is told that the first one's recipient is unknown");
+    let mut kept = BufReader::new(TcpStream::connect(late_server().await).await.unwrap());
+    let mut answer = String::new();
+    kept.read_line(&mut answer).await.unwrap();
+    let mut ask = async |command: &str| {
+        kept.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, kept.read_line(&mut answer)).await.ok().map(|_| answer)
+    };
+    for command in ["EHLO hub.example", "MAIL FROM:<invitations@hub.example>"] {
+        assert_eq!(ask(command).await.unwrap(), "250 ok\r\n");
+    }
+    assert_eq!(ask("RCPT TO:<1@acme.example>").await, None);
+    let refused = ask("MAIL FROM:<invitations@hub.example>").await.unwrap();
+    assert_eq!(refused, "550 no such user\r\n", "the second email is told that the first one's recipient is unknown");
 }

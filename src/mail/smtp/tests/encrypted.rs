@@ -241,10 +241,12 @@ async fn it_signs_in_by_plain_or_login() {
     assert_eq!(answer.unwrap(), Answer::Code(250));
     assert_eq!(said, [format!("AUTH PLAIN {}", BASE64_STANDARD.encode("\0hub\0hunter2"))]);
 
-    let challenges = &["334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n"];
-    let (answer, said) = sign_in("LOGIN", challenges, "235 welcome\r\n").await;
-    assert_eq!(answer.unwrap(), Answer::Code(250));
-    assert_eq!(said, ["AUTH LOGIN".to_owned(), BASE64_STANDARD.encode("hub"), BASE64_STANDARD.encode("hunter2")]);
+    // "Username:" and "Password:", or whatever the server calls them
+    for challenges in [&["334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n"], &["334 VXNlcg==\r\n", "334\r\n"]] {
+        let (answer, said) = sign_in("LOGIN", challenges, "235 welcome\r\n").await;
+        assert_eq!(answer.unwrap(), Answer::Code(250));
+        assert_eq!(said, ["AUTH LOGIN".to_owned(), BASE64_STANDARD.encode("hub"), BASE64_STANDARD.encode("hunter2")]);
+    }
 }
 
 #[tokio::test]

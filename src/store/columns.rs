@@ -1,7 +1,7 @@
 //! Rows as columns: what an UNNEST statement takes.
 
+use super::{Error, Result};
 use crate::domain::{EmailAddress, OrganizationId, Role, Username};
-use crate::store::{Error, Result};
 
 /// One column of the rows, as an array parameter.
 pub(super) fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {

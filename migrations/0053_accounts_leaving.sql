@@ -1,0 +1,1 @@
+CREATE INDEX accounts_leaving ON accounts (delete_time) WHERE delete_time IS NOT NULL AND left_time IS NULL;

@@ -1,0 +1,116 @@
+//! What is to be done with the emails of a batch, by what is true at that moment.
+
+use std::time::Duration;
+
+use super::message::shows_sign_in;
+use super::{Mailer, backoff};
+use crate::domain::{Answer, EmailAddress, EmailState, Username};
+use crate::store::Result;
+use crate::store::connection::Own;
+use crate::store::limits::Charge;
+use crate::store::outbox::{self, Facts, Held, SignIn};
+
+/// An email that a worker holds, and what its recipient was charged for it.
+#[derive(Debug)]
+pub struct Item {
+    pub held: Held,
+    pub charge: Option<Charge>,
+}
+
+#[derive(Debug)]
+pub struct Judged {
+    pub item: Item,
+    pub verdict: Verdict,
+}
+
+#[derive(Debug)]
+pub enum Verdict {
+    /// With what is to be told.
+    Send(Facts, Option<SignIn>),
+    /// Never to be sent.
+    End(EmailState, Answer),
+    /// Not before that time has passed: its address has had enough for now.
+    Wait(Duration),
+    /// It is held no more.
+    Lost,
+}
+
+impl Mailer {
+    /// Judges all of them with a few questions to the database, and charges the recipients of cold ones that were not
+    /// charged before.
+    pub(super) async fn judge(&self, database: &mut Own, items: Vec<Item>) -> Result<Vec<Judged>> {
+        let held = items.iter().map(|item| &item.held).collect::<Vec<_>>();
+        let facts = database.run(async |c| outbox::facts(c, &held).await).await?;
+        let judge = |(item, facts): (Item, Option<Facts>)| {
+            let verdict = facts.map_or(Verdict::Lost, |facts| self.by_itself(&item.held, facts));
+            Judged { item, verdict }
+        };
+        let mut judged = items.into_iter().zip(facts).map(judge).collect::<Vec<_>>();
+        add_sign_ins(database, &mut judged).await?;
+        self.judge_cold(database, &mut judged).await?;
+        Ok(judged)
+    }
+
+    /// By what the email and its invitation are, whatever others do.
+    fn by_itself(&self, held: &Held, facts: Facts) -> Verdict {
+        if backoff::is_spent(held.attempt) {
+            // no attempt of it ever came to an end
+            return Verdict::End(EmailState::Failed, Answer::Unbuildable);
+        }
+        match self.writer.check(held, &facts) {
+            Ok(_) => Verdict::Send(facts, None),
+            Err((state, answer)) => Verdict::End(state, answer),
+        }
+    }
+
+    async fn judge_cold(&self, database: &mut Own, judged: &mut [Judged]) -> Result<()> {
+        let mut cold = judged.iter_mut().filter(|judged| judged.is_cold()).collect::<Vec<_>>();
+        let suppressed = self.cold.suppressed(database, &recipients(&cold)).await?;
+        for (judged, _) in cold.iter_mut().zip(suppressed).filter(|(_, is_suppressed)| *is_suppressed) {
+            judged.verdict = Verdict::End(EmailState::Dropped, Answer::Suppressed);
+        }
+        cold.retain(|judged| judged.is_cold() && judged.item.charge.is_none());
+        let charged = self.cold.charge(database, &recipients(&cold)).await?;
+        for (judged, charged) in cold.into_iter().zip(charged) {
+            match charged {
+                Ok(charge) => judged.item.charge = charge,
+                Err(wait) => judged.verdict = Verdict::Wait(wait),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Judged {
+    /// Whether it is to be sent to somebody who need not know the organization.
+    fn is_cold(&self) -> bool {
+        let Verdict::Send(facts, _) = &self.verdict else { return false };
+        let is_unsolicited = facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
+        self.item.held.kind.is_cold(is_unsolicited)
+    }
+}
+
+fn recipients<'a>(judged: &'a [&mut Judged]) -> Vec<&'a EmailAddress> {
+    judged.iter().map(|judged| &judged.item.held.recipient).collect()
+}
+
+/// Where the account signs in, for the emails that show it.
+async fn add_sign_ins(database: &mut Own, judged: &mut [Judged]) -> Result<()> {
+    fn username(judged: &Judged) -> Option<&Username> {
+        match &judged.verdict {
+            Verdict::Send(facts, _) if shows_sign_in(judged.item.held.kind) => {
+                facts.invitation.as_ref()?.username.as_ref()
+            }
+            _ => None,
+        }
+    }
+    let usernames = judged.iter().filter_map(username).collect::<Vec<_>>();
+    let sign_ins = database.run(async |c| outbox::sign_ins(c, &usernames).await).await?;
+    for judged in judged {
+        let found = username(judged).and_then(|username| sign_ins.get(username)).cloned();
+        if let Verdict::Send(_, sign_in) = &mut judged.verdict {
+            *sign_in = found;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Against servers that this file plays line by line.
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpListener;
+
+use super::*;
+
+type Client = BufStream<TcpStream>;
+
+/// Accepts one connection after another, says hello with these offers, and plays the rest; each time with the number of
+/// the connection.
+async fn server<F>(offers: &'static str, play: impl Fn(usize, Client) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let listener = TcpListener::bind(ANY_PORT).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 1.. {
+            let mut client = BufStream::new(listener.accept().await.unwrap().0);
+            say(&mut client, b"220 played\r\n").await.unwrap();
+            lines(&mut client, 1).await.unwrap();
+            say(&mut client, offers.as_bytes()).await.unwrap();
+            tokio::spawn(play(number, client));
+        }
+    });
+    addr
+}
+
+const PIPELINING: &str = "250-played\r\n250 pipelining\r\n";
+const NOTHING: &str = "250 played\r\n";
+
+async fn say(client: &mut Client, replies: &[u8]) -> io::Result<()> {
+    client.write_all(replies).await?;
+    client.flush().await
+}
+
+async fn lines(client: &mut Client, count: usize) -> io::Result<String> {
+    let mut text = String::new();
+    for _ in 0..count {
+        client.read_line(&mut text).await?;
+    }
+    Ok(text)
+}
+
+/// Takes commands and message, and answers the commands only when all three are there.
+async fn take_at_once(client: &mut Client, taken: &[u8]) -> io::Result<()> {
+    let envelope = lines(client, 3).await?;
+    assert_eq!(envelope, "MAIL FROM:<no-reply@hub.example>\r\nRCPT TO:<anna1@example.com>\r\nDATA\r\n");
+    say(client, b"250 ok\r\n250 ok\r\n354 go on\r\n").await?;
+    while lines(client, 1).await? != ".\r\n" {}
+    say(client, taken).await
+}
+
+#[tokio::test]
+async fn a_server_that_takes_commands_together_gets_them_in_one_write() {
+    let at_once = |_, mut client: Client| async move {
+        loop {
+            take_at_once(&mut client, b"250 taken\r\n").await?;
+        }
+    };
+    let (server_of_all, mut session) = (plain(server(PIPELINING, at_once).await), Session::default());
+    for _ in 0..2 {
+        assert_eq!(session.send(&server_of_all, &letter(1)).await.unwrap(), Answer::Code(250));
+    }
+    // control: where they are not offered together, each command waits for the answer to the one before
+    let soon = Timeouts { command: Duration::from_millis(300), ..Timeouts::default() };
+    let one_by_one = plain_with(server(NOTHING, at_once).await, soon);
+    let failure = Session::default().send(&one_by_one, &letter(1)).await.unwrap_err();
+    assert!(matches!(failure, Failure::Unreachable { answer: Answer::Timeout, .. }), "{failure:?}");
+}
+
+#[tokio::test]
+async fn behind_a_refused_recipient_nothing_is_sent_as_a_message() {
+    for (replies, goodbye) in [("550 who?\r\n354 go on\r\n", ""), ("550 who?\r\n554 no\r\n", "QUIT\r\n")] {
+        let (hear, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let addr = server(PIPELINING, move |_, mut client| {
+            let hear = hear.clone();
+            async move {
+                lines(&mut client, 3).await?;
+                say(&mut client, format!("250 ok\r\n{replies}").as_bytes()).await?;
+                let mut rest = String::new();
+                // a QUIT without an answer ends with its time
+                client.read_to_string(&mut rest).await?;
+                hear.send(rest).unwrap();
+                Ok(())
+            }
+        })
+        .await;
+        let timeouts = Timeouts { quit: Duration::from_millis(100), ..Timeouts::default() };
+        let refusing = plain_with(addr, timeouts);
+        let failure = Session::default().send(&refusing, &letter(1)).await.unwrap_err();
+        assert!(matches!(failure, Failure::Refused(Answer::Code(550))), "{failure:?}");
+        assert_eq!(heard.recv().await.unwrap(), goodbye, "{replies}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_stands_behind_the_code_of_a_reply_it_is_read() {
+    let replies: [(&[u8], Option<u16>); 7] = [
+        (b"250\r\n", Some(250)),
+        (b"250 \xfcbernommen\r\n", Some(250)),
+        (b"250-one\r\n250-two\r\n250 three\r\n", Some(250)),
+        (b"251\n", Some(251)),
+        // control: what is no reply or the reply to something else is none
+        (b"+50 ok\r\n", None),
+        (b"650 ok\r\n", None),
+        (b"354 go on\r\n", None),
+    ];
+    for (reply, code) in replies {
+        let play = move |_, mut client: Client| async move { take_at_once(&mut client, reply).await };
+        let outcome = Session::default().send(&plain(server(PIPELINING, play).await), &letter(1)).await;
+        match code {
+            Some(code) => assert_eq!(outcome.unwrap(), Answer::Code(code)),
+            None => assert!(matches!(outcome, Err(Failure::Delayed(Answer::Connection))), "{outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_nobody_asked_for_is_nobodys() {
+    let play = |number, mut client: Client| async move {
+        let taken: &[u8] = if number == 1 { b"250 taken\r\n250 and more\r\n" } else { b"252 taken\r\n" };
+        loop {
+            take_at_once(&mut client, taken).await?;
+        }
+    };
+    let (server, mut session) = (plain(server(PIPELINING, play).await), Session::default());
+    for code in [250, 252] {
+        assert_eq!(session.send(&server, &letter(1)).await.unwrap(), Answer::Code(code));
+    }
+}

@@ -1,0 +1,131 @@
+//! What emails tell, as it is at that moment.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::Held;
+use crate::domain::{DisplayName, EmailAddress, InvitationState, Role, Timestamp, Username};
+use crate::store::columns::column;
+use crate::store::{Error, Result, rows};
+
+/// What an email tells, as it is at that moment.
+#[derive(Debug)]
+pub struct Facts {
+    /// The database's clock.
+    pub now: Timestamp,
+    pub organization: DisplayName,
+    /// BCP 47: the invitation's, else the organization's.
+    pub locale: String,
+    /// `None`: the email is about the organization, or the invitation is gone.
+    pub invitation: Option<InvitationFacts>,
+}
+
+/// What an email tells about its invitation.
+#[derive(Debug)]
+pub struct InvitationFacts {
+    /// The one that anybody is shown: EXPIRED from the moment on.
+    pub state: InvitationState,
+    pub email: EmailAddress,
+    /// Whether nobody has asked for it.
+    pub is_unsolicited: bool,
+    pub username: Option<Username>,
+    pub account_email: Option<EmailAddress>,
+    pub role: Option<Role>,
+    pub code_key_id: Option<String>,
+    /// Of its present code; 0: it never had one.
+    pub generation: i32,
+    pub expire_time: Option<Timestamp>,
+}
+
+/// Where an account signs in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// `github`, `entra`, or what the configuration calls it.
+    pub provider: String,
+    /// Entra's.
+    pub tenant: Option<String>,
+}
+
+/// What held emails need before they are sent, in the order asked. `None`: it is held no more, because it was withdrawn or
+/// the lease has ended.
+///
+/// An invitation is looked up by a range of one and in its order: only the primary key serves that. By an equality, an
+/// index that has the organization first and the invitation somewhere behind looks as good while there are few.
+pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<Option<Facts>>> {
+    let found = sqlx::query!(
+        r#"SELECT h.place AS "place!", now() AS "now!", o.display_name AS "display_name!",
+                  coalesce(i.locale, o.locale) AS "locale!", i.state AS "state?", i.email AS "email?",
+                  i.email_key AS "email_key?", i.is_unsolicited AS "is_unsolicited?", i.username AS "username?",
+                  i.account_email AS "account_email?", i.account_email_key AS "account_email_key?", i.role AS "role?",
+                  i.code_key_id AS "code_key_id?", i.generation AS "generation?", i.expire_time AS "expire_time?",
+                  i.overdue AS "overdue?"
+             FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[]) WITH ORDINALITY
+                    AS h(organization, email_id, attempt, lease_until, place),
+                  LATERAL (
+                    SELECT invitation FROM emails
+                     WHERE organization = h.organization AND email_id = h.email_id AND attempt = h.attempt
+                       AND lease_until = h.lease_until AND state::text IN ('QUEUED', 'RETRYING')
+                    OFFSET 0) e,
+                  LATERAL (SELECT display_name, locale FROM organizations WHERE organization = h.organization OFFSET 0) o
+                  LEFT JOIN LATERAL (
+                    SELECT locale, state::text, email, email_key, request_time IS NULL AS is_unsolicited, username,
+                           account_email, account_email_key, role::text, code_key_id, generation, expire_time,
+                           state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() AS overdue
+                      FROM invitations
+                     WHERE organization = h.organization AND invitation BETWEEN e.invitation AND e.invitation
+                     ORDER BY invitation LIMIT 1) i ON true"#,
+        &column(held, |held| held.organization.as_str().to_owned()),
+        &column(held, |held| held.id),
+        &column(held, |held| held.attempt),
+        &column(held, |held| held.lease_until),
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut facts = held.iter().map(|_| None).collect::<Vec<_>>();
+    for row in found {
+        let email = row.email.zip(row.email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
+        let account_email =
+            row.account_email.zip(row.account_email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
+        let invitation = match (row.state, email) {
+            (Some(state), Some(email)) => Some(InvitationFacts {
+                state: if row.overdue == Some(true) { InvitationState::Expired } else { rows::state(&state)? },
+                email,
+                is_unsolicited: row.is_unsolicited == Some(true),
+                username: row.username.map(Username::stored),
+                account_email,
+                role: row.role.as_deref().map(rows::role).transpose()?,
+                code_key_id: row.code_key_id,
+                generation: row.generation.unwrap_or(0),
+                expire_time: row.expire_time,
+            }),
+            _ => None,
+        };
+        let place = usize::try_from(row.place - 1).ok().and_then(|place| facts.get_mut(place));
+        let place = place.ok_or_else(|| Error::Fault("an email that nobody asked for".to_owned()))?;
+        *place = Some(Facts {
+            now: row.now,
+            organization: DisplayName::stored(row.display_name),
+            locale: row.locale,
+            invitation,
+        });
+    }
+    Ok(facts)
+}
+
+/// Where accounts sign in. A statement of its own, because accounts do not live with the organization.
+pub async fn sign_ins(connection: &mut PgConnection, usernames: &[&Username]) -> Result<HashMap<Username, SignIn>> {
+    if usernames.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = sqlx::query!(
+        r#"SELECT a.username AS "username!", a.provider AS "provider!", a.tenant AS "tenant?"
+             FROM unnest($1::text[]) AS w(username),
+                  LATERAL (SELECT username, provider, tenant FROM accounts WHERE username = w.username OFFSET 0) a"#,
+        &column(usernames, |username| username.as_str().to_owned()),
+    )
+    .fetch_all(connection)
+    .await?;
+    let sign_in = |provider, tenant| SignIn { provider, tenant };
+    Ok(found.into_iter().map(|row| (Username::stored(row.username), sign_in(row.provider, row.tenant))).collect())
+}
