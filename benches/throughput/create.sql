@@ -11,5 +11,5 @@ SELECT username FROM members WHERE organization = organization_of(:n) AND email_
 INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, code_hash, code_key_id, generation, expire_time, send_time) SELECT organization_of(:n), invitation_of(:run, :nth, :client_id), 'INVITED', e, e, 'accounts/' || owner_of(:n), sha256(e::bytea), 'bench', 1, now() + interval '7 days', now() FROM address_of(:run, :nth, :client_id) AS e;
 INSERT INTO events (organization, position, kind, actor, invitation, changes) VALUES (organization_of(:n), :position, 'INVITED', 'accounts/' || owner_of(:n), invitation_of(:run, :nth, :client_id), '[{"field": "state", "before": "", "after": "INVITED"}]');
 INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time) SELECT organization_of(:n), gen_random_uuid(), invitation_of(:run, :nth, :client_id), k, 1, address_of(:run, :nth, :client_id), now() + d FROM (VALUES ('ACCOUNT_INVITATION', interval '0'), ('INVITATION_REMINDER', interval '6 days')) AS v(k, d);
-UPDATE organization_heads SET event_position = :position, open_invitations = open_invitations + 1 WHERE organization = organization_of(:n);
+UPDATE organization_heads SET event_position = :position, open_invitations = open_invitations + 1, invitations_used = invitations_used + 1 WHERE organization = organization_of(:n);
 COMMIT;

@@ -1,181 +1,119 @@
-//! How many invitations a second are created and accepted, next to pgbench with the same rows on the same server.
+//! How many calls a second the service carries out, and what they cost, next to pgbench with the same rows on the same
+//! server.
 //!
-//! `cargo bench --bench throughput` takes under four minutes, with `-- --quick` about 20 s. What came out is in the
-//! `README.md` beside this file.
+//! `cargo bench --bench throughput` writes the table and the picture in `README.md` beside this file; with `-- --quick` it
+//! takes a minute and only shows them.
 
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
-mod database;
+mod callers;
+mod cost;
 mod figures;
+mod machine;
+mod outbox;
 mod pgbench;
-mod service;
+mod plot;
+mod report;
+#[path = "../rig/mod.rs"]
+mod rig;
+mod rounds;
+mod sink;
+mod size;
 mod statements;
+mod steps;
+mod table;
+mod targets;
 
-use std::error::Error;
-use std::fmt;
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use invitations::dev::postgres::{self, Durability};
+use invitations::dev::postgres::{self, Durability, Postgres};
 
-use database::{Database, ORGANIZATIONS};
-use figures::{Figures, Row};
+use cost::Meter;
+use figures::Round;
+use machine::Machine;
 use pgbench::Pgbench;
-use service::Service;
-
-pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// What is called.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Method {
-    Create,
-    Accept,
-}
-
-/// Which organizations it is called for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Spread {
-    Many,
-    One,
-}
-
-/// What is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Scenario {
-    pub method: Method,
-    pub spread: Spread,
-    pub callers: u32,
-    /// Each measurement has another number, which names its rows.
-    pub run: u32,
-}
-
-impl Scenario {
-    /// The numbers of the organizations.
-    pub fn organizations(self) -> RangeInclusive<u32> {
-        match self.spread {
-            Spread::One => 0..=0,
-            Spread::Many => 1..=ORGANIZATIONS - 1,
-        }
-    }
-}
-
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let method = match self.method {
-            Method::Create => "CreateInvitation",
-            Method::Accept => "AcceptInvitation",
-        };
-        let spread = match self.spread {
-            Spread::Many => "many organizations",
-            Spread::One => "one organization",
-        };
-        write!(f, "{method}, {spread}, {} callers", self.callers)
-    }
-}
-
-/// How much is measured.
-struct Size {
-    callers: &'static [u32],
-    rounds: u32,
-    /// Of one measurement; pgbench knows whole seconds only.
-    seconds: u32,
-    /// Of the writing into empty tables.
-    decay: Duration,
-}
-
-const FULL: Size = Size { callers: &[1, 8, 64], rounds: 3, seconds: 2, decay: Duration::from_secs(10) };
-const QUICK: Size = Size { callers: &[1, 64], rounds: 1, seconds: 1, decay: Duration::from_secs(3) };
+use report::Results;
+use rig::{Database, Method, People, Result, Scenario, Service, Spread, smtp_nowhere};
+use rounds::{Bench, Plan, Row};
+use size::Size;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let size = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
-    // the service writes a line for each call, as it does in production; nobody reads them here
-    tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::sink).init();
+    let begin = Instant::now();
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
+    let size = if is_quick { Size::QUICK } else { Size::FULL };
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("throughput");
     if dir.exists() {
         fs::remove_dir_all(&dir)?;
     }
     fs::create_dir_all(&dir)?;
-    let server = postgres::start(&dir, Durability::Durable).await?;
+    let postgres = postgres::start(&dir, Durability::Durable).await?;
+    let machine = Machine::look(postgres.url()).await?;
+    println!("{machine}");
+    let people = Arc::new(People::new(&dir)?);
 
-    compare(&server, &dir, &size).await?;
-    write_into_empty_tables(server.url(), &dir, size.decay).await?;
-    send_meanwhile(server.url(), &dir, size.seconds).await?;
-    statements::count(server.url(), &dir).await?;
-
-    server.stop().await;
+    let (rows, half_rate) = compare(&postgres, &dir, &people, &size).await?;
+    let server = postgres.url();
+    let results = Results {
+        rows,
+        half_rate,
+        steps: steps::measure(server, &dir, &people, &size).await?,
+        drains: outbox::measure(server, &dir, &people, &size).await?,
+        empty: write_into_empty_tables(server, &dir, &people, size.decay).await?,
+        statements: statements::count(server, &dir, &people).await?,
+    };
+    for line in table::lines(&results, &size) {
+        println!("{line}");
+    }
+    for target in targets::targets(&results) {
+        println!("{:<62} {}, target {}: {}", target.figure, table::dash(target.value), target.bound, target.met());
+    }
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/throughput");
+    let place = if is_quick { &dir } else { &place };
+    report::write(place, &results, &machine, &size)?;
+    println!("{} after {:?}", place.join("README.md").display(), begin.elapsed());
+    postgres.stop().await;
     Ok(())
 }
 
-/// Service and pgbench in turn, so that what else this machine does falls on both.
-async fn compare(server: &postgres::Postgres, dir: &Path, size: &Size) -> Result<()> {
-    let ours = Database::create(server.url(), "service").await?;
-    let theirs = Database::create(server.url(), "pgbench").await?;
-    let service = Service::start(ours, dir, None).await?;
-    let pgbench = Pgbench::find(server.bin_dir(), theirs, dir)?;
+/// Each method for each number of callers; and CreateInvitation at half of the best rate.
+async fn compare(postgres: &Postgres, dir: &Path, people: &Arc<People>, size: &Size) -> Result<(Vec<Row>, Vec<Round>)> {
+    let server = postgres.url();
+    let database = Database::create(server, "service").await?;
+    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
+    let pgbench = Pgbench::prepare(postgres.bin_dir(), server, Arc::clone(people), dir).await?;
     if pgbench.is_none() {
-        println!("no pgbench in {}: only our own figures", server.bin_dir().display());
+        println!("no pgbench in {}: only our own figures", postgres.bin_dir().display());
     }
-    let seconds = size.seconds;
-    let mut run = 0;
-    let mut next_run = || {
-        run += 1;
-        run
-    };
+    let meter = Meter::new(&service.process, dir);
+    let mut bench = Bench { service: &service, pgbench: pgbench.as_ref(), meter, size, run: 0 };
+    let plan = |method, spread, clients| Plan { method, spread, callers: size.callers, clients };
+    let (writers, readers): (&[u32], &[u32]) = (&[1, 8, 16, 64], &[1, 8, 64]);
+
     // connections and plans are made, which no row should pay for
-    let warm_up = Scenario { method: Method::Create, spread: Spread::Many, callers: 64, run: next_run() };
-    service.measure(warm_up, Duration::from_millis(500)).await?;
-
-    println!("{}", Row::HEADER);
-    for method in [Method::Create, Method::Accept] {
-        for spread in [Spread::Many, Spread::One] {
-            for &callers in size.callers {
-                let mut row = Row::new(Scenario { method, spread, callers, run: 0 }.to_string());
-                for _ in 0..size.rounds {
-                    let scenario = Scenario { method, spread, callers, run: next_run() };
-                    let ours = service.measure(scenario, Duration::from_secs(seconds.into())).await?;
-                    let theirs = match &pgbench {
-                        Some(pgbench) => Some(pgbench.measure(scenario, seconds).await?),
-                        None => None,
-                    };
-                    row.add(ours, theirs);
-                }
-                println!("{row}");
-            }
-        }
-    }
-    service.stop().await
+    let warm_up = bench.scenario(Method::Create, Spread::Many);
+    callers::closed_loop(&service, None, warm_up, 64, None, Duration::from_millis(500)).await?;
+    let (many, one) = (Spread::Many, Spread::One);
+    let mut rows = bench.compare(&[plan(Method::Create, many, writers), plan(Method::Create, one, writers)]).await?;
+    let half_rate = bench.at_rate(report::peak(&rows).unwrap_or_default() / 2.0).await?;
+    rows.extend(bench.compare(&[plan(Method::Request, many, &[]), plan(Method::Offer, many, &[])]).await?);
+    rows.extend(bench.compare(&[plan(Method::Accept, many, writers), plan(Method::Accept, one, writers)]).await?);
+    service.database.prepare_reads(people).await?;
+    rows.extend(bench.compare(&[plan(Method::Get, many, readers), plan(Method::List, many, readers)]).await?);
+    service.stop().await?;
+    Ok((rows, half_rate))
 }
 
-/// Whether plans that were made while the tables were empty stay good.
-async fn write_into_empty_tables(url: &str, dir: &Path, time: Duration) -> Result<()> {
-    let service = Service::start(Database::create(url, "empty").await?, dir, None).await?;
-    let scenario = Scenario { method: Method::Create, spread: Spread::Many, callers: 64, run: 0 };
-    let figures = service.measure(scenario, time).await?;
+/// Whether plans that were made while the tables were empty stay good: Creates a second at first and at last.
+async fn write_into_empty_tables(url: &str, dir: &Path, people: &Arc<People>, time: Duration) -> Result<(f64, f64)> {
+    let database = Database::create(url, "empty").await?;
+    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
+    let scenario = Scenario { method: Method::Create, spread: Spread::Many, run: 0 };
+    let figures = callers::closed_loop(&service, None, scenario, 64, None, time).await?;
     let part = time.mul_f64(0.3);
-    let (first, last) =
-        (figures.rate_between(Duration::ZERO, part), figures.rate_between(time.saturating_sub(part), time));
-    println!(
-        "writing into empty tables for {time:?}: {first:.0}/s in the first {part:?}, {last:.0}/s in the last, ratio {:.2}",
-        last / first
-    );
-    service.stop().await
-}
-
-/// The table is without email: pgbench sends none either.
-async fn send_meanwhile(url: &str, dir: &Path, seconds: u32) -> Result<()> {
-    use invitations::dev::mailbox::{Mailbox, Script};
-    let mailbox = Mailbox::start(([127, 0, 0, 1], 0).into(), &dir.join("mailbox"), Script::accept_all()).await?;
-    let service = Service::start(Database::create(url, "mail").await?, dir, Some(mailbox.addr())).await?;
-    let time = Duration::from_secs(seconds.into());
-    let figures: Figures =
-        service.measure(Scenario { method: Method::Create, spread: Spread::Many, callers: 64, run: 0 }, time).await?;
-    let sent = mailbox.received().len();
-    println!(
-        "64 callers, many organizations, with a mail server: {:.0}/s, {sent} emails sent meanwhile",
-        figures.rate()
-    );
-    service.stop().await
+    service.stop().await?;
+    Ok((figures.rate_between(Duration::ZERO, part), figures.rate_between(time.saturating_sub(part), time)))
 }

@@ -3,25 +3,29 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
 
+use sqlx::Executor;
 use tokio::process::Command;
 
-use crate::database::{ACCOUNTS, Database};
-use crate::figures::{Call, Figures};
-use crate::{Method, Result, Scenario};
+use crate::rig::{Database, Method, People, Result, Scenario};
 
-#[derive(Debug)]
+/// Of pgbench's own tables: a million rows.
+const SCALE: &str = "10";
+
 pub struct Pgbench {
     program: PathBuf,
     database: Database,
-    /// For scripts and logs.
+    people: Arc<People>,
+    /// Of the database with pgbench's own tables.
+    select_url: String,
+    /// For scripts.
     dir: PathBuf,
 }
 
 impl Pgbench {
     /// `None`: a fetched Postgres comes without it.
-    pub fn find(bin_dir: &Path, database: Database, dir: &Path) -> Result<Option<Self>> {
+    pub async fn prepare(bin_dir: &Path, server: &str, people: Arc<People>, dir: &Path) -> Result<Option<Self>> {
         let program = bin_dir.join("pgbench");
         if !program.exists() {
             return Ok(None);
@@ -30,64 +34,79 @@ impl Pgbench {
         fs::create_dir(&dir)?;
         fs::write(dir.join("create.sql"), include_str!("create.sql"))?;
         fs::write(dir.join("accept.sql"), include_str!("accept.sql"))?;
-        Ok(Some(Self { program, database, dir }))
+        let database = Database::create(server, "pgbench").await?;
+        let select_url = Database::create_empty(server, "pgbench_select").await?;
+        let pgbench = Self { program, database, people, select_url, dir };
+        pgbench.run(&pgbench.select_url, &["--initialize", "--quiet", "--scale", SCALE].map(str::to_owned)).await?;
+        Ok(Some(pgbench))
     }
 
-    pub async fn measure(&self, scenario: Scenario, seconds: u32) -> Result<Figures> {
-        self.database.prepare(scenario).await?;
-        let organizations = scenario.organizations();
-        let (script, nth) = match scenario.method {
-            Method::Create => ("create.sql", 0),
+    /// Transactions a second; `None`: there is no script for it.
+    pub async fn measure(
+        &self,
+        scenario: Scenario,
+        clients: u32,
+        rows: Option<u32>,
+        seconds: u32,
+    ) -> Result<Option<f64>> {
+        let (url, what) = match scenario.method {
+            Method::Create => (&self.database.url, script(scenario, "create.sql", 0, 0)),
             // offers are numbered from 0, and each is counted up to first
-            Method::Accept => ("accept.sql", -1),
+            Method::Accept => {
+                let rows = rows.unwrap_or_default();
+                self.database.prepare(scenario, rows, &self.people).await?;
+                // its plans are as good as they can be, the service's are what they are
+                self.database.pool.execute("ANALYZE").await?;
+                (&self.database.url, script(scenario, "accept.sql", -1, rows / clients))
+            }
+            // rows by their key, which is what the two are held against
+            Method::Get | Method::List => (&self.select_url, vec!["--builtin=select-only".to_owned()]),
+            Method::Request | Method::Offer => return Ok(None),
         };
-        let log = format!("run{}", scenario.run);
-        let (place, password) = without_password(&self.database.url)?;
+        let mut arguments = ["--no-vacuum", "--protocol=prepared", "--jobs=2"].map(str::to_owned).to_vec();
+        arguments.push(format!("--client={clients}"));
+        arguments.extend(what);
+        // the time in which it connects is part of it, and not of the rate
+        for seconds in [seconds + 1, seconds + 10] {
+            arguments.push(format!("--time={seconds}"));
+            let said = self.run(url, &arguments).await?;
+            let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+            if rate.is_some() {
+                return Ok(rate);
+            }
+            arguments.pop();
+        }
+        Err("pgbench had no time for a transaction".into())
+    }
+
+    async fn run(&self, url: &str, arguments: &[String]) -> Result<String> {
+        let (place, password) = without_password(url)?;
         let output = Command::new(&self.program)
             .current_dir(&self.dir)
             .env("PGPASSWORD", password)
-            .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--log", "--file", script])
-            .arg(format!("--log-prefix={log}"))
-            .arg(format!("--client={}", scenario.callers))
-            .arg(format!("--time={seconds}"))
-            .arg(format!("--define=nth={nth}"))
-            .arg(format!("--define=run={}", scenario.run))
-            .arg(format!("--define=share={}", ACCOUNTS / scenario.callers))
-            .arg(format!("--define=first={}", organizations.start()))
-            .arg(format!("--define=last={}", organizations.end()))
+            .args(arguments)
             .arg(place)
             .stdin(Stdio::null())
             .output()
             .await?;
-        let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let complained = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || complained.contains("aborted") {
             return Err(format!("pgbench failed: {complained}").into());
         }
-        let calls = self.latencies(&log)?;
-        // without the time in which it connects
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse::<f64>().ok());
-        let rate = rate.ok_or("pgbench named no rate")?;
-        let transactions = f64::from(u32::try_from(calls.len())?);
-        Ok(Figures { time: Duration::from_secs_f64(transactions / rate), calls })
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
 
-    /// From its logs, a line for each transaction: client, number, time in µs, script, end.
-    fn latencies(&self, prefix: &str) -> Result<Vec<Call>> {
-        let mut calls = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if !name.starts_with(&format!("{prefix}.")) {
-                continue;
-            }
-            for line in fs::read_to_string(&path)?.lines() {
-                let took = line.split(' ').nth(2).ok_or("a line of pgbench's log is too short")?;
-                calls.push(Call { ended: Duration::ZERO, took: Duration::from_micros(took.parse()?) });
-            }
-            fs::remove_file(path)?;
-        }
-        Ok(calls)
-    }
+fn script(scenario: Scenario, file: &str, nth: i32, share: u32) -> Vec<String> {
+    let organizations = scenario.organizations();
+    vec![
+        format!("--file={file}"),
+        format!("--define=nth={nth}"),
+        format!("--define=run={}", scenario.run),
+        format!("--define=share={share}"),
+        format!("--define=first={}", organizations.start()),
+        format!("--define=last={}", organizations.end()),
+    ]
 }
 
 /// Other users can read a command line.

@@ -2,35 +2,39 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor};
 
-use crate::database::Database;
-use crate::service::Service;
-use crate::{Method, Result, Scenario, Spread};
+use crate::callers::closed_loop;
+use crate::rig::{Database, Method, People, Result, Scenario, Service, Spread, smtp_nowhere};
 
 /// Of several calls the one with the fewest counts: health and mail look into the database now and then.
-const TRIES: u32 = 5;
+const TRIES: u16 = 5;
+const METHODS: [Method; 6] =
+    [Method::Create, Method::Request, Method::Offer, Method::Accept, Method::Get, Method::List];
 
-/// Prints how many statements a call takes, and with `-- --statements` which.
-pub async fn count(url: &str, dir: &Path) -> Result<()> {
-    let database = Database::create(url, "statements").await?;
+/// How many statements a call takes; `-- --statements` prints which.
+pub async fn count(server: &str, dir: &Path, people: &Arc<People>) -> Result<Vec<(Method, usize)>> {
+    let database = Database::create(server, "statements").await?;
+    database.prepare_reads(people).await?;
     // takes effect with the next connection
     database
         .pool
         .execute(sqlx::raw_sql(AssertSqlSafe("ALTER DATABASE statements SET log_statement = 'all'".to_owned())))
         .await?;
-    let service = Service::start(database, dir, None).await?;
+    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
     let log = dir.join("postgres.log");
-    for method in [Method::Create, Method::Accept] {
+    let mut counts = Vec::new();
+    for method in METHODS {
         let mut fewest: Option<Vec<String>> = None;
         for run in 0..TRIES {
-            let scenario = Scenario { method, spread: Spread::One, callers: 1, run };
-            service.database.prepare(scenario).await?;
+            let scenario = Scenario { method, spread: Spread::Many, run };
+            service.database.prepare(scenario, 1, people).await?;
             let before = fs::read(&log)?.len();
             // one call: the next one would begin after the end
-            service.measure(scenario, Duration::ZERO).await?;
+            closed_loop(&service, None, scenario, 1, None, Duration::ZERO).await?;
             // what follows the answer
             tokio::time::sleep(Duration::from_millis(100)).await;
             let after = fs::read(&log)?;
@@ -40,14 +44,16 @@ pub async fn count(url: &str, dir: &Path) -> Result<()> {
             }
         }
         let made = fewest.filter(|made| !made.is_empty()).ok_or("the server logs no statement")?;
-        println!("one {method:?}: {} statements", made.len());
+        println!("one {}: {} statements", method.name(), made.len());
         if std::env::args().any(|argument| argument == "--statements") {
             for statement in &made {
                 println!("  {statement}");
             }
         }
+        counts.push((method, made.len()));
     }
-    service.stop().await
+    service.stop().await?;
+    Ok(counts)
 }
 
 /// `… LOG:  execute sqlx_s_3: SELECT …` for prepared ones, `… LOG:  statement: BEGIN` for others.
