@@ -29,7 +29,7 @@ pub const FILES: &[(&str, &[Case])] = &[
 
 const ACCOUNTS: &[Case] = &[
     case("SELECT identity FROM accounts", "'p7'"),
-    case("SELECT provider, tenant FROM accounts", "'p7'"),
+    case("SELECT username, provider, tenant FROM accounts WHERE username = w.username", "'{p7,p8,p9}'"),
     case("SELECT username FROM identities", "hash(7)"),
     case("coalesce((SELECT array_agg(ROW(e.email, e.email_key)", "'p7'"),
     case("^SELECT clock_timestamp() AS \"now!\"$", ""),
@@ -176,18 +176,23 @@ const ORGANIZATIONS: &[Case] = &[
 
 const OUTBOX: &[Case] = &[
     case("WITH ends AS", "NULL, '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'"),
-    case("FROM emails e JOIN organizations o ON", "'acme', rnd(3001), 1, '2100-01-01'"),
+    case("AS h(organization, email_id, attempt, lease_until, place)", HELD),
     case(
-        "SET due_time = now() + $5, lease_until = now() + $5 WHERE",
+        "UPDATE emails SET due_time = now() + $5, lease_until = now() + $5",
         "'acme', rnd(3001), 1, '2100-01-01', interval '1 minute'",
     ),
-    case("UPDATE emails SET state = 'SENT'", "'acme', rnd(3001), '250'"),
     case(
-        "UPDATE emails SET state = $5::text::email_state",
-        "'acme', rnd(3001), 1, '2100-01-01', 'RETRYING', '450', interval '1 minute'",
+        "UPDATE emails e SET state = n.s::email_state",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}'",
     ),
-    case("UPDATE emails SET attempt = attempt - 1", "'acme', rnd(3001), 1, '2100-01-01', interval '1 minute'"),
+    case(
+        "UPDATE emails e SET attempt = e.attempt - 1",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}'",
+    ),
 ];
+
+/// Two emails that a worker holds.
+const HELD: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}'";
 
 const REQUEST_IDS: &[Case] = &[
     case("FROM request_ids WHERE organization = $1 AND caller = $2", "'acme', 'accounts/olga', rnd(10000)"),
@@ -196,7 +201,7 @@ const REQUEST_IDS: &[Case] = &[
 ];
 
 const SUPPRESSIONS: &[Case] = &[
-    case("SELECT EXISTS (SELECT FROM email_suppressions", "hash(7)"),
+    case("FROM email_suppressions WHERE address_hash = a.h", "ARRAY[hash(7),hash(-1)]"),
     case("INSERT INTO email_suppressions", "hash(-1)"),
     case("DELETE FROM email_suppressions", "hash(7)"),
 ];
