@@ -8,7 +8,7 @@ mod service;
 pub use calls::{Caller, Method, Scenario, Spread};
 pub use database::{Database, ORGANIZATIONS};
 pub use people::{People, Token};
-pub use service::{Service, smtp_nowhere};
+pub use service::Service;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T> = std::result::Result<T, Error>;

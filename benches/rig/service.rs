@@ -108,8 +108,3 @@ impl Service {
         Ok(self.database)
     }
 }
-
-/// Where nobody listens: emails stay in the outbox, as pgbench leaves them.
-pub fn smtp_nowhere() -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, 1).into()
-}

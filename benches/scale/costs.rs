@@ -11,7 +11,7 @@ use crate::rig::{Database, Method, Result, Scenario, Service, Spread};
 use crate::side::{pages, settle};
 
 /// Of each side.
-const SAMPLES: u32 = 1000;
+const SAMPLES: u32 = 500;
 /// Connections and plans are made by the first ones.
 const WARM_UP: u32 = 50;
 /// Of the statements of workers.

@@ -1,12 +1,13 @@
 //! One of the two databases, and what it has read.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Executor;
 
-use crate::rig::{Database, ORGANIZATIONS, People, Result, Service, smtp_nowhere};
+use crate::rig::{Database, ORGANIZATIONS, People, Result, Service};
 
 /// After this long without work, a process of Postgres tells its counters (`PGSTAT_IDLE_INTERVAL`).
 const COUNTED_AFTER: Duration = Duration::from_secs(11);
@@ -14,7 +15,14 @@ const COUNTED_AFTER: Duration = Duration::from_secs(11);
 const QUIET: [(&str, &str); 2] = [("mail_poll_interval_seconds", "3600"), ("sweep_interval_seconds", "3600")];
 
 /// A service on a database with so many invitations.
-pub async fn start(server: &str, dir: &Path, people: &Arc<People>, name: &str, invitations: u64) -> Result<Service> {
+pub async fn start(
+    server: &str,
+    dir: &Path,
+    people: &Arc<People>,
+    name: &str,
+    invitations: u64,
+    smtp: SocketAddr,
+) -> Result<Service> {
     let database = Database::create(server, name).await?;
     database.pool.execute(sqlx::raw_sql(include_str!("fill.sql"))).await?;
     sqlx::query("CALL fill($1, $2)")
@@ -25,7 +33,7 @@ pub async fn start(server: &str, dir: &Path, people: &Arc<People>, name: &str, i
     database.prepare_reads(people).await?;
     database.pool.execute("VACUUM (ANALYZE)").await?;
     database.pool.execute("CHECKPOINT").await?;
-    Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &QUIET).await
+    Service::start(database, dir, Arc::clone(people), smtp, &QUIET).await
 }
 
 /// Pages that the database has looked at so far, whether they were in memory or not. What the seed's own connection did

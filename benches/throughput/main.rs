@@ -25,6 +25,7 @@ mod table;
 mod targets;
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,9 +37,12 @@ use figures::Round;
 use machine::Machine;
 use pgbench::Pgbench;
 use report::Results;
-use rig::{Database, Method, People, Result, Scenario, Service, Spread, smtp_nowhere};
+use rig::{Database, Method, People, Result, Scenario, Service, Spread};
 use rounds::{Bench, Plan, Row};
 use size::Size;
+
+/// No mail server: emails stay in the outbox, as pgbench leaves them.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -83,7 +87,7 @@ async fn main() -> Result<()> {
 async fn compare(postgres: &Postgres, dir: &Path, people: &Arc<People>, size: &Size) -> Result<(Vec<Row>, Vec<Round>)> {
     let server = postgres.url();
     let database = Database::create(server, "service").await?;
-    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
+    let service = Service::start(database, dir, Arc::clone(people), NOWHERE, &[]).await?;
     let pgbench = Pgbench::prepare(postgres.bin_dir(), server, Arc::clone(people), dir).await?;
     if pgbench.is_none() {
         println!("no pgbench in {}: only our own figures", postgres.bin_dir().display());
@@ -110,7 +114,7 @@ async fn compare(postgres: &Postgres, dir: &Path, people: &Arc<People>, size: &S
 /// Whether plans that were made while the tables were empty stay good: Creates a second at first and at last.
 async fn write_into_empty_tables(url: &str, dir: &Path, people: &Arc<People>, time: Duration) -> Result<(f64, f64)> {
     let database = Database::create(url, "empty").await?;
-    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
+    let service = Service::start(database, dir, Arc::clone(people), NOWHERE, &[]).await?;
     let scenario = Scenario { method: Method::Create, spread: Spread::Many, run: 0 };
     let figures = callers::closed_loop(&service, None, scenario, 64, None, time).await?;
     let part = time.mul_f64(0.3);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor};
 
+use crate::NOWHERE;
 use crate::callers::closed_loop;
-use crate::rig::{Database, Method, People, Result, Scenario, Service, Spread, smtp_nowhere};
+use crate::rig::{Database, Method, People, Result, Scenario, Service, Spread};
 
 /// Of several calls the one with the fewest counts: health and mail look into the database now and then.
 const TRIES: u16 = 5;
@@ -24,7 +25,7 @@ pub async fn count(server: &str, dir: &Path, people: &Arc<People>) -> Result<Vec
         .pool
         .execute(sqlx::raw_sql(AssertSqlSafe("ALTER DATABASE statements SET log_statement = 'all'".to_owned())))
         .await?;
-    let service = Service::start(database, dir, Arc::clone(people), smtp_nowhere(), &[]).await?;
+    let service = Service::start(database, dir, Arc::clone(people), NOWHERE, &[]).await?;
     let log = dir.join("postgres.log");
     let mut counts = Vec::new();
     for method in METHODS {

@@ -35,9 +35,12 @@ impl App {
     pub async fn call_of_person(&self, identity: &Identity, about: About) -> Result<Option<Call>> {
         let hash = identity_hash(&identity.issuer, &identity.subject);
         let who = Who::Identity { hash, attest_time: identity.attest_time };
-        let mut found = self.find(who, about, false).await?;
+        let mut found = self.find(who.clone(), about.clone(), false).await?;
         let Some(account) = found.account.take() else { return Ok(None) };
-        self.attest(identity, &account).await?;
+        if self.attest(identity, &account).await? && about.invitation.is_some() {
+            // what is shown of an invitation depends on the addresses
+            found = self.find(who, about, false).await?;
+        }
         Ok(Some(Call { caller: Caller::Account(account.username), found: Some(found) }))
     }
 
@@ -59,14 +62,15 @@ impl App {
         self.callers.ask(Question { who, organization, invitation, has_changed_it }).await
     }
 
-    /// Writes the addresses that a newer token attests, where they differ; else only how new they are.
-    async fn attest(&self, identity: &Identity, known: &KnownAccount) -> Result<()> {
-        let Some(emails) = &identity.emails else { return Ok(()) };
+    /// Writes the addresses that a newer token attests, where they differ; else only how new they are. `true`: they
+    /// differed.
+    async fn attest(&self, identity: &Identity, known: &KnownAccount) -> Result<bool> {
+        let Some(emails) = &identity.emails else { return Ok(false) };
         if known.attest_time.is_some_and(|attested| attested >= identity.attest_time) {
-            return Ok(());
+            return Ok(false);
         }
-        let is_same =
-            known.older_emails.as_ref().is_some_and(|older| older.iter().eq(emails.iter().map(EmailAddress::typed)));
+        let older = known.older_emails.as_ref();
+        let is_same = older.is_some_and(|older| older.iter().eq(emails.iter().map(EmailAddress::typed)));
         let before = known.attest_time.filter(|_| is_same);
         let identity = identity.clone();
         self.finish(|app| async move {
@@ -74,11 +78,12 @@ impl App {
             if let Some(before) = before
                 && accounts::attest_again(&mut connection, &identity, before).await?
             {
-                return Ok(());
+                return Ok(false);
             }
             let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
             accounts::attest(&mut transaction, &identity).await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await?;
+            Ok(true)
         })
         .await
     }
