@@ -134,12 +134,13 @@ pub async fn renew(connection: &mut PgConnection, held: &mut Held, lease: Durati
 }
 
 /// Gives untried emails back, each to be taken when that time has passed, and their attempts with them: nothing of a row
-/// tells that it was looked at.
+/// tells that it was looked at. Their order stays, a microsecond apart.
 pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]) -> Result<()> {
     if untried.is_empty() {
         return Ok(());
     }
-    let mut untried = untried.iter().collect::<Vec<_>>();
+    let in_turn = untried.iter().zip(0..).map(|((held, wait), turn)| (held, *wait + Duration::from_micros(turn)));
+    let mut untried = in_turn.collect::<Vec<_>>();
     untried.sort_unstable_by_key(|(held, _)| held.key());
     sqlx::query!(
         "UPDATE emails e SET attempt = e.attempt - 1, due_time = now() + u.w, lease_until = NULL \

@@ -96,3 +96,25 @@ async fn in_a_batch_each_email_is_settled_or_given_back_on_its_own() {
     ];
     assert_eq!(outbox.rows().await, rows);
 }
+
+#[tokio::test]
+async fn what_is_given_back_keeps_its_turn() {
+    let outbox = Outbox::start(|_| Action::Proceed).await;
+    outbox.organization("acme").await;
+    outbox.invite("acme", 20).await;
+    let mut connection = outbox.workers.acquire().await.unwrap();
+    let mut claim = async || outbox::claim(&mut connection, None, 20, LEASE).await.unwrap();
+    let held = claim().await;
+    let turns = held.iter().map(|held| held.recipient.wire()).collect::<Vec<_>>();
+    let mut by_key = held.iter().collect::<Vec<_>>();
+    by_key.sort_by_key(|held| held.id);
+    assert!(
+        by_key.iter().map(|held| held.recipient.wire()).ne(turns.clone()),
+        "control: the rows are locked in another order"
+    );
+
+    let untried = held.into_iter().map(|held| (held, Duration::ZERO)).collect::<Vec<_>>();
+    outbox::release(&mut outbox.workers.acquire().await.unwrap(), &untried).await.unwrap();
+    let again = claim().await;
+    assert_eq!(again.iter().map(|held| held.recipient.wire()).collect::<Vec<_>>(), turns);
+}
