@@ -25,14 +25,20 @@ pub struct Judged {
 
 #[derive(Debug)]
 pub enum Verdict {
-    /// With what is to be told.
-    Send(Facts, Option<SignIn>),
+    Send(Box<Known>),
     /// Never to be sent.
     End(EmailState, Answer),
     /// Not before that time has passed: its address has had enough for now.
     Wait(Duration),
     /// It is held no more.
     Lost,
+}
+
+/// What an email tells.
+#[derive(Debug)]
+pub struct Known {
+    pub facts: Facts,
+    pub sign_in: Option<SignIn>,
 }
 
 impl Mailer {
@@ -58,7 +64,7 @@ impl Mailer {
             return Verdict::End(EmailState::Failed, Answer::Unbuildable);
         }
         match self.writer.check(held, &facts) {
-            Ok(_) => Verdict::Send(facts, None),
+            Ok(_) => Verdict::Send(Box::new(Known { facts, sign_in: None })),
             Err((state, answer)) => Verdict::End(state, answer),
         }
     }
@@ -82,11 +88,23 @@ impl Mailer {
 }
 
 impl Judged {
+    /// What is known, if the email shows where the account signs in.
+    fn with_sign_in(&mut self) -> Option<&mut Known> {
+        let is_shown = shows_sign_in(self.item.held.kind);
+        if let Verdict::Send(known) = &mut self.verdict { is_shown.then_some(known) } else { None }
+    }
+
     /// Whether it is to be sent to somebody who need not know the organization.
     fn is_cold(&self) -> bool {
-        let Verdict::Send(facts, _) = &self.verdict else { return false };
-        let is_unsolicited = facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
+        let Verdict::Send(known) = &self.verdict else { return false };
+        let is_unsolicited = known.facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
         self.item.held.kind.is_cold(is_unsolicited)
+    }
+}
+
+impl Known {
+    fn username(&self) -> Option<&Username> {
+        self.facts.invitation.as_ref()?.username.as_ref()
     }
 }
 
@@ -96,21 +114,11 @@ fn recipients<'a>(judged: &'a [&mut Judged]) -> Vec<&'a EmailAddress> {
 
 /// Where the account signs in, for the emails that show it.
 async fn add_sign_ins(database: &mut Own, judged: &mut [Judged]) -> Result<()> {
-    fn username(judged: &Judged) -> Option<&Username> {
-        match &judged.verdict {
-            Verdict::Send(facts, _) if shows_sign_in(judged.item.held.kind) => {
-                facts.invitation.as_ref()?.username.as_ref()
-            }
-            _ => None,
-        }
-    }
-    let usernames = judged.iter().filter_map(username).collect::<Vec<_>>();
+    let mut shown = judged.iter_mut().filter_map(Judged::with_sign_in).collect::<Vec<_>>();
+    let usernames = shown.iter().filter_map(|known| known.username()).collect::<Vec<_>>();
     let sign_ins = database.run(async |c| outbox::sign_ins(c, &usernames).await).await?;
-    for judged in judged {
-        let found = username(judged).and_then(|username| sign_ins.get(username)).cloned();
-        if let Verdict::Send(_, sign_in) = &mut judged.verdict {
-            *sign_in = found;
-        }
+    for known in &mut shown {
+        known.sign_in = known.username().and_then(|username| sign_ins.get(username)).cloned();
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! From an email of the outbox to the letter that goes out, or to the reason why none does.
 
+mod quoted_printable;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
@@ -78,7 +80,7 @@ impl Writer {
             tracing::error!(email.kind = held.kind.as_str(), error = %error, "an email template failed");
         };
         let words = words.inspect_err(log).ok()?;
-        self.assemble(held, facts.now, words)
+        self.assemble(held, facts.now, &words)
     }
 
     /// What the templates may name. What the email does not have is undefined there.
@@ -113,20 +115,20 @@ impl Writer {
         }
     }
 
-    fn assemble(&self, held: &Held, now: Timestamp, words: Words) -> Option<Letter> {
+    fn assemble(&self, held: &Held, now: Timestamp, words: &Words) -> Option<Letter> {
         let recipient = held.recipient.wire().parse::<Address>().ok()?;
         let id = held.id.simple();
-        let part = |content_type, body: String| {
-            // never 7bit, which would let a bare CR through
-            let body = Body::new_with_encoding(body, ContentTransferEncoding::QuotedPrintable).ok()?;
-            Some(SinglePart::builder().header(content_type).body(body))
+        let part = |content_type, body: &str| {
+            let encoded = quoted_printable::encode(body);
+            let body = Body::dangerous_pre_encoded(encoded, ContentTransferEncoding::QuotedPrintable);
+            SinglePart::builder().header(content_type).body(body)
         };
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
             // quoted-printable writes no "=_", so neither part can hold it
             .boundary(format!("=_{id}"))
-            .singlepart(part(ContentType::TEXT_PLAIN, words.text)?)
-            .singlepart(part(ContentType::TEXT_HTML, words.html)?);
+            .singlepart(part(ContentType::TEXT_PLAIN, &words.text))
+            .singlepart(part(ContentType::TEXT_HTML, &words.html));
         let message = Message::builder()
             .message_id(Some(format!("<{}@{}>", held.id, self.from.email.domain())))
             .date(SystemTime::from(now))

@@ -12,14 +12,14 @@ use tokio::time::{Instant, Interval, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::judge::{Item, Judged, Verdict};
+use super::judge::{Item, Judged, Known, Verdict};
 use super::smtp::{Failure, Letter, Session, Timeouts};
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailState};
 use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::limits::{self, Charge};
-use crate::store::outbox::{self, Ended, Facts, Held, SignIn};
+use crate::store::outbox::{self, Ended, Held};
 
 /// Emails leased at once, and sent one after another over one connection: the fewest and the most.
 const SHARE: std::ops::RangeInclusive<usize> = 16..=128;
@@ -74,8 +74,7 @@ struct Batch {
 
 struct Ready {
     item: Item,
-    facts: Facts,
-    sign_in: Option<SignIn>,
+    known: Box<Known>,
 }
 
 impl Worker {
@@ -104,7 +103,9 @@ impl Worker {
         while !(batch.untried.is_empty() || round.unreachable || stop.is_cancelled()) {
             let known = Instant::now();
             let judged = self.mailer.judge(&mut self.database, std::mem::take(&mut batch.untried)).await?;
-            judged.into_iter().for_each(|judged| batch.sort(judged, &mut round));
+            for judged in judged {
+                batch.sort(judged, &mut round);
+            }
             while let Some(ready) = batch.ready.pop_front() {
                 self.send(ready, &mut batch, &mut round, known + fresh, &mut life).await;
                 if round.unreachable || stop.is_cancelled() || known.elapsed() >= fresh {
@@ -125,14 +126,21 @@ impl Worker {
     }
 
     /// Writes and sends one email.
-    async fn send(&mut self, ready: Ready, batch: &mut Batch, round: &mut Round, stale: Instant, life: &mut Interval) {
-        let Ready { mut item, facts, sign_in } = ready;
-        let letter = match self.mailer.writer.draft(&item.held, &facts, sign_in.as_ref()) {
+    async fn send(
+        &mut self,
+        ready: Ready,
+        batch: &mut Batch,
+        round: &mut Round,
+        fresh_until: Instant,
+        life: &mut Interval,
+    ) {
+        let Ready { mut item, known } = ready;
+        let letter = match self.mailer.writer.draft(&item.held, &known.facts, known.sign_in.as_ref()) {
             Ok(letter) => letter,
             Err((state, answer)) => return batch.end(item, state, answer, Duration::ZERO, round),
         };
         let waiting = batch.ready.len();
-        let result = self.hand_over(&letter, &mut item.held, batch, stale, life).await;
+        let result = self.hand_over(&letter, &mut item.held, batch, fresh_until, life).await;
         round.released += waiting - batch.ready.len();
         round.unreachable = matches!(result, Err(Failure::Unreachable { .. }));
         self.notice(&result);
@@ -156,7 +164,7 @@ impl Worker {
         letter: &Letter,
         held: &mut Held,
         batch: &mut Batch,
-        mut stale: Instant,
+        mut write_at: Instant,
         life: &mut Interval,
     ) -> std::result::Result<Answer, Failure> {
         let Self { database, mailer, session, .. } = self;
@@ -166,8 +174,8 @@ impl Worker {
         loop {
             let written = tokio::select! {
                 result = &mut sending => return result,
-                () = sleep_until(stale), if !batch.ended.is_empty() => {
-                    stale = Instant::now() + sign_of_life;
+                () = sleep_until(write_at), if !batch.ended.is_empty() => {
+                    write_at = Instant::now() + sign_of_life;
                     batch.write_down(database).await
                 }
                 _ = life.tick() => {
@@ -206,7 +214,7 @@ impl Batch {
     fn sort(&mut self, judged: Judged, round: &mut Round) {
         let Judged { item, verdict } = judged;
         match verdict {
-            Verdict::Send(facts, sign_in) => self.ready.push_back(Ready { item, facts, sign_in }),
+            Verdict::Send(known) => self.ready.push_back(Ready { item, known }),
             Verdict::End(state, answer) => self.end(item, state, answer, Duration::ZERO, round),
             Verdict::Wait(wait) => {
                 self.release(item, wait);
@@ -245,7 +253,9 @@ impl Batch {
         let ready = self.ready.drain(..).map(|ready| ready.item);
         let untried = self.untried.drain(..).chain(ready).collect::<Vec<_>>();
         let count = untried.len();
-        untried.into_iter().for_each(|item| self.release(item, Duration::ZERO));
+        for item in untried {
+            self.release(item, Duration::ZERO);
+        }
         count
     }
 

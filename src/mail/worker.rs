@@ -82,7 +82,7 @@ async fn work(mut worker: Worker, poll_interval: Duration, wake: Arc<Notify>, st
 async fn hang_up(worker: &mut Worker, at: Instant) {
     sleep_until(at).await;
     worker.hang_up().await;
-    pending().await
+    pending::<()>().await;
 }
 
 async fn pause(duration: Duration, stop: &CancellationToken) {

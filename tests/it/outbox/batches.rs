@@ -71,7 +71,7 @@ async fn in_a_batch_each_email_is_settled_or_given_back_on_its_own() {
     }
     let mut connection = outbox.workers.acquire().await.unwrap();
     let mut held = outbox::claim(&mut connection, None, 16, LEASE).await.unwrap();
-    held.sort_by(|one, other| one.recipient.wire().cmp(&other.recipient.wire()));
+    held.sort_by_key(|held| held.recipient.wire());
     // somebody else has these by now
     outbox.execute("UPDATE emails SET attempt = 2 WHERE recipient LIKE '2@%'").await;
 
