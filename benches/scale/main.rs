@@ -1,6 +1,6 @@
 //! Whether calls cost the same, however many invitations there are: each at 10⁴ and at a large number of them.
 //!
-//! `cargo bench --bench scale` takes about 10 minutes with 10⁶, and `cargo bench --bench scale -- 10000000` half an hour and
+//! `cargo bench --bench scale` takes about 8 minutes with 10⁶, and `cargo bench --bench scale -- 10000000` half an hour and
 //! 25 GB. A ratio of 1.2 is the most that it may be.
 
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]

@@ -1,8 +1,8 @@
 //! How many calls a second the service carries out, and what they cost, next to pgbench with the same rows on the same
 //! server.
 //!
-//! `cargo bench --bench throughput` writes the table and the picture in `README.md` beside this file; with `-- --quick` it
-//! takes a minute and only shows them.
+//! `cargo bench --bench throughput` takes 20 minutes and writes the table and the picture in `README.md` beside this file;
+//! with `-- --quick` it takes two and only shows them.
 
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 

@@ -41,9 +41,12 @@ impl App {
     /// Opens an account. Every try is charged but the repetition of one that has succeeded.
     pub async fn create_account(&self, new: NewAccount) -> Result<Username> {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
-        let repeated = {
-            let mut connection = self.reads.acquire().await?;
-            replay(&mut connection, hash, new.request.as_ref(), Method::CreateAccount).await??.is_some()
+        let repeated = match &new.request {
+            None => false,
+            request => {
+                let mut connection = self.reads.acquire().await?;
+                replay(&mut connection, hash, request.as_ref(), Method::CreateAccount).await??.is_some()
+            }
         };
         let charge = if repeated { None } else { self.charge_account_attempt(&hash).await? };
         let mut outcome = self.try_create_account(&new, hash).await;

@@ -157,9 +157,16 @@ impl Batch {
         changes::write(connection, &self.changed().collect::<Vec<_>>(), &self.done, self.now).await
     }
 
-    /// Whether the decisions changed anything.
-    pub fn is_change(&self) -> bool {
-        self.changed().next().is_some()
+    /// Decides one command as if there were no other, and writes nothing. `true`: it would change something.
+    pub fn try_out(&mut self, command: &Command, deployment: &Deployment) -> (Result<Decided, Refusal>, bool) {
+        let outcome = self.decide(command, deployment);
+        let is_change = self.changed().next().is_some();
+        let as_loaded = self.before.get(&command.organization).cloned();
+        self.after.insert(command.organization.clone(), as_loaded);
+        for done in self.done.drain(..) {
+            self.remembered.remove(&done.key);
+        }
+        (outcome, is_change)
     }
 
     fn changed(&self) -> impl Iterator<Item = Changed<'_>> {

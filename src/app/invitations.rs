@@ -191,8 +191,8 @@ impl App {
     /// What an invitation would be: every check runs, and nothing is written but what the caller is charged as if it
     /// had been made.
     pub async fn preview(&self, command: Command) -> Result<InvitationView> {
-        let (_, outcome) = self.dry_run(&command).await?;
-        let Some(Shown::Invitation(mut view)) = outcome?.shown else { return Err(Error::Fault) };
+        let dry_run = self.dry_runs.ask(command.clone()).await?;
+        let Some(Shown::Invitation(mut view)) = dry_run.outcome?.shown else { return Err(Error::Fault) };
         if let Some((counted, who)) = self.counted(&command).await? {
             self.charge(counted, &who).await?;
         }

@@ -5,6 +5,7 @@ mod batch;
 mod callers;
 mod charges;
 mod counter;
+mod dry_run;
 mod error;
 mod invitations;
 mod limits;
@@ -24,9 +25,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use accounts::{DeleteAccount, NewAccount};
-use batch::{Batch, Decided};
+use batch::Decided;
 pub use callers::{About, Call};
 use counter::Counter;
+use dry_run::{DryRun, DryRuns};
 pub use error::{Error, Result};
 pub use invitations::{InvitationFilter, RequestAccess};
 pub use limits::Limits;
@@ -37,7 +39,7 @@ use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
 use writer::Writer;
 
-use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Refusal, Role};
+use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Role};
 use crate::store::connection::Own;
 use crate::store::pool::{self, Purpose};
 
@@ -49,6 +51,7 @@ pub struct App {
     /// For the transactions of accounts and suppressions.
     writes: PgPool,
     callers: Queue<CallerLookup>,
+    dry_runs: Queue<DryRuns>,
     counter: Queue<Counter>,
     writer: Writer,
     readiness: Arc<Mutex<Own>>,
@@ -67,6 +70,7 @@ pub struct Connections {
     pub reads: PgPool,
     pub writes: PgPool,
     callers: Own,
+    dry_runs: Own,
     counter: Own,
     /// Each writer has one like it.
     writers: Own,
@@ -84,6 +88,7 @@ impl Connections {
             reads: pool::open(url, Purpose::Read, reads)?,
             writes: pool::open(url, Purpose::Write, WRITE_CONNECTIONS)?,
             callers: Own::new(url, Purpose::Read)?,
+            dry_runs: Own::new(url, Purpose::Read)?,
             counter: Own::new(url, Purpose::Charge)?,
             writers: Own::new(url, Purpose::Write)?,
             readiness: Own::new(url, Purpose::Read)?,
@@ -105,6 +110,10 @@ impl App {
             reads: connections.reads,
             writes: connections.writes,
             callers: Queue::start(CallerLookup(connections.callers), &tasks),
+            dry_runs: Queue::start(
+                DryRuns { connection: connections.dry_runs, deployment: Arc::clone(&deployment) },
+                &tasks,
+            ),
             counter: Queue::start(Counter(connections.counter), &tasks),
             writer: Writer::start(&connections.writers, &deployment, &tasks, committed),
             readiness: Arc::new(Mutex::new(connections.readiness)),
@@ -127,10 +136,10 @@ impl App {
         let dry = if command.is_trusted(role) && (counted.is_none() || by_email) {
             None
         } else {
-            let (batch, outcome) = self.dry_run(&command).await?;
+            let DryRun { outcome, is_change } = self.dry_runs.ask(command.clone()).await?;
             let decided = outcome?;
             // a repetition: who has left long ago could go on with it for ever
-            if !batch.is_change() {
+            if !is_change {
                 return Ok(decided);
             }
             Some(decided)
@@ -139,7 +148,9 @@ impl App {
         let charge = match &counted {
             Some((counted, who)) => match self.charge(*counted, who).await {
                 // a repetition is answered all the same
-                Err(Error::Refused(refusal)) if dry.is_some() || self.dry_run(&command).await?.1?.is_counted => {
+                Err(Error::Refused(refusal))
+                    if dry.is_some() || self.dry_runs.ask(command.clone()).await?.outcome?.is_counted =>
+                {
                     return Err(refusal.into());
                 }
                 Err(Error::Refused(_)) => None,
@@ -150,18 +161,6 @@ impl App {
         let outcome = self.writer.submit(command).await;
         self.settle(charge, &outcome);
         outcome
-    }
-
-    /// Decides a command on what is there at one moment, and writes nothing.
-    async fn dry_run(&self, command: &Command) -> Result<(Batch, std::result::Result<Decided, Refusal>)> {
-        let command = command.clone();
-        self.finish(|app| async move {
-            let mut connection = app.reads.acquire().await?;
-            let mut batch = Batch::load(&mut connection, std::slice::from_ref(&command), &app.deployment).await?;
-            let outcome = batch.decide(&command, &app.deployment);
-            Ok((batch, outcome))
-        })
-        .await
     }
 
     /// Runs to its end whether or not the caller waits: a transaction is never cancelled in the middle.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod administer;
+mod answers;
 mod approvals;
 mod codes;
 mod decline;

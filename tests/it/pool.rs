@@ -7,9 +7,10 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use invitations::store::connection::Own;
 use invitations::store::pool::{Purpose, open};
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::support::Database;
 
@@ -43,6 +44,65 @@ async fn without_a_look_at_release_a_write_after_a_cancelled_begin_is_lost() {
         }
     }
     panic!("no write was lost");
+}
+
+/// A connection of one owner has no pool that could hand it on: whoever is cancelled in the middle loses it.
+#[tokio::test]
+async fn a_write_after_a_cancelled_transaction_of_an_own_connection_is_kept() {
+    let database = with_table().await;
+    for waits in 1..=WAITS {
+        for _ in 0..10 {
+            let mut own = Own::new(&database.url, Purpose::Write).unwrap();
+            own.run(insert).await.unwrap();
+            let cancelled = own.run(async |connection| {
+                let mut transaction = connection.begin().await?;
+                insert(&mut transaction).await?;
+                Ok(transaction.commit().await?)
+            });
+            cancel_at(waits, cancelled).await;
+            let id = own.run(insert).await.unwrap();
+            own.close().await;
+            let there = sqlx::query_scalar("SELECT EXISTS (SELECT FROM kept WHERE id = $1)");
+            let is_there: bool = there.bind(id).fetch_one(&database.pool).await.unwrap();
+            assert!(is_there, "an acknowledged write is lost");
+        }
+    }
+}
+
+async fn insert(connection: &mut PgConnection) -> invitations::store::Result<i32> {
+    Ok(sqlx::query_scalar("INSERT INTO kept VALUES (DEFAULT) RETURNING id").fetch_one(connection).await?)
+}
+
+#[tokio::test]
+async fn an_own_connection_is_made_anew_after_a_break_and_kept_otherwise() {
+    let database = with_table().await;
+    let mut own = Own::new(&database.url, Purpose::Read).unwrap();
+    let backend = async |connection: &mut PgConnection| {
+        Ok(sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").fetch_one(connection).await?)
+    };
+    let first = own.run(backend).await.unwrap();
+    assert_eq!(own.run(backend).await.unwrap(), first);
+    let killed = sqlx::query_scalar::<_, bool>("SELECT pg_terminate_backend($1)").bind(first);
+    assert!(killed.fetch_one(&database.pool).await.unwrap());
+    // the break shows when it is used
+    while own.run(backend).await.is_ok_and(|now| now == first) {}
+    assert_ne!(own.run(backend).await.unwrap(), first);
+}
+
+/// A crash of Postgres may forget half a second of counting, and nothing else.
+#[tokio::test]
+async fn only_counting_waits_for_no_disk() {
+    let database = Database::create_empty().await;
+    for (purpose, expected) in
+        [(Purpose::Charge, "off"), (Purpose::Write, "on"), (Purpose::Mail, "on"), (Purpose::Read, "on")]
+    {
+        let mut own = Own::new(&database.url, purpose).unwrap();
+        let waits: String = own
+            .run(async |connection| Ok(sqlx::query_scalar("SHOW synchronous_commit").fetch_one(connection).await?))
+            .await
+            .unwrap();
+        assert_eq!(waits, expected, "{purpose:?}");
+    }
 }
 
 #[tokio::test]

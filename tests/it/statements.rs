@@ -1,9 +1,10 @@
 //! How many statements a call takes, with the limits of a deployment on: what it costs a caller who waits alone.
 
+use futures_util::future::join_all;
 use invitations::pb;
 use uuid::Uuid;
 
-use crate::support::{Person, Service, Watched};
+use crate::support::{Person, Service, Watched, reason};
 
 /// The limits that a deployment has by default and a test has not.
 const LIMITS: [(&str, &str); 7] = [
@@ -85,4 +86,50 @@ async fn a_call_asks_the_database_a_few_times_only() {
         repetition.len() > 2 && !repetition.iter().any(|s| s.contains("INSERT INTO invitations")),
         "{repetition:#?}"
     );
+}
+
+/// How many calls are made at once.
+const AT_ONCE: usize = 64;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_are_answered_by_one_statement_and_each_by_its_own() {
+    let watched = Watched::start(&LIMITS).await;
+    let service = &watched.service;
+    let mut owners = Vec::new();
+    for n in 0..4 {
+        let organization = format!("acme-{n}");
+        let owner = service.owner(&format!("olga-{n}"), &organization).await;
+        let invitation = owner.invite(&organization, &format!("anna-{n}@example.com")).await.unwrap().name;
+        owners.push((owner, invitation));
+    }
+    // each owner's own invitation is there for them, and that of another one is not
+    let get = async |n: usize| {
+        let (owner, own) = &owners[n % owners.len()];
+        let (_, other) = &owners[(n + 1) % owners.len()];
+        assert_eq!(owner.get(own).await.unwrap().name, *own);
+        assert_eq!(reason(owner.get(other).await), "INVITATION_NOT_FOUND");
+    };
+    let (_, together) = watched.statements(join_all((0..AT_ONCE).map(get))).await;
+    // the control: one after the other, each call asks for itself
+    let one_by_one = async {
+        for n in 0..AT_ONCE {
+            get(n).await;
+        }
+    };
+    let ((), apart) = watched.statements(one_by_one).await;
+    assert_eq!(apart.len(), 2 * AT_ONCE);
+    assert!(together.len() < AT_ONCE, "{} statements for {} calls", together.len(), 2 * AT_ONCE);
+
+    // a charge for each, and yet few statements
+    let invite = async |n: usize| {
+        let (owner, _) = &owners[n % owners.len()];
+        let organization = format!("acme-{}", n % owners.len());
+        owner.invite(&organization, &format!("new-{n}@example.com")).await.unwrap();
+    };
+    let (_, statements) = watched.statements(join_all((0..AT_ONCE).map(invite))).await;
+    let charging = statements.iter().filter(|statement| statement.contains("INTO subject_limits")).count();
+    assert!((1..AT_ONCE / 2).contains(&charging), "{charging} statements that charge");
+    let counted = "SELECT sum(used)::bigint FROM subject_limits WHERE subject LIKE 'invitation/%'";
+    let counted: i64 = sqlx::query_scalar(counted).fetch_one(service.pool()).await.unwrap();
+    assert_eq!(usize::try_from(counted).unwrap(), owners.len() + AT_ONCE);
 }

@@ -10,8 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::either::Either;
 
+use super::connection::Connection;
 use super::dialogue::{Class, Dialogue, Reply};
-use super::{Connection, Failure, Timeouts};
+use super::failure::Failure;
+use super::timeouts::Timeouts;
 use crate::domain::Answer;
 use crate::mail::settings::{InvalidSetting, MailSettings, SmtpTls};
 use crate::mail::tls::Tls;

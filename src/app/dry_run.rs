@@ -1,0 +1,49 @@
+//! Decides what waits on what is there at one moment, and writes nothing: one statement for all.
+
+use std::sync::Arc;
+
+use super::batch::{Batch, Decided};
+use super::error::{Error, Result};
+use super::together::Worker;
+use crate::domain::{Command, Deployment, Refusal};
+use crate::store::connection::Own;
+
+/// With a connection of its own.
+pub(super) struct DryRuns {
+    pub connection: Own,
+    pub deployment: Arc<Deployment>,
+}
+
+/// What would become of a command.
+pub(super) struct DryRun {
+    pub outcome: std::result::Result<Decided, Refusal>,
+    /// Whether it would change anything; a repetition does not.
+    pub is_change: bool,
+}
+
+impl Worker for DryRuns {
+    type Task = Command;
+    type Outcome = DryRun;
+
+    async fn work(&mut self, commands: Vec<Command>) -> Vec<Result<DryRun>> {
+        let Self { connection, deployment } = self;
+        let loaded = connection.run(async |connection| Batch::load(connection, &commands, deployment).await).await;
+        match loaded {
+            Ok(mut batch) => {
+                let dry_run = |command| {
+                    let (outcome, is_change) = batch.try_out(command, deployment);
+                    Ok(DryRun { outcome, is_change })
+                };
+                commands.iter().map(dry_run).collect()
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                commands.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    async fn end(mut self) {
+        self.connection.close().await;
+    }
+}
