@@ -1,4 +1,4 @@
-//! Decides what waits on what is there at one moment, and writes nothing: one statement for all.
+//! Decides what waits on what is there at one moment, and writes nothing: one statement for up to 32 commands.
 
 use std::sync::Arc;
 
@@ -7,6 +7,10 @@ use super::error::{Error, Result};
 use super::together::Worker;
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store::connection::Own;
+
+/// The most that one statement loads. Each command is tried on a copy of what was loaded of its organization, so where
+/// all are for one organization, time and memory grow with the square of this.
+const TOGETHER: usize = 32;
 
 /// With a connection of its own.
 pub(super) struct DryRuns {
@@ -26,9 +30,22 @@ impl Worker for DryRuns {
     type Outcome = DryRun;
 
     async fn work(&mut self, commands: Vec<Command>) -> Vec<Result<DryRun>> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for commands in commands.chunks(TOGETHER) {
+            outcomes.extend(self.try_out(commands).await);
+        }
+        outcomes
+    }
+
+    async fn end(mut self) {
+        self.connection.close().await;
+    }
+}
+
+impl DryRuns {
+    async fn try_out(&mut self, commands: &[Command]) -> Vec<Result<DryRun>> {
         let Self { connection, deployment } = self;
-        let loaded = connection.run(async |connection| Batch::load(connection, &commands, deployment).await).await;
-        match loaded {
+        match connection.run(async |connection| Batch::load(connection, commands, deployment).await).await {
             Ok(mut batch) => {
                 let dry_run = |command| {
                     let (outcome, is_change) = batch.try_out(command, deployment);
@@ -41,9 +58,5 @@ impl Worker for DryRuns {
                 commands.iter().map(|_| Err(error.clone())).collect()
             }
         }
-    }
-
-    async fn end(mut self) {
-        self.connection.close().await;
     }
 }
