@@ -147,7 +147,7 @@ impl Batch {
             }
         }
         let mut new = state.emails.iter().filter(|email| email.invitation == Some(id)).collect::<Vec<_>>();
-        new.sort_by_key(|email| email.due_time);
+        new.sort_by_key(|email| (email.kind.is_reminder(), email.kind.as_str()));
         deliveries.extend(new.into_iter().map(|email| Delivery::queued(email.kind, self.now)));
         deliveries
     }

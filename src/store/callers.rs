@@ -119,7 +119,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
                  WHERE username = coalesce(q.username, a.username) AND email_key || '' = n.email_key OFFSET 0) AS is_own) e ON true
              LEFT JOIN LATERAL (
                SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)
-                                ORDER BY create_time, due_time, email_id) AS rows
+                                ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id) AS rows
                  FROM emails WHERE invitation = n.invitation AND organization || '' = n.organization
                   AND (m.is_seeing OR q.identity IS NULL AND q.username IS NULL)) d ON true
             ORDER BY q.number"#,

@@ -195,7 +195,7 @@ pub async fn deliveries(
 ) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
     let rows = sqlx::query!(
         r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1 ORDER BY create_time, due_time, email_id"#,
+             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1 ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id"#,
         organization.as_str(),
         ids,
     )

@@ -146,7 +146,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                SELECT * FROM invitations WHERE organization = t.organization AND invitation = t.invitation OFFSET 0) n ON true
              LEFT JOIN LATERAL (
                SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)
-                                ORDER BY create_time, due_time, email_id) AS rows
+                                ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id) AS rows
                  FROM emails WHERE invitation = n.invitation AND organization || '' = n.organization) d ON true
              LEFT JOIN LATERAL (
                SELECT * FROM members WHERE organization = t.organization AND username = t.username OFFSET 0) m ON true
