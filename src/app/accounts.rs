@@ -1,13 +1,14 @@
 //! Accounts: opened once by an identity, kept up to date by its tokens, and erased on request.
 
 use sqlx::Connection;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::batch::{Batch, Decided};
+use super::registrar::Registered;
 use super::{App, Error, Result};
 use crate::domain::{
-    Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
+    Account, Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request,
+    Username,
 };
 use crate::store::accounts::{self, identity_hash};
 use crate::store::{self, request_ids};
@@ -39,68 +40,27 @@ pub struct DeleteAccount {
 
 impl App {
     /// Opens an account. Every try is charged but the repetition of one that has succeeded.
-    pub async fn create_account(&self, new: NewAccount) -> Result<Username> {
+    pub async fn create_account(&self, new: NewAccount) -> Result<Account> {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
-        let repeated = match &new.request {
-            None => false,
-            request => {
+        let charge = match self.charge_account_attempt(&hash).await {
+            Err(Error::Refused(limit)) => {
                 let mut connection = self.reads.acquire().await?;
-                replay(&mut connection, hash, request.as_ref(), Method::CreateAccount).await??.is_some()
+                let repeated = replay(&mut connection, hash, new.request.as_ref(), Method::CreateAccount).await??;
+                // a repetition is answered all the same
+                repeated.ok_or(limit)?;
+                None
             }
+            charged => charged?,
         };
-        let charge = if repeated { None } else { self.charge_account_attempt(&hash).await? };
-        let mut outcome = self.try_create_account(&new, hash).await;
-        for _ in 1..ATTEMPTS {
-            // whoever came first in a race is found by the next look
-            if !matches!(outcome, Err(store::Error::Constraint(_) | store::Error::Conflict)) {
-                break;
+        match self.registrar.ask(new).await?? {
+            Registered::New(account) => Ok(account),
+            Registered::Before(name) => {
+                self.give_back(charge);
+                let username = Username::from_name(&name).ok_or(Refusal::RequestIdReused)?;
+                let caller = Caller::Account(username.clone());
+                self.account(Method::GetAccount, &caller, &username).await
             }
-            outcome = self.try_create_account(&new, hash).await;
         }
-        let (username, is_new) = outcome??;
-        if !is_new {
-            self.give_back(charge);
-        }
-        Ok(username)
-    }
-
-    /// The username, and whether this very try has made the account.
-    async fn try_create_account(
-        &self,
-        new: &NewAccount,
-        hash: [u8; 32],
-    ) -> store::Result<std::result::Result<(Username, bool), Refusal>> {
-        let new = new.clone();
-        let writes = self.writes.clone();
-        let work = async move {
-            let mut connection = writes.acquire().await?;
-            let mut transaction = connection.begin().await?;
-            // in this order: whoever sees the account of the same request sees its id
-            let known = accounts::find(&mut transaction, &hash).await?;
-            match replay(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount).await? {
-                Ok(None) => {}
-                Ok(Some(name)) => {
-                    return Ok(Username::from_name(&name).map(|name| (name, false)).ok_or(Refusal::RequestIdReused));
-                }
-                Err(refusal) => return Ok(Err(refusal)),
-            }
-            if let Some(known) = known {
-                return Ok(Err(Refusal::AccountExists(known.name())));
-            }
-            match accounts::insert(&mut transaction, &new.username, new.display_name.as_ref(), &new.identity).await {
-                Err(store::Error::Constraint(name)) if name == "accounts_pkey" => {
-                    return Ok(Err(Refusal::UsernameTaken(new.username.name())));
-                }
-                inserted => inserted?,
-            }
-            remember(&mut transaction, hash, new.request.as_ref(), Method::CreateAccount, new.username.name()).await?;
-            transaction.commit().await?;
-            Ok(Ok((new.username, true)))
-        };
-        self.tasks
-            .spawn(work.in_current_span())
-            .await
-            .unwrap_or_else(|_| Err(store::Error::Fault("creating an account panicked".to_owned())))
     }
 
     /// Erases an account: first, in one transaction, it leaves the organizations that it owns and loses every right; then
@@ -219,12 +179,10 @@ pub(super) async fn replay(
     request: Option<&Request>,
     method: Method,
 ) -> store::Result<std::result::Result<Option<String>, Refusal>> {
-    let Some(Request { id, digest }) = request else { return Ok(Ok(None)) };
-    let remembered = request_ids::find_of_identity(connection, &identity, *id).await?;
+    let Some(request) = request else { return Ok(Ok(None)) };
+    let remembered = request_ids::find_of_identity(connection, &identity, request.id).await?;
     Ok(match remembered {
-        Some(remembered) if remembered.method == method.name() && remembered.digest == digest => {
-            Ok(Some(remembered.resource))
-        }
+        Some(remembered) if remembered.is_request(method.name(), request) => Ok(Some(remembered.resource)),
         Some(_) => Err(Refusal::RequestIdReused),
         None => Ok(None),
     })

@@ -146,9 +146,9 @@ impl Batch {
                 delivery.withdraw(*withdrawal, self.now);
             }
         }
-        let mut new = state.emails.iter().filter(|email| email.invitation == Some(id)).collect::<Vec<_>>();
-        new.sort_by_key(|email| (email.kind.is_reminder(), email.kind.as_str()));
-        deliveries.extend(new.into_iter().map(|email| Delivery::queued(email.kind, self.now)));
+        let new = state.emails.iter().filter(|email| email.invitation == Some(id));
+        deliveries.extend(new.map(|email| Delivery::queued(email.kind, self.now)));
+        deliveries.sort_by_key(Delivery::order);
         deliveries
     }
 

@@ -1,7 +1,7 @@
 //! Counts for all calls that wait.
 
 use super::error::{Error, Result};
-use super::together::Worker;
+use super::together::{Turn, Worker};
 use crate::store;
 use crate::store::connection::Own;
 use crate::store::limits::{Asked, Charge, Counted};
@@ -21,7 +21,7 @@ impl Worker for Counter {
     /// `None`: of a charge that was given back.
     type Outcome = Option<Counted>;
 
-    async fn work(&mut self, tasks: Vec<Count>) -> Vec<Result<Option<Counted>>> {
+    async fn work(&mut self, tasks: Vec<Count>, _turn: &Turn) -> Vec<Result<Option<Counted>>> {
         let (mut asked, mut returned) = (Vec::new(), Vec::new());
         let is_charge = tasks.iter().map(|task| matches!(task, Count::Charge(_))).collect::<Vec<_>>();
         for task in tasks {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Decided};
 use super::error::{Error, Result};
-use super::together::Worker;
+use super::together::{Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store::connection::Own;
 
@@ -29,7 +29,7 @@ impl Worker for DryRuns {
     type Task = Command;
     type Outcome = DryRun;
 
-    async fn work(&mut self, commands: Vec<Command>) -> Vec<Result<DryRun>> {
+    async fn work(&mut self, commands: Vec<Command>, _turn: &Turn) -> Vec<Result<DryRun>> {
         let mut outcomes = Vec::with_capacity(commands.len());
         for commands in commands.chunks(TOGETHER) {
             outcomes.extend(self.try_out(commands).await);

@@ -1,7 +1,7 @@
 //! Looks callers up, for all calls that wait.
 
 use super::error::{Error, Result};
-use super::together::Worker;
+use super::together::{Turn, Worker};
 use crate::domain::{Action, Role, Standing};
 use crate::store;
 use crate::store::callers::{self, Found, Question};
@@ -14,7 +14,7 @@ impl Worker for CallerLookup {
     type Task = Question;
     type Outcome = Found;
 
-    async fn work(&mut self, questions: Vec<Question>) -> Vec<Result<Found>> {
+    async fn work(&mut self, questions: Vec<Question>, _turn: &Turn) -> Vec<Result<Found>> {
         let may_be_broken = self.0.is_connected();
         let mut found = self.find(&questions).await;
         if may_be_broken && found.as_ref().is_err_and(store::Error::breaks_connection) {

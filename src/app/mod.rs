@@ -11,6 +11,7 @@ mod invitations;
 mod limits;
 mod lookup;
 mod organizations;
+mod registrar;
 mod suppressions;
 mod sweep;
 mod together;
@@ -33,6 +34,7 @@ pub use error::{Error, Result};
 pub use invitations::{InvitationFilter, RequestAccess};
 pub use limits::Limits;
 use lookup::CallerLookup;
+use registrar::Registrar;
 pub use suppressions::Suppression;
 pub use sweep::Sweeper;
 use together::Queue;
@@ -53,6 +55,7 @@ pub struct App {
     callers: Queue<CallerLookup>,
     dry_runs: Queue<DryRuns>,
     counter: Queue<Counter>,
+    registrar: Queue<Registrar>,
     writer: Writer,
     readiness: Arc<Mutex<Own>>,
     deployment: Arc<Deployment>,
@@ -72,6 +75,7 @@ pub struct Connections {
     callers: Own,
     dry_runs: Own,
     counter: Own,
+    registrar: Own,
     /// Each writer has one like it.
     writers: Own,
     readiness: Own,
@@ -90,6 +94,7 @@ impl Connections {
             callers: Own::new(url, Purpose::Read)?,
             dry_runs: Own::new(url, Purpose::Read)?,
             counter: Own::new(url, Purpose::Charge)?,
+            registrar: Own::new(url, Purpose::Write)?,
             writers: Own::new(url, Purpose::Write)?,
             readiness: Own::new(url, Purpose::Read)?,
         })
@@ -109,12 +114,13 @@ impl App {
         Self {
             reads: connections.reads,
             writes: connections.writes,
-            callers: Queue::start(CallerLookup(connections.callers), &tasks),
+            callers: Queue::start([CallerLookup(connections.callers)], &tasks),
             dry_runs: Queue::start(
-                DryRuns { connection: connections.dry_runs, deployment: Arc::clone(&deployment) },
+                [DryRuns { connection: connections.dry_runs, deployment: Arc::clone(&deployment) }],
                 &tasks,
             ),
-            counter: Queue::start(Counter(connections.counter), &tasks),
+            counter: Queue::start([Counter(connections.counter)], &tasks),
+            registrar: Queue::start([Registrar(connections.registrar)], &tasks),
             writer: Writer::start(&connections.writers, &deployment, &tasks, committed),
             readiness: Arc::new(Mutex::new(connections.readiness)),
             deployment,

@@ -2,8 +2,12 @@
 //! Nobody waits where nothing is under way, and nothing is kept from one round to the next.
 
 use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::error::{Error, Result};
@@ -13,19 +17,32 @@ pub(super) const ROUND: usize = 256;
 /// The most that waits for one worker; past it the service is overloaded and says so.
 const QUEUE: usize = 1024;
 
+/// How long a round keeps the others of its queue from beginning theirs, unless it passes the turn on before.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// Does what waits, with a connection of its own.
 pub(super) trait Worker: Send + 'static {
     type Task: Send + 'static;
     type Outcome: Send + 'static;
 
     /// One outcome for each task, in their order.
-    fn work(&mut self, tasks: Vec<Self::Task>) -> impl Future<Output = Vec<Result<Self::Outcome>>> + Send;
+    fn work(&mut self, tasks: Vec<Self::Task>, turn: &Turn) -> impl Future<Output = Vec<Result<Self::Outcome>>> + Send;
 
     /// There will be no more tasks.
     fn end(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Hands tasks to a worker.
+/// Of the workers of one queue one has the turn, so that what waits goes into one round and not into several.
+pub(super) struct Turn(Mutex<Option<OwnedMutexGuard<()>>>);
+
+impl Turn {
+    /// The next worker may take what waits by now: what is left of this round is waiting for the disk.
+    pub fn pass(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Hands tasks to workers.
 pub(super) struct Queue<W: Worker> {
     tasks: mpsc::Sender<Waiting<W>>,
 }
@@ -33,27 +50,20 @@ pub(super) struct Queue<W: Worker> {
 /// A task and who waits for its outcome; `None`: nobody.
 type Waiting<W> = (<W as Worker>::Task, Option<oneshot::Sender<Result<<W as Worker>::Outcome>>>);
 
+/// What waits, for whichever worker has the turn.
+struct Waitlist<W: Worker> {
+    tasks: AsyncMutex<mpsc::Receiver<Waiting<W>>>,
+    turn: Arc<AsyncMutex<()>>,
+}
+
 impl<W: Worker> Queue<W> {
-    /// Starts the worker; it ends when the last handle is gone and what was queued is done.
-    pub fn start(mut worker: W, tracker: &TaskTracker) -> Self {
-        let (tasks, mut queue) = mpsc::channel::<Waiting<W>>(QUEUE);
-        tracker.spawn(async move {
-            let mut waiting = Vec::with_capacity(ROUND);
-            while queue.recv_many(&mut waiting, ROUND).await > 0 {
-                // a caller that has left leaves nothing behind
-                let has_left = |reply: &oneshot::Sender<_>| reply.is_closed();
-                let awaited = waiting.drain(..).filter(|(_, reply)| !reply.as_ref().is_some_and(has_left));
-                let (tasks, replies): (Vec<_>, Vec<_>) = awaited.unzip();
-                if tasks.is_empty() {
-                    continue;
-                }
-                for (reply, outcome) in replies.into_iter().zip(worker.work(tasks).await) {
-                    // whoever left meanwhile finds the outcome by the request id
-                    reply.map(|reply| reply.send(outcome));
-                }
-            }
-            worker.end().await;
-        });
+    /// Starts the workers; they end when the last handle is gone and what was queued is done.
+    pub fn start(workers: impl IntoIterator<Item = W>, tracker: &TaskTracker) -> Self {
+        let (tasks, queue) = mpsc::channel::<Waiting<W>>(QUEUE);
+        let waitlist = Arc::new(Waitlist { tasks: AsyncMutex::new(queue), turn: Arc::default() });
+        for worker in workers {
+            tracker.spawn(work(worker, Arc::clone(&waitlist)));
+        }
         Self { tasks }
     }
 
@@ -68,6 +78,35 @@ impl<W: Worker> Queue<W> {
     pub fn tell(&self, task: W::Task) -> Result<()> {
         self.tasks.try_send((task, None)).map_err(|_| Error::Overloaded)
     }
+}
+
+async fn work<W: Worker>(mut worker: W, waitlist: Arc<Waitlist<W>>) {
+    let mut waiting = Vec::with_capacity(ROUND);
+    loop {
+        let turn = Turn(Mutex::new(Some(Arc::clone(&waitlist.turn).lock_owned().await)));
+        if waitlist.tasks.lock().await.recv_many(&mut waiting, ROUND).await == 0 {
+            break;
+        }
+        // a caller that has left leaves nothing behind
+        let has_left = |reply: &oneshot::Sender<_>| reply.is_closed();
+        let awaited = waiting.drain(..).filter(|(_, reply)| !reply.as_ref().is_some_and(has_left));
+        let (tasks, replies): (Vec<_>, Vec<_>) = awaited.unzip();
+        if tasks.is_empty() {
+            continue;
+        }
+        let mut round = pin!(worker.work(tasks, &turn));
+        let outcomes = if let Ok(outcomes) = timeout(PATIENCE, &mut round).await {
+            outcomes
+        } else {
+            turn.pass();
+            round.await
+        };
+        for (reply, outcome) in replies.into_iter().zip(outcomes) {
+            // whoever left meanwhile finds the outcome by the request id
+            reply.map(|reply| reply.send(outcome));
+        }
+    }
+    worker.end().await;
 }
 
 impl<W: Worker> Clone for Queue<W> {

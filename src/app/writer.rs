@@ -5,7 +5,6 @@
 //! taken leaves nothing behind. One writer per organization at a time is the database's doing (the head row's lock), so
 //! any number of replicas may run.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +16,12 @@ use tracing::{Instrument, Span};
 
 use super::batch::{Batch, Decided};
 use super::error::Error;
-use super::together::{Queue, Worker};
-use crate::domain::{Command, Deployment, OrganizationId, Refusal};
+use super::together::{Queue, Turn, Worker};
+use crate::domain::{Command, Deployment, Refusal};
 use crate::store;
 use crate::store::connection::Own;
 
-/// Organizations are spread over as many writers as one replica needs: two fill two cores.
+/// While one writer commits, the other one decides.
 const WRITERS: usize = 2;
 /// How often a whole batch is tried when it meets other transactions.
 const ATTEMPTS: u32 = 3;
@@ -32,7 +31,7 @@ type Outcome = Result<Decided, Refusal>;
 /// Hands commands to the writers.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    lanes: [Queue<Lane>; WRITERS],
+    lanes: Queue<Lane>,
 }
 
 impl Writer {
@@ -44,27 +43,16 @@ impl Writer {
         tasks: &TaskTracker,
         committed: &Arc<tokio::sync::Notify>,
     ) -> Self {
-        Self {
-            lanes: std::array::from_fn(|_| {
-                let connection = connection.another();
-                let lane = Lane { connection, deployment: deployment.clone(), committed: committed.clone() };
-                Queue::start(lane, tasks)
-            }),
-        }
+        let lane =
+            |_| Lane { connection: connection.another(), deployment: deployment.clone(), committed: committed.clone() };
+        Self { lanes: Queue::start((0..WRITERS).map(lane), tasks) }
     }
 
     /// Carries a command out and waits for what became of it.
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
-        let lane = &self.lanes[shard(&command.organization)];
         // the span of the call: what is logged about its command alone belongs there
-        lane.ask((command, Span::current())).await
+        self.lanes.ask((command, Span::current())).await
     }
-}
-
-fn shard(organization: &OrganizationId) -> usize {
-    let mut hasher = DefaultHasher::new();
-    organization.hash(&mut hasher);
-    usize::from(hasher.finish().to_le_bytes()[0]) % WRITERS
 }
 
 /// Why a transaction came to nothing.
@@ -90,8 +78,8 @@ impl Worker for Lane {
     type Task = (Command, Span);
     type Outcome = Decided;
 
-    async fn work(&mut self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
-        let outcomes = self.carry_out(commands).await;
+    async fn work(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Decided, Error>> {
+        let outcomes = self.carry_out(commands, turn).await;
         self.committed.notify_one();
         outcomes
     }
@@ -104,7 +92,7 @@ impl Worker for Lane {
 impl Lane {
     /// One outcome for each command. What fails as a whole is tried again in halves, down to the culprit: one bad row
     /// must not fail its neighbours.
-    async fn carry_out(&mut self, commands: Vec<(Command, Span)>) -> Vec<Result<Decided, Error>> {
+    async fn carry_out(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Decided, Error>> {
         let mut pending = vec![commands];
         let mut outcomes = Vec::new();
         // depth first and first half first, so outcomes come in the order of the commands
@@ -114,7 +102,7 @@ impl Lane {
             }
             let batch = commands.iter().map(|(command, _)| command.clone()).collect::<Vec<_>>();
             let span = if let [(_, span)] = &*commands { span.clone() } else { Span::none() };
-            match self.attempt(&batch).instrument(span.clone()).await {
+            match self.attempt(&batch, turn).instrument(span.clone()).await {
                 Ok(decided) => outcomes.extend(decided.into_iter().map(|outcome| outcome.map_err(Error::from))),
                 Err(
                     Failure::Before(store::Error::Unavailable(why)) | Failure::AtCommit(store::Error::Unavailable(why)),
@@ -139,12 +127,12 @@ impl Lane {
 
     /// Repeats the whole batch where that may help: another transaction was in the way, or the connection was dead
     /// before anything was sent.
-    async fn attempt(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    async fn attempt(&mut self, commands: &[Command], turn: &Turn) -> Result<Vec<Outcome>, Failure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             // a panic in a decision ends the transaction, with its connection, and not the writer
-            let transaction = AssertUnwindSafe(self.transact(commands)).catch_unwind();
+            let transaction = AssertUnwindSafe(self.transact(commands, turn)).catch_unwind();
             let failure = match transaction.await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(failure)) => failure,
@@ -164,8 +152,8 @@ impl Lane {
         }
     }
 
-    /// One transaction.
-    async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    /// One transaction. The next one may begin while this one commits.
+    async fn transact(&mut self, commands: &[Command], turn: &Turn) -> Result<Vec<Outcome>, Failure> {
         let Self { connection, deployment, .. } = self;
         let mut committing = false;
         let transaction = connection.run(async |connection| {
@@ -174,6 +162,7 @@ impl Lane {
             let outcomes = commands.iter().map(|command| batch.decide(command, deployment)).collect();
             batch.write(&mut transaction).await?;
             committing = true;
+            turn.pass();
             transaction.commit().await?;
             Ok(outcomes)
         });

@@ -140,8 +140,12 @@ pub struct Remembered {
 impl Remembered {
     /// Whether that command is the same request again.
     pub fn is_of(&self, command: &Command) -> bool {
-        let same_body = command.request.as_ref().is_some_and(|request| self.digest == request.digest);
-        same_body && self.method == command.operation.method()
+        command.request.as_ref().is_some_and(|request| self.is_request(command.operation.method(), request))
+    }
+
+    /// Whether it is of that request to that method, with the same body.
+    pub fn is_request(&self, method: &str, request: &Request) -> bool {
+        self.method == method && self.digest == request.digest
     }
 }
 

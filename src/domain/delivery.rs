@@ -17,6 +17,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// What the emails of an invitation are sorted by: of one moment, reminders come last.
+    pub fn order(&self) -> (Timestamp, bool, &'static str) {
+        (self.create_time, self.kind.is_reminder(), self.kind.as_str())
+    }
+
     /// Of an email that is written to the outbox.
     pub fn queued(kind: EmailKind, now: Timestamp) -> Self {
         Self { kind, state: EmailState::Queued, attempts: 0, answer: None, create_time: now, update_time: now }

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, status};
 use crate::app::{About, DeleteAccount, NewAccount};
-use crate::domain::{Caller, Method, OrganizationId, Refusal, Username};
+use crate::domain::{Method, OrganizationId, Refusal};
 use crate::pb::account_service_server::AccountService;
 use crate::pb::{self, Account};
 
@@ -33,8 +33,8 @@ impl AccountService for Api {
             Some(NewAccount { identity: Arc::unwrap_or_clone(identity), username, display_name, request })
         });
         let new = new.map_err(status::from_refusal)?;
-        let username = self.app.create_account(new).await.map_err(status::from_error)?;
-        self.show_account(&Caller::Account(username.clone()), &username).await
+        let account = self.app.create_account(new).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::account(&account)))
     }
 
     async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Result<Response<Account>, Status> {
@@ -42,7 +42,8 @@ impl AccountService for Api {
         let mut fields = Fields::default();
         let username = fields.account("name", &request.get_ref().name, &caller);
         let username = fields.finish(|| username).map_err(status::from_refusal)?;
-        self.show_account(&caller, &username).await
+        let account = self.app.account(Method::GetAccount, &caller, &username).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::account(&account)))
     }
 
     async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Result<Response<()>, Status> {
@@ -85,12 +86,5 @@ impl AccountService for Api {
             memberships: page.items.iter().map(encode::membership).collect(),
             next_page_token: binding.write(page.next),
         }))
-    }
-}
-
-impl Api {
-    async fn show_account(&self, caller: &Caller, username: &Username) -> Result<Response<Account>, Status> {
-        let account = self.app.account(Method::GetAccount, caller, username).await.map_err(status::from_error)?;
-        Ok(Response::new(encode::account(&account)))
     }
 }

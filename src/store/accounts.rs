@@ -4,8 +4,9 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::Result;
+use super::columns::{column, key, typed, username};
 use super::rows::AccountRow;
-use crate::domain::{Account, DisplayName, Identity, OrganizationId, Timestamp, Username};
+use crate::domain::{Account, Identity, OrganizationId, Timestamp, Username};
 
 /// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
 pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
@@ -15,12 +16,6 @@ pub fn identity_hash(issuer: &str, subject: &[String]) -> [u8; 32] {
         hash.update(part);
     }
     hash.finalize().into()
-}
-
-/// The account of an identity.
-pub async fn find(connection: &mut PgConnection, identity: &[u8; 32]) -> Result<Option<Username>> {
-    let username = sqlx::query_scalar!("SELECT username FROM identities WHERE identity = $1", identity);
-    Ok(username.fetch_optional(connection).await?.map(Username::stored))
 }
 
 /// The hash of an account's identity; `None`: it was deleted.
@@ -34,8 +29,8 @@ pub async fn get(connection: &mut PgConnection, username: &Username) -> Result<O
     let row = sqlx::query_as!(
         AccountRow,
         r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time,
-                  coalesce((SELECT array_agg(ROW(e.email, e.email_key) ORDER BY e.ordinal) FROM account_emails e
-                             WHERE e.username = a.username), '{}') AS "emails!: Vec<(String, String)>"
+                  coalesce((SELECT array_agg(ROW(e.ordinal, e.email, e.email_key)) FROM account_emails e
+                             WHERE e.username = a.username), '{}') AS "emails!: Vec<(i32, String, String)>"
              FROM accounts a WHERE a.username = $1 AND a.delete_time IS NULL"#,
         username.as_str(),
     )
@@ -78,37 +73,6 @@ pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result
     Ok(())
 }
 
-/// Opens an account. `accounts_pkey`: the username is taken; `identities_pkey`: the identity has one.
-pub async fn insert(
-    connection: &mut PgConnection,
-    username: &Username,
-    display_name: Option<&DisplayName>,
-    identity: &Identity,
-) -> Result<()> {
-    let hash = identity_hash(&identity.issuer, &identity.subject);
-    sqlx::query!(
-        "INSERT INTO identities (identity, issuer, subject, username, attest_time) VALUES ($1, $2, $3, $4, $5)",
-        &hash,
-        identity.issuer,
-        &identity.subject,
-        username.as_str(),
-        identity.emails.is_some().then_some(identity.attest_time),
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "INSERT INTO accounts (username, identity, display_name, provider, tenant) VALUES ($1, $2, $3, $4, $5)",
-        username.as_str(),
-        &hash,
-        display_name.map(DisplayName::as_str),
-        identity.provider,
-        identity.tenant,
-    )
-    .execute(&mut *connection)
-    .await?;
-    insert_emails(connection, username, identity).await
-}
-
 /// Notes that a newer token attests what is stored already. `false`: another token was faster.
 pub async fn attest_again(connection: &mut PgConnection, identity: &Identity, before: Timestamp) -> Result<bool> {
     let noted = sqlx::query!(
@@ -134,22 +98,26 @@ pub async fn attest(connection: &mut PgConnection, identity: &Identity) -> Resul
     .await?;
     let Some(username) = newer.map(Username::stored) else { return Ok(()) };
     sqlx::query!("DELETE FROM account_emails WHERE username = $1", username.as_str()).execute(&mut *connection).await?;
-    insert_emails(connection, &username, identity).await
+    insert_emails(connection, &[(&username, identity)]).await
 }
 
-async fn insert_emails(connection: &mut PgConnection, username: &Username, identity: &Identity) -> Result<()> {
-    let emails = identity.emails.as_deref().unwrap_or_default();
-    let typed = emails.iter().map(|email| email.typed().to_owned()).collect::<Vec<_>>();
-    let keys = emails.iter().map(|email| email.key().to_owned()).collect::<Vec<_>>();
+/// Writes the addresses that identities attest, in their order.
+pub(super) async fn insert_emails(connection: &mut PgConnection, attested: &[(&Username, &Identity)]) -> Result<()> {
+    let rows = attested.iter().flat_map(|(username, identity)| {
+        let emails = identity.emails.iter().flatten();
+        (0_i32..).zip(emails).map(|(ordinal, email)| (*username, *identity, ordinal, email))
+    });
+    let rows = rows.collect::<Vec<_>>();
     sqlx::query!(
         "INSERT INTO account_emails (username, issuer, email, email_key, ordinal, attest_time) \
-         SELECT $1, $2, e, k, (n - 1)::int, $5 FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS t(e, k, n) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[]) \
          ON CONFLICT ON CONSTRAINT account_emails_pkey DO NOTHING",
-        username.as_str(),
-        identity.issuer,
-        &typed,
-        &keys,
-        identity.attest_time,
+        &column(&rows, |(name, ..)| username(name)),
+        &column(&rows, |(_, identity, ..)| identity.issuer.clone()),
+        &column(&rows, |(.., email)| typed(email)),
+        &column(&rows, |(.., email)| key(email)),
+        &column(&rows, |(_, _, ordinal, _)| *ordinal),
+        &column(&rows, |(_, identity, ..)| identity.attest_time),
     )
     .execute(connection)
     .await?;

@@ -88,7 +88,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
         questions.iter().map(|question| question.organization.as_ref().map(|id| id.as_str().to_owned()));
     let rows = sqlx::query!(
         r#"SELECT clock_timestamp() AS "now!", a.username AS "username?", a.attest_time AS "attest_time?",
-                  s.emails AS "older_emails?", o.display_name AS "display_name?", m.role::text AS "member_role?",
+                  s.emails AS "older_emails?: Vec<(i32, String)>", o.display_name AS "display_name?", m.role::text AS "member_role?",
                   n.invitation AS "invitation?", n.state::text AS "state?", n.email AS "email?",
                   n.email_key AS "email_key?", n.username AS "bound_to?", n.account_email AS "account_email?",
                   n.account_email_key AS "account_email_key?", n.role::text AS "role?", n.inviter AS "inviter?",
@@ -102,7 +102,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
              LEFT JOIN LATERAL (
                SELECT username, attest_time FROM identities WHERE identity = q.identity OFFSET 0) a ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(email ORDER BY ordinal) AS emails FROM account_emails
+               SELECT array_agg(ROW(ordinal, email)) AS emails FROM account_emails
                 WHERE username = a.username AND a.attest_time < q.attest_time) s ON true
              LEFT JOIN LATERAL (
                SELECT display_name FROM organizations WHERE organization = q.organization OFFSET 0) o ON true
@@ -118,8 +118,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
                SELECT EXISTS (SELECT FROM account_emails
                  WHERE username = coalesce(q.username, a.username) AND email_key || '' = n.email_key OFFSET 0) AS is_own) e ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)
-                                ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id) AS rows
+               SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)) AS rows
                  FROM emails WHERE invitation = n.invitation AND organization || '' = n.organization
                   AND (m.is_seeing OR q.identity IS NULL AND q.username IS NULL)) d ON true
             ORDER BY q.number"#,
@@ -142,7 +141,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
         let account = row.username.map(|username| KnownAccount {
             username: Username::stored(username),
             attest_time: row.attest_time,
-            older_emails: row.older_emails,
+            older_emails: row.older_emails.map(in_order),
         });
         let role = row.member_role.as_deref().map(rows::role).transpose()?;
         let access = row.display_name.map(|name| Access { display_name: DisplayName::stored(name), role });
@@ -173,14 +172,18 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
             })
         };
         let invitation = invitation().map(|invitation| {
-            let deliveries = row.deliveries.unwrap_or_default().into_iter().map(rows::delivery);
             Ok::<_, Error>(FoundInvitation {
                 invitation: invitation.try_into()?,
-                deliveries: deliveries.collect::<Result<_>>()?,
+                deliveries: rows::deliveries(row.deliveries.unwrap_or_default())?,
                 is_own_email: row.is_own_email.unwrap_or(false),
             })
         });
         Ok(Found { now: row.now, account, access, invitation: invitation.transpose()? })
     });
     found.collect()
+}
+
+fn in_order(mut emails: Vec<(i32, String)>) -> Vec<String> {
+    emails.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+    emails.into_iter().map(|(_, email)| email).collect()
 }

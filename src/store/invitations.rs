@@ -195,16 +195,16 @@ pub async fn deliveries(
 ) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
     let rows = sqlx::query!(
         r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1 ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id"#,
+             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1"#,
         organization.as_str(),
         ids,
     )
     .fetch_all(connection)
     .await?;
-    let mut deliveries = HashMap::<_, Vec<_>>::new();
+    let mut found = HashMap::<_, Vec<_>>::new();
     for row in rows {
         let delivery = (row.kind, row.state, row.attempt, row.answer, row.create_time, row.update_time);
-        deliveries.entry(InvitationId(row.invitation)).or_default().push(rows::delivery(delivery)?);
+        found.entry(InvitationId(row.invitation)).or_default().push(delivery);
     }
-    Ok(deliveries)
+    found.into_iter().map(|(id, rows)| Ok((id, rows::deliveries(rows)?))).collect()
 }

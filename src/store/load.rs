@@ -134,7 +134,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                   m.email_key AS "m_email_key?", m.inviter AS "m_inviter?", m.create_time AS "m_create_time?",
                   m.update_time AS "m_update_time?", m.revision AS "m_revision?",
                   a.username AS "a_username?", a.display_name AS "a_display_name?", a.provider AS "a_provider?",
-                  a.tenant AS "a_tenant?", a.create_time AS "a_create_time?", e.rows AS "a_emails?: Vec<(String, String)>",
+                  a.tenant AS "a_tenant?", a.create_time AS "a_create_time?", e.rows AS "a_emails?: Vec<(i32, String, String)>",
                   t.caller AS "caller?", t.request_id AS "request_id?", r.method AS "r_method?", r.digest AS "r_digest?",
                   r.resource AS "r_resource?"
              FROM thing t
@@ -145,15 +145,14 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
              LEFT JOIN LATERAL (
                SELECT * FROM invitations WHERE organization = t.organization AND invitation = t.invitation OFFSET 0) n ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)
-                                ORDER BY create_time, kind LIKE '%\_REMINDER', kind COLLATE "C", email_id) AS rows
+               SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)) AS rows
                  FROM emails WHERE invitation = n.invitation AND organization || '' = n.organization) d ON true
              LEFT JOIN LATERAL (
                SELECT * FROM members WHERE organization = t.organization AND username = t.username OFFSET 0) m ON true
              LEFT JOIN LATERAL (
                SELECT * FROM accounts WHERE username = t.username AND delete_time IS NULL OFFSET 0) a ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ROW(email, email_key) ORDER BY ordinal) AS rows
+               SELECT array_agg(ROW(ordinal, email, email_key)) AS rows
                  FROM account_emails WHERE username = a.username) e ON true
              LEFT JOIN LATERAL (
                SELECT method, digest, resource FROM request_ids
@@ -273,8 +272,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         let state = loaded.organizations.get_mut(key.as_str());
         if let Some(invitation) = invitation() {
             let invitation = Invitation::try_from(invitation)?;
-            let deliveries = row.deliveries.unwrap_or_default().into_iter().map(rows::delivery);
-            loaded.deliveries.insert(invitation.id, deliveries.collect::<Result<_>>()?);
+            loaded.deliveries.insert(invitation.id, rows::deliveries(row.deliveries.unwrap_or_default())?);
             state.map(|state| state.invitations.insert(invitation.id, invitation));
         } else if let Some(member) = member() {
             let member = Member::try_from(member)?;

@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod organizations;
 pub mod outbox;
 pub mod pool;
+pub mod registrations;
 pub mod request_ids;
 pub mod roles;
 pub mod suppressions;

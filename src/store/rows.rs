@@ -114,19 +114,20 @@ pub(super) struct AccountRow {
     pub display_name: Option<String>,
     pub provider: String,
     pub tenant: Option<String>,
-    /// As typed, and the key; in the order in which the issuer attested them.
-    pub emails: Vec<(String, String)>,
+    /// The place among those that the issuer attested; as typed, and the key.
+    pub emails: Vec<(i32, String, String)>,
     pub create_time: Timestamp,
 }
 
 impl From<AccountRow> for Account {
-    fn from(row: AccountRow) -> Self {
+    fn from(mut row: AccountRow) -> Self {
+        row.emails.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
         Self {
             username: Username::stored(row.username),
             display_name: row.display_name.map(DisplayName::stored),
             provider: row.provider,
             tenant: row.tenant,
-            emails: row.emails.into_iter().map(|(typed, key)| EmailAddress::stored(typed, key)).collect(),
+            emails: row.emails.into_iter().map(|(_, typed, key)| EmailAddress::stored(typed, key)).collect(),
             create_time: row.create_time,
         }
     }
@@ -135,7 +136,14 @@ impl From<AccountRow> for Account {
 /// Kind, state, attempts, answer, `create_time` and `update_time` of an email.
 pub(super) type DeliveryRow = (String, String, i32, Option<String>, Timestamp, Timestamp);
 
-pub(super) fn delivery(row: DeliveryRow) -> Result<Delivery> {
+/// The emails of an invitation, oldest first. Sorted here: Postgres takes longer to set a sort up than to find them.
+pub(super) fn deliveries(rows: Vec<DeliveryRow>) -> Result<Vec<Delivery>> {
+    let mut deliveries = rows.into_iter().map(delivery).collect::<Result<Vec<_>>>()?;
+    deliveries.sort_by_key(Delivery::order);
+    Ok(deliveries)
+}
+
+fn delivery(row: DeliveryRow) -> Result<Delivery> {
     let (kind, state, attempts, answer, create_time, update_time) = row;
     let unknown = |what| Error::Fault(format!("unknown {what} of an email in a row"));
     Ok(Delivery {

@@ -20,6 +20,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("limits.rs", LIMITS),
     ("organizations.rs", ORGANIZATIONS),
     ("outbox.rs", OUTBOX),
+    ("registrations.rs", REGISTRATIONS),
     ("request_ids.rs", REQUEST_IDS),
     ("suppressions.rs", SUPPRESSIONS),
     ("sweep.rs", SWEEP),
@@ -30,21 +31,19 @@ pub const FILES: &[(&str, &[Case])] = &[
 const ACCOUNTS: &[Case] = &[
     case("SELECT identity FROM accounts", "'p7'"),
     case("SELECT username, provider, tenant FROM accounts WHERE username = w.username", "'{p7,p8,p9}'"),
-    case("SELECT username FROM identities", "hash(7)"),
     case("coalesce((SELECT array_agg(ROW(e.email, e.email_key)", "'p7'"),
     case("^SELECT clock_timestamp() AS \"now!\"$", ""),
     // in the biggest organization, and in a small one
     case("AS \"is_known!\"", "'{acme}', 'p10010'"),
     case("AS \"is_known!\"", "'{o1000,o1001,o1002}', 'p10026'"),
     case("SELECT username FROM accounts WHERE username = w.u FOR SHARE", "'{p7,p8,p9}'"),
-    case("INSERT INTO identities", "hash(-1), 'entra', '{t,x}', 'new', now()"),
-    case("INSERT INTO accounts", "'new', hash(-1), 'New', 'entra', 't'"),
     case("WHERE identity = $1 AND attest_time = $3", "hash(7), now(), '2026-01-01'"),
     case("(attest_time IS NULL OR attest_time < $2)", "hash(7), now()"),
     case("DELETE FROM account_emails", "'p7'"),
     case(
         "INSERT INTO account_emails",
-        "'p7', 'entra', '{new@x.example,p7@x.example}', '{new@x.example,p7@x.example}', now()",
+        "'{p7,p7,p8}', '{entra,entra,entra}', '{new@x.example,p7@x.example,new@x.example}', \
+         '{new@x.example,p7@x.example,new@x.example}', '{0,1,0}', '{2026-01-01,2026-01-01,2026-01-01}'",
     ),
     case("UPDATE accounts SET delete_time", "'p7'"),
     case("DELETE FROM identities", "'p7'"),
@@ -194,10 +193,30 @@ const OUTBOX: &[Case] = &[
 /// Two emails that a worker holds.
 const HELD: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}'";
 
+const REGISTRATIONS: &[Case] = &[
+    case("AS \"is_taken!\"", "ARRAY[hash(7),hash(8),hash(-1)], '{new,p8,p9}', ARRAY[NULL,rnd(8),NULL]::uuid[]"),
+    case(
+        "INSERT INTO identities",
+        "ARRAY[hash(-1),hash(-2)], '{entra,entra}', ARRAY['[\"t\",\"x\"]','[\"t\",\"y\"]']::jsonb[], '{new,newer}', \
+         '{2026-01-01,NULL}'",
+    ),
+    case(
+        "INSERT INTO accounts",
+        "'{new,newer}', ARRAY[hash(-1),hash(-2)], '{New,NULL}', '{entra,entra}', '{t,NULL}', '{2026-01-01,2026-01-01}'",
+    ),
+    case(
+        "SELECT * FROM unnest($1::bytea[], $2::uuid[]",
+        "ARRAY[hash(7),hash(8)], ARRAY[rnd(-1),rnd(-2)], '{M,M}', ARRAY[hash(1),hash(2)], '{r,r}'",
+    ),
+];
+
 const REQUEST_IDS: &[Case] = &[
     case("FROM request_ids WHERE organization = $1 AND caller = $2", "'acme', 'accounts/olga', rnd(10000)"),
     case("SELECT method, digest, resource FROM account_request_ids", "hash(7), rnd(7)"),
-    case("INSERT INTO account_request_ids", "hash(7), rnd(-1), 'M', hash(1), 'r'"),
+    case(
+        "INSERT INTO account_request_ids (identity, request_id, method, digest, resource) VALUES",
+        "hash(7), rnd(-1), 'M', hash(1), 'r'",
+    ),
 ];
 
 const SUPPRESSIONS: &[Case] = &[
