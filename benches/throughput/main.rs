@@ -58,6 +58,11 @@ async fn main() -> Result<()> {
     let machine = Machine::look(postgres.url()).await?;
     println!("{machine}");
     let people = Arc::new(People::new(&dir)?);
+    if let Some(calls) = std::env::args().skip_while(|argument| argument != "--only").nth(1) {
+        profile(&calls, postgres.url(), &dir, &people).await?;
+        postgres.stop().await;
+        return Ok(());
+    }
 
     let (rows, half_rate) = compare(&postgres, &dir, &people, &size).await?;
     let server = postgres.url();
@@ -109,6 +114,28 @@ async fn compare(postgres: &Postgres, dir: &Path, people: &Arc<People>, size: &S
     rows.extend(bench.compare(&[plan(Method::Get, many, readers), plan(Method::List, many, readers)]).await?);
     service.stop().await?;
     Ok((rows, half_rate))
+}
+
+/// Some calls alone, by 64 callers for 10 s each and without pgbench, for a profiler.
+async fn profile(calls: &str, server: &str, dir: &Path, people: &Arc<People>) -> Result<()> {
+    let size = Size { callers: &[64], seconds: 10, rounds: 1, ..Size::QUICK };
+    if calls.contains("steps") {
+        println!("{:?}", steps::measure(server, dir, people, &size).await?);
+    }
+    let database = Database::create(server, "service").await?;
+    let service = Service::start(database, dir, Arc::clone(people), NOWHERE, &[]).await?;
+    service.database.prepare_reads(people).await?;
+    let meter = Meter::new(&service.process, dir);
+    let mut bench = Bench { service: &service, pgbench: None, meter, size: &size, run: 0 };
+    for method in [Method::Create, Method::Request, Method::Offer, Method::Accept, Method::Get, Method::List] {
+        if calls.split(',').any(|call| method.name().starts_with(call)) {
+            let plan = Plan { method, spread: Spread::Many, callers: size.callers, clients: &[] };
+            let rows = bench.compare(&[plan]).await?;
+            println!("{:?}", rows.iter().map(|row| row.ours.clone()).collect::<Vec<_>>());
+        }
+    }
+    service.stop().await?;
+    Ok(())
 }
 
 /// Whether plans that were made while the tables were empty stay good: Creates a second at first and at last.
