@@ -4,26 +4,14 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::batch::{Batch, Decided};
-use super::registrar::Registered;
+use super::error::ATTEMPTS;
+use super::registrar::{NewAccount, Registered};
 use super::{App, Error, Result};
 use crate::domain::{
-    Account, Caller, Command, DisplayName, Identity, Method, Operation, OrganizationId, Refusal, Remembered, Request,
-    Username,
+    Account, Caller, Command, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
 };
 use crate::store::accounts::{self, identity_hash};
 use crate::store::{self, request_ids};
-
-/// How often a transaction that met another one is tried.
-pub(super) const ATTEMPTS: usize = 3;
-
-/// An account to be opened.
-#[derive(Clone, Debug)]
-pub struct NewAccount {
-    pub identity: Identity,
-    pub username: Username,
-    pub display_name: Option<DisplayName>,
-    pub request: Option<Request>,
-}
 
 /// An account to be deleted, and who asks: a request id is kept under the hash of (issuer, subject), because the caller
 /// may have no account any more.

@@ -3,6 +3,9 @@
 use crate::domain::Refusal;
 use crate::store;
 
+/// How often a transaction that met another one is tried.
+pub(super) const ATTEMPTS: u32 = 3;
+
 /// A use case's outcome.
 pub type Result<T> = std::result::Result<T, Error>;
 

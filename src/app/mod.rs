@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-pub use accounts::{DeleteAccount, NewAccount};
+pub use accounts::DeleteAccount;
 use batch::Decided;
 pub use callers::{About, Call};
 use counter::Counter;
@@ -34,6 +34,7 @@ pub use error::{Error, Result};
 pub use invitations::{InvitationFilter, RequestAccess};
 pub use limits::Limits;
 use lookup::CallerLookup;
+pub use registrar::NewAccount;
 use registrar::Registrar;
 pub use suppressions::Suppression;
 pub use sweep::Sweeper;

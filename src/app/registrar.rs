@@ -2,14 +2,22 @@
 
 use sqlx::Connection;
 
-use super::accounts::{ATTEMPTS, NewAccount};
-use super::error::{Error, Result};
+use super::error::{ATTEMPTS, Error, Result};
 use super::together::{Turn, Worker};
-use crate::domain::{Account, EmailAddress, Method, Refusal, Remembered, Request};
+use crate::domain::{Account, DisplayName, EmailAddress, Identity, Method, Refusal, Remembered, Request, Username};
 use crate::store;
 use crate::store::accounts::identity_hash;
 use crate::store::connection::Own;
 use crate::store::registrations::{self, IdentityHash, Known, Registration};
+
+/// An account to be opened.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub identity: Identity,
+    pub username: Username,
+    pub display_name: Option<DisplayName>,
+    pub request: Option<Request>,
+}
 
 /// With a connection of its own.
 pub(super) struct Registrar(pub Own);

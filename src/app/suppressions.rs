@@ -2,7 +2,8 @@
 
 use sqlx::Connection;
 
-use super::accounts::{ATTEMPTS, remember, replay};
+use super::accounts::{remember, replay};
+use super::error::ATTEMPTS;
 use super::{App, Error, Result};
 use crate::domain::{Caller, EmailAddress, Method, Refusal, Request};
 use crate::store::accounts::identity_hash;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 use super::batch::{Batch, Decided};
-use super::error::Error;
+use super::error::{ATTEMPTS, Error};
 use super::together::{Queue, Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store;
@@ -23,8 +23,6 @@ use crate::store::connection::Own;
 
 /// While one writer commits, the other one decides.
 const WRITERS: usize = 2;
-/// How often a whole batch is tried when it meets other transactions.
-const ATTEMPTS: u32 = 3;
 
 type Outcome = Result<Decided, Refusal>;
 

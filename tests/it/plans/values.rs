@@ -31,7 +31,7 @@ pub const FILES: &[(&str, &[Case])] = &[
 const ACCOUNTS: &[Case] = &[
     case("SELECT identity FROM accounts", "'p7'"),
     case("SELECT username, provider, tenant FROM accounts WHERE username = w.username", "'{p7,p8,p9}'"),
-    case("coalesce((SELECT array_agg(ROW(e.email, e.email_key)", "'p7'"),
+    case("coalesce((SELECT array_agg(ROW(e.ordinal, e.email, e.email_key)", "'p7'"),
     case("^SELECT clock_timestamp() AS \"now!\"$", ""),
     // in the biggest organization, and in a small one
     case("AS \"is_known!\"", "'{acme}', 'p10010'"),
@@ -212,7 +212,7 @@ const REGISTRATIONS: &[Case] = &[
 
 const REQUEST_IDS: &[Case] = &[
     case("FROM request_ids WHERE organization = $1 AND caller = $2", "'acme', 'accounts/olga', rnd(10000)"),
-    case("SELECT method, digest, resource FROM account_request_ids", "hash(7), rnd(7)"),
+    case("^SELECT method, digest, resource FROM account_request_ids", "hash(7), rnd(7)"),
     case(
         "INSERT INTO account_request_ids (identity, request_id, method, digest, resource) VALUES",
         "hash(7), rnd(-1), 'M', hash(1), 'r'",
