@@ -18,10 +18,6 @@ use invitations::{
 };
 use secrecy::ExposeSecret;
 
-/// A call takes a fifth less processor time than with glibc's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::read(&env::args_os().collect::<Vec<_>>()) {
