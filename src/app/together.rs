@@ -120,3 +120,51 @@ impl<W: Worker> fmt::Debug for Queue<W> {
         f.debug_struct("Queue").field("waiting", &(QUEUE - self.tasks.capacity())).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Answers how many went into its round; a round that holds a 0 does not end.
+    struct Counting(Arc<Notify>);
+
+    impl Worker for Counting {
+        type Task = u8;
+        type Outcome = usize;
+
+        async fn work(&mut self, tasks: Vec<u8>, _turn: &Turn) -> Vec<Result<usize>> {
+            if tasks.contains(&0) {
+                self.0.notify_one();
+                std::future::pending::<()>().await;
+            }
+            vec![Ok(tasks.len()); tasks.len()]
+        }
+
+        async fn end(self) {}
+    }
+
+    /// Whether a task is done behind one that does not end.
+    async fn is_done_behind_a_stuck_round(workers: usize) -> bool {
+        let stuck = Arc::new(Notify::new());
+        let queue = Queue::start((0..workers).map(|_| Counting(Arc::clone(&stuck))), &TaskTracker::new());
+        queue.tell(0).unwrap();
+        stuck.notified().await;
+        timeout(PATIENCE * 20, queue.ask(1)).await.is_ok_and(|outcome| outcome.unwrap() == 1)
+    }
+
+    #[tokio::test]
+    async fn a_round_that_takes_long_loses_its_turn() {
+        assert!(is_done_behind_a_stuck_round(2).await);
+        // the control: nobody else is there to take the turn
+        assert!(!is_done_behind_a_stuck_round(1).await);
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_into_one_round() {
+        let queue = Queue::start([Counting(Arc::default())], &TaskTracker::new());
+        let asked = futures_util::future::join_all((1..=5).map(|task| queue.ask(task)));
+        assert_eq!(asked.await.into_iter().map(std::result::Result::unwrap).collect::<Vec<_>>(), [5; 5]);
+    }
+}

@@ -5,3 +5,4 @@ mod github;
 mod issuers;
 mod log;
 mod peers;
+mod waves;
