@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+mod dial;
 pub mod domain;
 pub mod edge;
 mod flood;

@@ -1,6 +1,7 @@
 //! Who a token belongs to: tokens of configured issuers, checked against the keys that these publish or, for GitHub's,
 //! by asking GitHub.
 
+mod answering;
 mod claims;
 mod entra;
 mod entry;

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
+    answering::Answering,
     entra,
     jwks::{self, Keys},
 };
@@ -155,7 +156,7 @@ pub(super) fn readable(error: reqwest::Error) -> String {
 /// For requests to this URL and others that it names.
 pub(super) fn client(url: &Url, ca_file: Option<&Path>) -> Result<Client, String> {
     // a redirect would be another source than the configured one
-    let builder = Client::builder().redirect(Policy::none());
+    let builder = Client::builder().redirect(Policy::none()).dns_resolver(Answering::at_port_of(url));
     // no proxy reaches our own loopback
     let builder = if is_loopback(url) { builder.no_proxy() } else { builder.https_only(true) };
     let builder = match ca_file {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
 use super::pool::{MAX_LIFETIME, Purpose, options};
-use super::{Error, Result};
+use super::{Error, Result, route};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -75,7 +75,7 @@ impl Own {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        let connecting = timeout(CONNECT_TIMEOUT, self.options.connect()).await;
+        let connecting = timeout(CONNECT_TIMEOUT, route::connect(&self.options)).await;
         Ok(connecting.map_err(|_| Error::Unavailable("no connection in time".to_owned()))??)
     }
 }

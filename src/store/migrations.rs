@@ -1,7 +1,10 @@
 //! The schema: forward only, one statement per file, each working with the release before.
 
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
+
+use super::route;
 
 /// The migrations of this binary. Those of a later release are none of its business: after a rollback its job must run.
 fn migrator() -> Migrator {
@@ -12,7 +15,7 @@ fn migrator() -> Migrator {
 
 /// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.
 pub async fn run(url: &str) -> Result<usize, MigrateError> {
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
     let before = applied(&mut connection).await.unwrap_or_default();
     migrator().run_direct(None, &mut connection, false).await?;
     let after = applied(&mut connection).await.unwrap_or_default();

@@ -21,6 +21,7 @@ pub mod sweep;
 
 mod columns;
 mod policy;
+mod route;
 mod rows;
 
 pub use error::{Error, Result};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 
+use super::route;
+
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
@@ -99,6 +101,7 @@ pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Erro
 /// Opens the first connection, so that the first call need not wait for it. At the start patience is right: a machine
 /// that starts many things at once is slow for a moment.
 pub async fn warm(pool: &PgPool) -> super::Result<()> {
+    route::lead(pool).await;
     for _ in 1..WARM_TRIES {
         match pool.acquire().await {
             Err(sqlx::Error::PoolTimedOut) => {}

@@ -1,9 +1,10 @@
 //! The Postgres role of the service: its rights on each table, and no others. Events are append-only because the role has
 //! no right to change or delete them, whatever the code does.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgPool};
 
-use super::Result;
+use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
 pub const GRANTS: [(&str, &str); 14] = [
@@ -34,7 +35,7 @@ pub fn is_name(text: &str) -> bool {
 /// disturbed. Returns `false` and does nothing where the role could change events all the same: as a superuser, as their
 /// owner, or as a member of such a role.
 pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
     let mut transaction = connection.begin().await?;
     let mut statements = vec![
         format!(r#"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "{role}""#),
@@ -72,7 +73,7 @@ pub async fn may_change_events(pool: &PgPool) -> Result<bool> {
 /// escaping.
 #[cfg(feature = "dev")]
 pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, sqlx::Error> {
-    let mut connection = PgConnection::connect(url).await?;
+    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
     let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
         .fetch_one(&mut connection)
         .await?;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
@@ -23,13 +23,14 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("telemetry", &[]),
     ("shutdown", &[]),
     ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store"]),
-    ("mail", &["domain", "store"]),
-    ("identity", &["domain", "flood"]),
+    ("mail", &["dial", "domain", "store"]),
+    ("identity", &["dial", "domain", "flood"]),
     ("edge", &["app", "domain", "pb"]),
     ("pb", &[]),
     ("app", &["domain", "store"]),
-    ("store", &["domain"]),
+    ("store", &["dial", "domain"]),
     ("domain", &[]),
+    ("dial", &[]),
     ("flood", &[]),
 ];
 
