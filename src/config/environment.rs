@@ -8,6 +8,7 @@ use clap::Command;
 use super::{
     Error,
     keys::{keys, variable},
+    values::BYTE_ORDER_MARK,
 };
 
 /// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched.
@@ -42,8 +43,9 @@ pub(super) fn from_files(command: &Command) -> Result<BTreeMap<String, String>, 
                 &format!("cannot read {}, which {} names: {error}", path.display(), file_variable(&key)),
             )
         })?;
-        // editors and `echo` end a file with one
-        values.insert(key, text.trim_end_matches(['\r', '\n']).to_owned());
+        // editors and `echo` end a file with a line end, and those of Windows begin it with a byte order mark
+        let value = text.trim_start_matches(BYTE_ORDER_MARK).trim_end_matches(['\r', '\n']);
+        values.insert(key, value.to_owned());
     }
     Ok(values)
 }

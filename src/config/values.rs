@@ -26,6 +26,8 @@ pub type Names = Vec<String>;
 /// A number, or no limit.
 pub type Limit = Option<i32>;
 
+/// Windows' editors begin a file with it.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 /// A value is shown up to here: enough to recognise it.
 const SHOWN: usize = 60;
 
@@ -59,8 +61,15 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A password. The line end that `echo` and editors put behind it, and which a Secret then holds, is not part of it.
 pub(super) fn secret(text: &str) -> Result<SecretString, String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.into()) }
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c == BYTE_ORDER_MARK) {
+        let rule = "must be one line, neither empty nor with control characters or a byte order mark (it is not shown, \
+                    because it is a secret)";
+        return Err(rule.to_owned());
+    }
+    Ok(text.into())
 }
 
 pub(super) fn database_url(text: &str) -> Result<SecretString, String> {
@@ -133,6 +142,8 @@ fn but_is(rule: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
@@ -141,6 +152,20 @@ mod tests {
         assert_eq!((port("1"), port("65535")), (Ok(1), Ok(u16::MAX)));
         for wrong in ["0", "65536", "-1", "", " 1", "1.0", "ten"] {
             assert!(port(wrong).is_err_and(|error| error.contains("from 1 to 65535")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_one_line_without_its_end() {
+        for given in ["hunter2", "hunter2\n", "hunter2\r\n", "hunter2\n\n"] {
+            assert_eq!(secret(given).unwrap().expose_secret(), "hunter2", "{given:?}");
+        }
+        for kept in [" hunter2 ", "hünter2", "hunter 2"] {
+            assert_eq!(secret(kept).unwrap().expose_secret(), kept);
+        }
+        for wrong in ["", "\n", "hunter2\nhunter3", "\thunter2", "hunter2\0", "hunter2\u{85}", "\u{feff}hunter2"] {
+            let error = secret(wrong).unwrap_err();
+            assert!(error.contains("one line") && !error.contains("hunter2"), "{error}");
         }
     }
 
