@@ -226,7 +226,8 @@ pub struct Throttles {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Email")]
 pub struct Mail {
-    /// Name or address of the mail server. Its certificate must be valid for it.
+    /// Name or address of the mail server. Its certificate must be valid for it. If the name has several addresses, the
+    /// first that answers is used.
     #[arg(long, value_name = "HOST", value_parser = values::text)]
     pub smtp_host: String,
 
@@ -243,15 +244,17 @@ pub struct Mail {
     #[arg(long, value_name = "NAME", value_parser = values::text)]
     pub smtp_username: Option<String>,
 
-    /// Password for `smtp_username`. A secret: do not pass it on the command line, which other users can read.
+    /// Password for `smtp_username`: one line, whose end is not part of it. A secret: do not pass it on the command line,
+    /// which other users can read.
     #[arg(long, value_name = "PASSWORD", value_parser = values::secret)]
     pub smtp_password: Option<SecretString>,
 
-    /// PEM file with certificates to trust in addition to the system's.
+    /// PEM file with certificates to trust in addition to the system's: of authorities, or the mail server's own, such as
+    /// one that it has signed itself.
     #[arg(long, value_name = "FILE")]
     pub smtp_ca_file: Option<PathBuf>,
 
-    /// Host name for the EHLO command. Unset: the host of `public_base_url`.
+    /// Host name or IP address for the EHLO command. Unset: the host of `public_base_url`.
     #[arg(long, value_name = "HOST", value_parser = values::text)]
     pub smtp_hello_name: Option<String>,
 

@@ -33,6 +33,7 @@ mod rights;
 mod role;
 mod scope;
 mod settings;
+mod smtp_reply;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub use rights::{Action, Admits, Standing};
 pub use role::Role;
 pub use scope::Scope;
 pub use settings::{Edit, LimitsEdit, NewOrganization, PolicyEdit};
+pub use smtp_reply::{SmtpReply, SmtpStep};
 pub use subject::Subject;
 pub use window::{DAY, Window};
 

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod cold;
+mod hello;
 mod judge;
 mod message;
 mod round;

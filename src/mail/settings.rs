@@ -9,6 +9,8 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
+use super::hello::hello_name;
+
 /// How to reach the mail server, and what emails say about us.
 #[derive(Clone, Debug)]
 pub struct MailSettings {
@@ -22,7 +24,7 @@ pub struct MailSettings {
     /// Sender of the envelope and of the message; bounces go there.
     pub from: Mailbox,
     pub public_base_url: BaseUrl,
-    /// What we call ourselves in EHLO: a host name.
+    /// What we call ourselves in EHLO: a host name or an address.
     pub hello_name: String,
     /// Certificates to trust beside the system's: a PEM file.
     pub ca_file: Option<PathBuf>,
@@ -46,11 +48,7 @@ impl MailSettings {
         if self.username.is_some() != self.password.is_some() {
             return Err(InvalidSetting::new("password", "must be set with the username, and only with it"));
         }
-        // it stands alone on a line of the protocol
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
-        if self.hello_name.is_empty() || !self.hello_name.chars().all(is_host) {
-            return Err(InvalidSetting::new("hello_name", "must be a host name, such as mail.example.com"));
-        }
+        self.hello()?;
         if self.poll_interval.is_zero() {
             return Err(InvalidSetting::new("poll_interval", "must be longer than 0"));
         }
@@ -58,6 +56,12 @@ impl MailSettings {
             return Err(InvalidSetting::new("workers", "must be 1 to 64"));
         }
         Ok(())
+    }
+
+    /// The word behind EHLO.
+    pub fn hello(&self) -> Result<String, InvalidSetting> {
+        let problem = "must be a host name, such as mail.example.com, or an IP address";
+        hello_name(&self.hello_name).ok_or_else(|| InvalidSetting::new("hello_name", problem))
     }
 }
 

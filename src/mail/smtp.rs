@@ -14,7 +14,7 @@ pub use self::failure::Failure;
 pub use self::letter::Letter;
 pub use self::server::Server;
 pub use self::timeouts::Timeouts;
-use crate::domain::Answer;
+use crate::domain::{Answer, SmtpStep};
 
 /// Sends one email after another, over one connection for as long as it works.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Session {
                 self.0 = Some(connection);
                 Ok(answer)
             }
-            Err(Stop::Sender(answer)) => Err(Failure::before_mail("MAIL", answer)),
+            Err(Stop::Sender(answer)) => Err(Failure::before_mail(SmtpStep::Mail, answer)),
             Err(Stop::Email(answer)) => Err(Failure::of_mail(answer)),
         }
     }

@@ -1,5 +1,7 @@
 //! Encrypted connections to the mail server.
 
+mod trust;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +10,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use self::trust::Trust;
 use super::settings::InvalidSetting;
 
 /// What a TLS handshake with the mail server needs.
@@ -35,17 +37,26 @@ impl Tls {
             name.map_err(|_| InvalidSetting::new("host", "must be a host name or an IP address, for its certificate"))?;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = ca_file {
-            add_file(&mut roots, path)?;
+        let problem = |path: &Path, why| InvalidSetting::new("ca_file", format!("{} {why}", path.display()));
+        let own = match ca_file {
+            Some(path) => trust::certificates(path).map_err(|why| problem(path, why))?,
+            None => Vec::new(),
+        };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let trust = Trust::new(roots, own, Arc::clone(&provider)).map_err(|_| {
+            InvalidSetting::new(
+                "ca_file",
+                "is needed, because this system has no certificates of its own: name a PEM file",
+            )
+        })?;
+        if let Some(path) = ca_file.filter(|_| trust.is_out_of_date(&name)) {
+            return Err(problem(path, "holds no certificate that is valid today"));
         }
-        if roots.is_empty() {
-            let problem = "is needed, because this system has no certificates of its own: name a PEM file";
-            return Err(InvalidSetting::new("ca_file", problem));
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| InvalidSetting::new("tls", format!("cannot be set up: {error}")))?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
@@ -53,15 +64,4 @@ impl Tls {
     pub async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.connector.connect(self.name.clone(), stream).await
     }
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), InvalidSetting> {
-    let problem = |why: &str| InvalidSetting::new("ca_file", format!("{} {why}", path.display()));
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|_| problem("cannot be read"))?;
-    let before = roots.len();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|_| problem("is not PEM"))?;
-        roots.add(certificate).map_err(|_| problem("holds something that is no certificate"))?;
-    }
-    if roots.len() == before { Err(problem("holds no certificate")) } else { Ok(()) }
 }

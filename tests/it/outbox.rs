@@ -116,10 +116,10 @@ impl Outbox {
         }
     }
 
-    /// Each email as `recipient state attempt answer`, and `held` where somebody has it.
+    /// Each email as `recipient state attempt answer`, and `held` where somebody has it. Of the mail server's reply the code.
     async fn rows(&self) -> Vec<String> {
         sqlx::query_scalar(
-            "SELECT concat_ws(' ', recipient, state, attempt, coalesce(answer, '-'), \
+            "SELECT concat_ws(' ', recipient, state, attempt, coalesce(substring(answer FROM '^[0-9]{3}'), answer, '-'), \
                               CASE WHEN lease_until IS NOT NULL THEN 'held' END) \
                FROM emails ORDER BY recipient",
         )

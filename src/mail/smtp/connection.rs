@@ -3,7 +3,7 @@
 use super::dialogue::{Class, Dialogue, Reply, with_dots};
 use super::letter::Letter;
 use super::timeouts::Timeouts;
-use crate::domain::Answer;
+use crate::domain::{Answer, SmtpStep};
 
 /// A connection that is ready for MAIL.
 pub(super) struct Connection {
@@ -30,12 +30,12 @@ impl Connection {
             let all = [mail.as_str(), &recipient, &data].concat();
             self.dialogue.say(self.timeouts.command, all.as_bytes()).await.map_err(Stop::Sender)?;
         }
-        self.step(&mail, Class::Done).await.map_err(Stop::Sender)?;
-        let taken = match self.step(&recipient, Class::Done).await {
+        self.step(SmtpStep::Mail, &mail, Class::Done).await.map_err(Stop::Sender)?;
+        let taken = match self.step(SmtpStep::Rcpt, &recipient, Class::Done).await {
             Ok(_) => self.message(&data, letter).await,
             Err(answer) => {
-                let is_answered = self.pipelining && matches!(answer, Answer::Code(_));
-                if is_answered && self.step(&data, Class::More).await.is_ok() {
+                let is_answered = self.pipelining && matches!(answer, Answer::Smtp(_));
+                if is_answered && self.step(SmtpStep::Data, &data, Class::More).await.is_ok() {
                     // the server waits for a message, and a goodbye would be one
                     return Err(Stop::Email(answer));
                 }
@@ -46,7 +46,7 @@ impl Connection {
             Ok(answer) => Ok((self, answer)),
             Err(answer) => {
                 // after a refusal the server still listens; a goodbye keeps our name good
-                if matches!(answer, Answer::Code(_)) {
+                if matches!(answer, Answer::Smtp(_)) {
                     self.quit().await;
                 }
                 Err(Stop::Email(answer))
@@ -56,22 +56,22 @@ impl Connection {
 
     async fn message(&mut self, data: &str, letter: &Letter) -> Result<Answer, Answer> {
         let end_of_data = self.timeouts.end_of_data;
-        self.step(data, Class::More).await?;
+        self.step(SmtpStep::Data, data, Class::More).await?;
         self.dialogue.say(end_of_data, &with_dots(&letter.message)).await?;
-        Ok(Answer::Code(self.dialogue.expect(end_of_data, Class::Done).await?.code))
+        Ok(self.dialogue.expect(end_of_data, SmtpStep::Data, Class::Done).await?.answer(SmtpStep::Data))
     }
 
     /// A command of the envelope and its answer; only the answer where all of them are under way.
-    async fn step(&mut self, line: &str, wanted: Class) -> Result<Reply, Answer> {
+    async fn step(&mut self, step: SmtpStep, line: &str, wanted: Class) -> Result<Reply, Answer> {
         if self.pipelining {
-            self.dialogue.expect(self.timeouts.command, wanted).await
+            self.dialogue.expect(self.timeouts.command, step, wanted).await
         } else {
-            self.dialogue.ask(self.timeouts.command, line, wanted).await
+            self.dialogue.ask(self.timeouts.command, step, line, wanted).await
         }
     }
 
     pub async fn quit(mut self) {
         // the emails are settled: whether the server says goodbye changes nothing
-        drop(self.dialogue.ask(self.timeouts.quit, "QUIT\r\n", Class::Done).await);
+        drop(self.dialogue.ask(self.timeouts.quit, SmtpStep::Data, "QUIT\r\n", Class::Done).await);
     }
 }

@@ -12,11 +12,10 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use crate::domain::Answer;
+use crate::domain::{Answer, SmtpReply, SmtpStep};
 
-/// Four times what RFC 5321 (4.5.3.1.5) allows for a line of a reply, in bytes.
-const LONGEST_LINE: u64 = 2048;
-const MOST_LINES: usize = 100;
+/// Of a reply, in bytes: 128 times what RFC 5321 (4.5.3.1.5) allows for a line of it.
+const LONGEST_REPLY: u64 = 64 * 1024;
 
 pub type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 
@@ -55,9 +54,9 @@ impl Dialogue {
     }
 
     /// Says one thing and waits for the reply, each for at most `limit`.
-    pub async fn ask(&mut self, limit: Duration, line: &str, wanted: Class) -> Result<Reply, Answer> {
+    pub async fn ask(&mut self, limit: Duration, step: SmtpStep, line: &str, wanted: Class) -> Result<Reply, Answer> {
         self.say(limit, line.as_bytes()).await?;
-        self.expect(limit, wanted).await
+        self.expect(limit, step, wanted).await
     }
 
     /// Sends lines, with CRLF.
@@ -74,47 +73,68 @@ impl Dialogue {
     }
 
     /// Waits for the next reply, and for one of that class.
-    pub async fn expect(&mut self, limit: Duration, wanted: Class) -> Result<Reply, Answer> {
-        let reply = timeout(limit, self.reply()).await.map_err(|_| Answer::Timeout)?;
-        match reply.map_err(|_| Answer::Connection)? {
-            reply if reply.code / 100 == wanted as u16 => Ok(reply),
-            reply if reply.code >= 400 => Err(Answer::Code(reply.code)),
-            // an answer to something else
-            _ => Err(Answer::Connection),
-        }
+    pub async fn expect(&mut self, limit: Duration, step: SmtpStep, wanted: Class) -> Result<Reply, Answer> {
+        // else it is the answer to something else
+        self.hear(limit, step)
+            .await
+            .and_then(|reply| if reply.is(wanted) { Ok(reply) } else { Err(Answer::Connection) })
     }
 
-    /// Reads one reply (4.2.1). Whatever stands behind the code: only a hyphen says that there is more.
+    /// Waits for the next reply that refuses nothing.
+    pub async fn hear(&mut self, limit: Duration, step: SmtpStep) -> Result<Reply, Answer> {
+        let reply = timeout(limit, self.reply()).await.map_err(|_| Answer::Timeout)?;
+        let reply = reply.map_err(|_| Answer::Connection)?;
+        if reply.code < 400 { Ok(reply) } else { Err(reply.answer(step)) }
+    }
+
+    /// Reads one reply (4.2.1). Its text is bytes. Whatever stands behind the code, only a hyphen says that there is more;
+    /// nor does a code count less because the connection ends behind it: the server has decided.
     async fn reply(&mut self) -> io::Result<Reply> {
-        let mut text = String::new();
-        for _ in 0..MOST_LINES {
+        let mut stream = (&mut self.stream).take(LONGEST_REPLY);
+        let (mut known, mut text) = (None, String::new());
+        loop {
             let mut line = Vec::new();
-            (&mut self.stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
-            let (b'\n', Some(code)) = (line.last().copied().unwrap_or_default(), code(&line)) else {
+            stream.read_until(b'\n', &mut line).await?;
+            let is_cut_off = line.last() != Some(&b'\n');
+            let code = code(&line).or(known.filter(|_| is_cut_off)).ok_or(ErrorKind::InvalidData)?;
+            known = Some(code);
+            text.push_str(&String::from_utf8_lossy(line.get(3..).unwrap_or_default()));
+            if stream.limit() == 0 {
                 return Err(ErrorKind::InvalidData.into());
-            };
-            text.push_str(&String::from_utf8_lossy(&line[3..]));
-            if line[3] != b'-' {
+            }
+            if is_cut_off || line.get(3) != Some(&b'-') {
                 return Ok(Reply { code, text });
             }
         }
-        Err(ErrorKind::InvalidData.into())
     }
 }
 
 /// The code at the beginning of a line.
 fn code(line: &[u8]) -> Option<u16> {
-    let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
-    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-    (200..600).contains(&code).then_some(code)
+    let (digits, rest) = line.split_at_checked(3)?;
+    let is_number = digits.iter().all(u8::is_ascii_digit) && !rest.first().is_some_and(u8::is_ascii_digit);
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit.wrapping_sub(b'0')));
+    (is_number && (200..600).contains(&code)).then_some(code)
 }
 
 impl Reply {
+    pub fn is(&self, class: Class) -> bool {
+        self.code / 100 == class as u16
+    }
+
+    /// What stays of it.
+    pub fn answer(&self, step: SmtpStep) -> Answer {
+        let text = self.text.get(1..).unwrap_or_default();
+        SmtpReply::new(self.code, text, step).map_or(Answer::Connection, Answer::Smtp)
+    }
+
     /// Whether the reply to EHLO (4.1.1.1) offers an extension, and with that parameter. Its first line is a greeting.
+    /// Neither case (2.4) nor the number of blanks counts.
     pub fn offers(&self, keyword: &str, parameter: Option<&str>) -> bool {
         self.text.lines().skip(1).any(|line| {
             // some servers write AUTH=PLAIN
-            let mut words = line.get(1..).unwrap_or_default().split([' ', '=']);
+            let words = line.get(1..).unwrap_or_default().split([' ', '\t', '=']);
+            let mut words = words.filter(|word| !word.is_empty());
             words.next().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
                 && parameter.is_none_or(|wanted| words.any(|word| word.eq_ignore_ascii_case(wanted)))
         })
@@ -142,14 +162,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_code_is_three_digits_whatever_follows() {
+        for (line, expected) in [
+            (&b"250"[..], Some(250)),
+            (b"250\r\n", Some(250)),
+            (b"250-", Some(250)),
+            (b"354\xfe\xff", Some(354)),
+            (b"599ok", Some(599)),
+            (b"25", None),
+            (b"2500", None),
+            (b" 250", None),
+            (b"+25", None),
+            (b"199 ok", None),
+            (b"600 ok", None),
+            (b"\xb2\xb5\xb0 ok", None),
+        ] {
+            assert_eq!(code(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
     fn an_extension_is_known_however_it_is_written() {
-        let text = " relay greets you\r\n-pipelining\r\n-SIZE 10\r\n-AUTH=LOGIN\r\n auth GSSAPI plain\r\n".to_owned();
+        let text =
+            " relay greets you\r\n-pipelining \r\n-Size 10\r\n-AUTH=LOGIN\r\n auth\tGSSAPI  plain\r\n".to_owned();
         let reply = Reply { code: 250, text };
         assert!(reply.offers("PIPELINING", None) && reply.offers("SIZE", None));
         assert!(reply.offers("AUTH", Some("PLAIN")) && reply.offers("AUTH", Some("LOGIN")));
-        assert!(
-            !reply.offers("RELAY", None) && !reply.offers("STARTTLS", None) && !reply.offers("SIZE", Some("PLAIN"))
-        );
+        for (no, parameter) in [("RELAY", None), ("STARTTLS", None), ("SIZE", Some("PLAIN")), ("AUTH", Some("LOG"))] {
+            assert!(!reply.offers(no, parameter), "{no}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::Answer;
+use crate::domain::{Answer, SmtpStep};
 
 /// Why an email is not sent. Whatever it is, the connection is gone.
 #[derive(Debug)]
@@ -25,15 +25,20 @@ impl Failure {
         Self::Unreachable { answer, detail: detail.to_string() }
     }
 
-    pub(super) fn before_mail(step: &'static str, answer: Answer) -> Self {
+    pub(super) fn before_mail(step: SmtpStep, answer: Answer) -> Self {
+        let step = step.as_str();
         match answer {
-            Answer::Code(code) => Self::unreachable(answer, format_args!("{step} was answered {code}")),
-            Answer::Timeout => Self::unreachable(answer, format_args!("{step} was not answered in time")),
+            Answer::Smtp(reply) => Self::unreachable(answer, format_args!("the mail server answered {reply}")),
+            Answer::Timeout => Self::unreachable(answer, format_args!("no answer in time at {step}")),
             _ => Self::unreachable(answer, format_args!("the connection broke at {step}")),
         }
     }
 
     pub(super) fn of_mail(answer: Answer) -> Self {
-        if matches!(answer, Answer::Code(500..=599)) { Self::Refused(answer) } else { Self::Delayed(answer) }
+        if matches!(answer, Answer::Smtp(reply) if reply.is_final()) {
+            Self::Refused(answer)
+        } else {
+            Self::Delayed(answer)
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Against a mailbox that misbehaves.
 
+mod addresses;
+mod certificates;
 mod encrypted;
 mod wire;
 
@@ -91,7 +93,7 @@ async fn emails_go_one_after_another_over_one_connection() {
     let (mailbox, _folder, connections) = mailbox(|_| Action::Proceed).await;
     let (server, mut session) = (plain(mailbox.addr()), Session::default());
     for n in 1..=3 {
-        assert_eq!(session.send(&server, &letter(n)).await.unwrap(), Answer::Code(250));
+        assert_eq!(session.send(&server, &letter(n)).await.unwrap().smtp_code(), 250);
     }
     session.quit().await;
     session.send(&server, &letter(4)).await.unwrap();
@@ -124,7 +126,7 @@ async fn first_in_time_then_second(
             failure => break failure,
         }
     };
-    assert_eq!(session.send(&server, &letter(2)).await.unwrap(), Answer::Code(250));
+    assert_eq!(session.send(&server, &letter(2)).await.unwrap().smtp_code(), 250);
     assert_eq!(connections.load(Ordering::SeqCst), tries + 1, "the connection of a failed email is used again");
     assert_eq!(mailbox.received().last().unwrap().recipients, ["anna2@example.com"]);
     failure
@@ -144,17 +146,17 @@ fn at_message(action: Action) -> impl Fn(Step<'_>) -> Action {
 #[tokio::test]
 async fn a_refused_recipient_or_message_is_final() {
     let failure = first_then_second(at_recipient(Action::Reply("550 5.1.1 unknown"))).await;
-    assert!(matches!(failure, Failure::Refused(Answer::Code(550))), "{failure:?}");
+    assert!(matches!(failure, Failure::Refused(answer) if answer.smtp_code() == 550), "{failure:?}");
     let failure = first_then_second(at_message(Action::Reply("554 5.6.0 anna1@example.com looks like spam"))).await;
-    assert!(matches!(failure, Failure::Refused(Answer::Code(554))), "{failure:?}");
+    assert!(matches!(failure, Failure::Refused(answer) if answer.smtp_code() == 554), "{failure:?}");
 }
 
 #[tokio::test]
 async fn an_email_that_is_put_off_is_delayed() {
     let failure = first_then_second(at_recipient(Action::Reply("450 4.2.0 try again"))).await;
-    assert!(matches!(failure, Failure::Delayed(Answer::Code(450))), "{failure:?}");
+    assert!(matches!(failure, Failure::Delayed(answer) if answer.smtp_code() == 450), "{failure:?}");
     let failure = first_then_second(at_message(Action::Reply("452 4.3.1 full"))).await;
-    assert!(matches!(failure, Failure::Delayed(Answer::Code(452))), "{failure:?}");
+    assert!(matches!(failure, Failure::Delayed(answer) if answer.smtp_code() == 452), "{failure:?}");
 }
 
 #[tokio::test]
@@ -185,7 +187,7 @@ async fn a_server_that_wants_no_email_at_all_says_nothing_about_this_one() {
         })
         .await;
         let failure = Session::default().send(&plain(mailbox.addr()), &letter(1)).await.unwrap_err();
-        assert!(matches!(failure, Failure::Unreachable { answer: Answer::Code(c), .. } if c == code), "{failure:?}");
+        assert!(matches!(failure, Failure::Unreachable { answer, .. } if answer.smtp_code() == code), "{failure:?}");
     }
 }
 

@@ -76,9 +76,9 @@ async fn in_a_batch_each_email_is_settled_or_given_back_on_its_own() {
     outbox.execute("UPDATE emails SET attempt = 2 WHERE recipient LIKE '2@%'").await;
 
     let outcomes = [
-        (EmailState::Sent, Answer::Code(250)),
-        (EmailState::Failed, Answer::Code(550)),
-        (EmailState::Sent, Answer::Code(251)),
+        (EmailState::Sent, Answer::parse("250 2.0.0 DATA").unwrap()),
+        (EmailState::Failed, Answer::parse("550 RCPT").unwrap()),
+        (EmailState::Sent, Answer::parse("251").unwrap()),
         (EmailState::Retrying, Answer::Timeout),
     ];
     let settled = held.drain(..4).zip(outcomes);

@@ -149,7 +149,7 @@ async fn an_outcome_outlives_the_connection_to_the_database() {
 }
 
 fn ended(held: &Held, state: EmailState) -> Ended {
-    let answer = if state == EmailState::Sent { Answer::Code(250) } else { Answer::Code(550) };
+    let answer = Answer::parse(if state == EmailState::Sent { "250" } else { "550" }).unwrap();
     Ended { held: held.clone(), state, answer, wait: Duration::ZERO }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream, copy_bidirectional};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -13,28 +14,32 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use super::*;
 
 /// A certificate of its own, and the file that makes a client trust it.
-struct Certificate {
+pub(super) struct Certificate {
     acceptor: TlsAcceptor,
     folder: Folder,
 }
 
 impl Certificate {
     fn new(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        Self::of(&CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap(), &key)
+    }
+
+    pub(super) fn of(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         let folder = Folder::new();
         std::fs::create_dir(&folder.0).unwrap();
-        std::fs::write(folder.0.join("ca.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.0.join("ca.pem"), certificate.pem()).unwrap();
         Self { acceptor: TlsAcceptor::from(Arc::new(config)), folder }
     }
 
-    fn ca_file(&self) -> PathBuf {
+    pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.0.join("ca.pem")
     }
 }
@@ -81,7 +86,7 @@ async fn join(mut client: impl AsyncRead + AsyncWrite + Unpin, mut mailbox: BufS
     copy_bidirectional(&mut client, &mut mailbox).await.map(drop)
 }
 
-async fn implicit(mailbox: &Mailbox, certificate: &Certificate) -> SocketAddr {
+pub(super) async fn implicit(mailbox: &Mailbox, certificate: &Certificate) -> SocketAddr {
     let acceptor = certificate.acceptor.clone();
     front(mailbox, move |client, mailbox| {
         let acceptor = acceptor.clone();
@@ -117,7 +122,7 @@ async fn starttls(
     (addr, said)
 }
 
-async fn send_over(addr: SocketAddr, tls: SmtpTls, ca_file: Option<PathBuf>) -> Result<Answer, Failure> {
+pub(super) async fn send_over(addr: SocketAddr, tls: SmtpTls, ca_file: Option<PathBuf>) -> Result<Answer, Failure> {
     let server = Server::new(&MailSettings { ca_file, ..settings(addr, tls) }).unwrap();
     let mut session = Session::default();
     let answer = session.send(&server, &letter(1)).await;
@@ -131,7 +136,7 @@ async fn implicit_tls_delivers() {
     let certificate = Certificate::new("localhost");
     let addr = implicit(&mailbox, &certificate).await;
     let answer = send_over(addr, SmtpTls::Implicit, Some(certificate.ca_file())).await;
-    assert_eq!(answer.unwrap(), Answer::Code(250));
+    assert_eq!(answer.unwrap().smtp_code(), 250);
     assert_eq!(mailbox.received().len(), 1);
 }
 
@@ -142,7 +147,7 @@ async fn starttls_delivers() {
     let (addr, mut said) =
         starttls(&mailbox, &certificate, "250-front\r\n250-starttls\r\n250 SIZE\r\n", "220 go\r\n").await;
     let answer = send_over(addr, SmtpTls::Starttls, Some(certificate.ca_file())).await;
-    assert_eq!(answer.unwrap(), Answer::Code(250));
+    assert_eq!(answer.unwrap().smtp_code(), 250);
     assert_eq!(mailbox.received().len(), 1);
     assert_eq!(said.recv().await.unwrap(), "EHLO hub.example\r\n");
     assert_eq!(said.recv().await.unwrap(), "STARTTLS\r\n");
@@ -196,9 +201,9 @@ fn a_ca_file_without_a_certificate_is_refused() {
     assert_eq!(Server::new(&missing).unwrap_err().field, "ca_file");
 }
 
-/// Signs in to a server that offers one mechanism; returns the outcome and what the client said to sign in.
+/// Signs in to a server that offers that; returns the outcome and what the client said to sign in.
 async fn sign_in(
-    mechanism: &'static str,
+    offer: &'static str,
     challenges: &'static [&'static str],
     verdict: &'static str,
 ) -> (Result<Answer, Failure>, Vec<String>) {
@@ -210,7 +215,7 @@ async fn sign_in(
             let mut client = BufStream::new(client);
             client.write_all(b"220 front\r\n").await?;
             client.flush().await?;
-            converse(&mut client, &format!("250-front\r\n250 AUTH {mechanism}\r\n")).await?;
+            converse(&mut client, &format!("250-front\r\n250 {offer}\r\n")).await?;
             for answer in challenges.iter().chain(&[verdict]) {
                 say.send(converse(&mut client, answer).await?).unwrap();
             }
@@ -237,23 +242,46 @@ async fn sign_in(
 
 #[tokio::test]
 async fn it_signs_in_by_plain_or_login() {
-    let (answer, said) = sign_in("PLAIN", &[], "235 welcome\r\n").await;
-    assert_eq!(answer.unwrap(), Answer::Code(250));
-    assert_eq!(said, [format!("AUTH PLAIN {}", BASE64_STANDARD.encode("\0hub\0hunter2"))]);
+    let both = BASE64_STANDARD.encode("\0hub\0hunter2");
+    for offer in ["AUTH PLAIN", "auth plain login", "AUTH=PLAIN", "Auth LOGIN  Plain"] {
+        let (answer, said) = sign_in(offer, &[], "235 welcome\r\n").await;
+        assert_eq!(answer.unwrap().smtp_code(), 250, "{offer}");
+        assert_eq!(said, [format!("AUTH PLAIN {both}")], "{offer}");
+    }
+    // a server that does not look at what stands behind the command
+    let (answer, said) = sign_in("AUTH PLAIN", &["334 \r\n"], "235 welcome\r\n").await;
+    assert_eq!(answer.unwrap().smtp_code(), 250);
+    assert_eq!(said, [format!("AUTH PLAIN {both}"), both]);
 
     // "Username:" and "Password:", or whatever the server calls them
-    for challenges in [&["334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n"], &["334 VXNlcg==\r\n", "334\r\n"]] {
-        let (answer, said) = sign_in("LOGIN", challenges, "235 welcome\r\n").await;
-        assert_eq!(answer.unwrap(), Answer::Code(250));
+    for (offer, challenges) in [
+        ("AUTH LOGIN", &["334 VXNlcm5hbWU6\r\n", "334 UGFzc3dvcmQ6\r\n"]),
+        ("AUTH=LOGIN", &["334 VXNlcg==\r\n", "334\r\n"]),
+        ("auth login", &["334 dXNlcm5hbWU6\r\n", "334 Benutzername\r\n"]),
+        ("AUTH\tNTLM LOGIN", &["334-Password\r\n334 first\r\n", "334 User Name\0\r\n"]),
+    ] {
+        let (answer, said) = sign_in(offer, challenges, "235 welcome\r\n").await;
+        assert_eq!(answer.unwrap().smtp_code(), 250, "{offer}");
         assert_eq!(said, ["AUTH LOGIN".to_owned(), BASE64_STANDARD.encode("hub"), BASE64_STANDARD.encode("hunter2")]);
+    }
+}
+
+/// The password is not said to a server that has not offered to take it.
+#[tokio::test]
+async fn where_no_sign_in_is_offered_the_password_is_kept() {
+    for offer in ["SIZE 1000", "AUTH CRAM-MD5 XOAUTH2", "XAUTH PLAIN", "AUTHPLAIN", "SIZE AUTH PLAIN"] {
+        let (answer, said) = sign_in(offer, &[], "235 welcome\r\n").await;
+        let failure = answer.unwrap_err();
+        assert!(matches!(failure, Failure::Unreachable { answer: Answer::Connection, .. }), "{offer}: {failure:?}");
+        assert!(said.concat().is_empty(), "{offer}: {said:?}");
     }
 }
 
 #[tokio::test]
 async fn a_refused_sign_in_fails_no_email() {
-    let (answer, _) = sign_in("PLAIN", &[], "535 5.7.8 hub is not welcome\r\n").await;
+    let (answer, _) = sign_in("AUTH PLAIN", &[], "535 5.7.8 hub is not welcome\r\n").await;
     let failure = answer.unwrap_err();
-    assert!(matches!(failure, Failure::Unreachable { answer: Answer::Code(535), .. }), "{failure:?}");
+    assert!(matches!(failure, Failure::Unreachable { answer, .. } if answer.smtp_code() == 535), "{failure:?}");
     assert!(!format!("{failure:?}").contains("welcome"), "{failure:?}");
 }
 

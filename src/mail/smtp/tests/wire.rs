@@ -61,7 +61,7 @@ async fn a_server_that_takes_commands_together_gets_them_in_one_write() {
     };
     let (server_of_all, mut session) = (plain(server(PIPELINING, at_once).await), Session::default());
     for _ in 0..2 {
-        assert_eq!(session.send(&server_of_all, &letter(1)).await.unwrap(), Answer::Code(250));
+        assert_eq!(session.send(&server_of_all, &letter(1)).await.unwrap().smtp_code(), 250);
     }
     // control: where they are not offered together, each command waits for the answer to the one before
     let soon = Timeouts { command: Duration::from_millis(300), ..Timeouts::default() };
@@ -90,29 +90,76 @@ async fn behind_a_refused_recipient_nothing_is_sent_as_a_message() {
         let timeouts = Timeouts { quit: Duration::from_millis(100), ..Timeouts::default() };
         let refusing = plain_with(addr, timeouts);
         let failure = Session::default().send(&refusing, &letter(1)).await.unwrap_err();
-        assert!(matches!(failure, Failure::Refused(Answer::Code(550))), "{failure:?}");
+        assert!(matches!(failure, Failure::Refused(answer) if answer.smtp_code() == 550), "{failure:?}");
         assert_eq!(heard.recv().await.unwrap(), goodbye, "{replies}");
     }
 }
 
 #[tokio::test]
 async fn whatever_stands_behind_the_code_of_a_reply_it_is_read() {
-    let replies: [(&[u8], Option<u16>); 7] = [
+    let long = [b"250 ".as_slice(), &[b'x'; 20_000], b"\r\n"].concat();
+    let many = [b"250-one\r\n".repeat(500).as_slice(), b"250 last\r\n"].concat();
+    let endless = [b"250 ".as_slice(), &[b'x'; 70_000]].concat();
+    let replies: [(&[u8], Option<u16>); 17] = [
         (b"250\r\n", Some(250)),
         (b"250 \xfcbernommen\r\n", Some(250)),
+        // GBK, Shift_JIS, UTF-16, nothing that is text
+        (b"250 \xd3\xca\xbc\xfe\xd2\xd1\xbd\xd3\xca\xd5\r\n", Some(250)),
+        (b"250-\x83\x81\x81[\x83\x8b\r\n250 \x97\xb9\x89\xf0\r\n", Some(250)),
+        (b"250 \xff\xfeO\0K\0\r\n", Some(250)),
+        (b"250\xa0ok\r\n", Some(250)),
         (b"250-one\r\n250-two\r\n250 three\r\n", Some(250)),
+        (b"250-\r\n250\r\n", Some(250)),
         (b"251\n", Some(251)),
+        (b"250\tok\n", Some(250)),
+        (&long, Some(250)),
+        (&many, Some(250)),
         // control: what is no reply or the reply to something else is none
         (b"+50 ok\r\n", None),
         (b"650 ok\r\n", None),
+        (b"2500 ok\r\n", None),
         (b"354 go on\r\n", None),
+        (&endless, None),
     ];
     for (reply, code) in replies {
-        let play = move |_, mut client: Client| async move { take_at_once(&mut client, reply).await };
+        let reply = reply.to_vec();
+        let play = move |_, mut client: Client| {
+            let reply = reply.clone();
+            async move {
+                take_at_once(&mut client, &reply).await?;
+                // it waits for the client to leave
+                client.read_to_end(&mut Vec::new()).await.map(drop)
+            }
+        };
         let outcome = Session::default().send(&plain(server(PIPELINING, play).await), &letter(1)).await;
         match code {
-            Some(code) => assert_eq!(outcome.unwrap(), Answer::Code(code)),
+            Some(code) => assert_eq!(outcome.unwrap().smtp_code(), code),
             None => assert!(matches!(outcome, Err(Failure::Delayed(Answer::Connection))), "{outcome:?}"),
+        }
+    }
+}
+
+/// Whoever sends the email again because of the missing line end sends a second copy.
+#[tokio::test]
+async fn a_code_counts_also_where_the_connection_ends_behind_it() {
+    for (reply, code) in [
+        ("250", Some(250)),
+        ("250 ok", Some(250)),
+        ("250-queued\r\n", Some(250)),
+        ("250-queued\r\n250-as", Some(250)),
+        ("250-queued\r\n25", Some(250)),
+        ("550 no", Some(550)),
+        ("25", None),
+        ("", None),
+    ] {
+        let play = move |_, mut client: Client| async move { take_at_once(&mut client, reply.as_bytes()).await };
+        let outcome = Session::default().send(&plain(server(PIPELINING, play).await), &letter(1)).await;
+        match (outcome, code) {
+            (Ok(answer) | Err(Failure::Refused(answer)), Some(code)) => {
+                assert_eq!(answer.smtp_code(), code, "{reply:?}");
+            }
+            (Err(Failure::Delayed(Answer::Connection)), None) => {}
+            (outcome, _) => panic!("{reply:?}: {outcome:?}"),
         }
     }
 }
@@ -127,6 +174,6 @@ async fn a_reply_that_nobody_asked_for_is_nobodys() {
     };
     let (server, mut session) = (plain(server(PIPELINING, play).await), Session::default());
     for code in [250, 252] {
-        assert_eq!(session.send(&server, &letter(1)).await.unwrap(), Answer::Code(code));
+        assert_eq!(session.send(&server, &letter(1)).await.unwrap().smtp_code(), code);
     }
 }
