@@ -290,6 +290,75 @@ fn a_value_can_come_from_a_file() {
     assert!(line.contains("(INVITATIONS_DATABASE_URL): cannot read /nowhere"), "{line}");
 }
 
+/// A Secret that was made with `echo`, or on Windows.
+#[test]
+fn a_password_is_one_line_wherever_it_comes_from() {
+    let mut setup = Setup::new();
+    setup.set("SMTP_USERNAME", "hub");
+    for right in ["hunter2", "hunter2\n", "hunter2\r\n", " hunter2 ", "hünter2"] {
+        setup.set("SMTP_PASSWORD", right);
+        assert_eq!(setup.run(&["check-config"]).status.code(), Some(0), "{right:?}");
+    }
+    for wrong in ["", "\n", "hunter2\nhunter3", "hunter2\t", "\u{feff}hunter2"] {
+        setup.set("SMTP_PASSWORD", wrong);
+        let line = setup.refusal(&[]);
+        assert!(line.contains("setting smtp_password (INVITATIONS_SMTP_PASSWORD): must be one line"), "{line}");
+        assert!(!line.contains("hunter"), "{line}");
+    }
+    setup.unset("SMTP_PASSWORD");
+    for (content, code) in [("\u{feff}hunter2\r\n", 0), ("hunter2\n\n", 0), ("hunter2\nhunter3\n", 2), ("\n", 2)] {
+        setup.set("SMTP_PASSWORD_FILE", &setup.file("password", content));
+        assert_eq!(setup.run(&["check-config"]).status.code(), Some(code), "{content:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_certificates_of_the_mail_server_is_said() {
+    let mut setup = Setup::new();
+    setup.set("SMTP_TLS", "starttls");
+    setup.set("SMTP_HOST", "mail.example");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["mail.example".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let expired = params.self_signed(&key).unwrap().pem();
+    let both = [expired.as_str(), &certificate.pem()].concat();
+    for right in [&certificate.pem(), &both] {
+        setup.set("SMTP_CA_FILE", &setup.file("ca.pem", right));
+        assert_eq!(setup.run(&["check-config"]).status.code(), Some(0));
+    }
+    for (wrong, expected) in [
+        ("", "holds no certificate: it must be PEM"),
+        ("\x30\x02", "holds no certificate: it must be PEM"),
+        (&key.serialize_pem(), "holds no certificate: it must be PEM"),
+        (&expired, "holds no certificate that is valid today"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds something that is no certificate"),
+    ] {
+        setup.set("SMTP_CA_FILE", &setup.file("ca.pem", wrong));
+        let line = setup.refusal(&[]);
+        assert!(line.contains("setting smtp_ca_file") && line.contains(expected), "{line}");
+    }
+}
+
+#[test]
+fn a_name_for_ehlo_is_a_host_or_an_address() {
+    let mut setup = Setup::new();
+    for (name, code) in [
+        ("mail.example.com", 0),
+        ("192.0.2.1", 0),
+        ("[192.0.2.1]", 0),
+        ("2001:db8::1", 0),
+        ("[IPv6:2001:db8::1]", 0),
+        ("192.0.2.300", 2),
+        ("[mail.example.com]", 2),
+        ("mail.example.com:25", 2),
+    ] {
+        setup.set("SMTP_HELLO_NAME", name);
+        assert_eq!(setup.run(&["check-config"]).status.code(), Some(code), "{name}");
+    }
+}
+
 #[test]
 fn a_key_file_that_every_user_can_read_is_refused() {
     let setup = Setup::new();

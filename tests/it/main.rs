@@ -13,6 +13,7 @@ mod identity;
 mod leavers;
 mod limits;
 mod lists;
+mod mail_servers;
 mod metrics;
 mod outbox;
 mod plans;
