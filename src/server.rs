@@ -100,7 +100,8 @@ impl Server {
             account_attempts: settings.throttles.account_attempts_per_identity_limit,
             protection_changes: settings.throttles.protection_changes_per_caller_limit,
         };
-        let mailer = Arc::new(settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?);
+        let mailer = settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?;
+        let mailer = Arc::new(mailer.with_services(deployment.services.clone()));
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
 

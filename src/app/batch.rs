@@ -211,7 +211,8 @@ fn want(wanted: &mut Wanted, command: &Command) {
             invitation(id);
             wanted.accounts.extend(caller.map(person));
         }
-        Operation::ApproveOffer { invitation: id, .. }
+        Operation::SettleInvitation { invitation: id, .. }
+        | Operation::ApproveOffer { invitation: id, .. }
         | Operation::AcceptInvitation { invitation: id, .. }
         | Operation::DeclineInvitation { invitation: id, .. }
         | Operation::RejectAccess { invitation: id, .. }

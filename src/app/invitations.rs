@@ -169,10 +169,26 @@ impl App {
         let (organization, invitation) = found.map_or_else(nowhere, |(organization, id, _)| (organization, id));
         let operation = Operation::RequestAccess { invitation, code_hash };
         let command = Command { organization: organization.clone(), caller: Some(caller.clone()), request, operation };
+        let settlement = Operation::SettleInvitation { invitation, code_hash };
+        let settlement = Command { operation: settlement, ..command.clone() };
         let charge = self.charge_guess(&actor, Guess::Code, &command).await?;
-        let outcome = self.change(command, None).await;
+        let outcome = match self.change(command, None).await {
+            Err(Error::Refused(refusal @ Refusal::AlreadyMember(_))) => {
+                Err(self.settle_code(settlement, refusal).await)
+            }
+            outcome => outcome,
+        };
         let decided = self.settle_guess(Guess::Code, charge, outcome)?;
         self.changed_invitation(&caller, organization, decided).await
+    }
+
+    /// Ends the invitation whose code a member has used, and returns what they are told.
+    async fn settle_code(&self, settlement: Command, refusal: Refusal) -> Error {
+        match self.change(settlement, None).await {
+            // refused: somebody was faster, or it was settled before
+            Ok(_) | Err(Error::Refused(_)) => refusal.into(),
+            Err(error) => error,
+        }
     }
 
     /// Offers a role. Wrong pairs of username and address are counted against the caller, also of one who leaves.

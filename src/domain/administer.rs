@@ -70,7 +70,10 @@ pub fn resend(
     check_etag(etag, invitation.revision)?;
     match (present, &invitation.account_email) {
         (InvitationState::Invited, _) => state.organization.policy.admits_address(&invitation.email)?,
-        (InvitationState::Offered, Some(email)) => state.organization.policy.admits_address(email)?,
+        (InvitationState::Offered, Some(email)) => {
+            state.check_covered(&invitation, context)?;
+            state.organization.policy.admits_address(email)?;
+        }
         _ => {}
     }
     let wait = invitation.send_time + context.deployment.resend_interval - now;

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member,
-    OrganizationState, Refusal, Role, Standing, Username, check_etag, rights::Action,
+    OrganizationState, Refusal, Username, check_etag,
 };
 
 /// Makes the account a member. Again by the same account: nothing happens, in particular no membership that ended since
@@ -24,13 +24,8 @@ pub fn accept(
         return Err(invitation.refuse(state.id(), now));
     };
     check_etag(etag, invitation.revision)?;
+    state.check_covered(&invitation, context)?;
     let policy = &state.organization.policy;
-    let mut granters = invitation.offerer.iter().chain(&invitation.approver);
-    // the rule that asks for a second person may be younger than the offer
-    let lacks_approval = policy.needs_approval(role) && invitation.approver.is_none();
-    if lacks_approval || !granters.all(|granter| still_grants(state, context, granter, role)) {
-        return Err(Refusal::OfferNotCovered(role));
-    }
     policy.admits_account(account, &email)?;
     policy.admits_invited(account, &invitation.email)?;
     if let Some(member) = state.members.get(caller) {
@@ -86,21 +81,5 @@ fn bound<'a>(
         Some(invitation) if invitation.username.as_ref() == Some(caller) => Ok((invitation.clone(), account)),
         _ if state.members.contains_key(caller) => Err(Refusal::InviteeRequired),
         _ => Err(Refusal::InvitationNotFound(id.name(state.id()))),
-    }
-}
-
-/// Whether the one who offered or approved may still grant the role.
-fn still_grants(state: &OrganizationState, context: &Context<'_>, granter: &Actor, role: Role) -> bool {
-    match granter {
-        Actor::Account(username) => {
-            context.accounts.contains_key(username)
-                && state.members.get(username).is_some_and(|member| member.role.may_grant(role))
-        }
-        Actor::Service { .. } => {
-            let entry = context.deployment.services.iter().find(|service| service.is(granter));
-            entry.is_some_and(|service| {
-                service.reaches(state.id()) && Standing::Service(service.clone()).may(Action::Grant(role))
-            })
-        }
     }
 }

@@ -71,6 +71,11 @@ pub enum Operation {
         member: Username,
         etag: Option<String>,
     },
+    /// A member has used the code, and was refused: whoever was invited is there already.
+    SettleInvitation {
+        invitation: InvitationId,
+        code_hash: [u8; 32],
+    },
     /// The sweep's.
     Expire(Vec<InvitationId>),
     /// Of an account that is being deleted.
@@ -94,13 +99,14 @@ impl Operation {
             Self::ResendInvitation { .. } => Method::ResendInvitation,
             Self::UpdateMember { .. } => Method::UpdateMember,
             Self::DeleteMember { .. } => Method::DeleteMember,
-            Self::Expire(_) | Self::Leave(_) => return None,
+            Self::SettleInvitation { .. } | Self::Expire(_) | Self::Leave(_) => return None,
         })
     }
 
     /// The method that a request id belongs to.
     pub fn method(&self) -> &'static str {
         match self {
+            Self::SettleInvitation { .. } => "SettleInvitation",
             Self::Expire(_) => "Expire",
             Self::Leave(_) => "Leave",
             _ => self.rpc().map_or("", Method::name),
@@ -111,6 +117,7 @@ impl Operation {
     pub fn subject(&self) -> Subject {
         match self {
             Self::RequestAccess { invitation, .. }
+            | Self::SettleInvitation { invitation, .. }
             | Self::ApproveOffer { invitation, .. }
             | Self::AcceptInvitation { invitation, .. }
             | Self::DeclineInvitation { invitation, .. }

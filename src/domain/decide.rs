@@ -93,6 +93,9 @@ fn operate(
         (Operation::RequestAccess { invitation, code_hash }, Caller::Account(person)) => {
             request_access::request_access(state, context, person, *invitation, code_hash)?;
         }
+        (Operation::SettleInvitation { invitation, code_hash }, Caller::Account(person)) => {
+            request_access::settle(state, context, person, *invitation, code_hash)?;
+        }
         (Operation::AcceptInvitation { invitation, etag }, Caller::Account(person)) => {
             answer::accept(state, context, person, *invitation, etag.as_deref())?;
         }
@@ -148,6 +151,7 @@ fn administer(
         | Operation::AcceptInvitation { .. }
         | Operation::DeclineInvitation { .. }
         | Operation::CreateOrganization(_)
+        | Operation::SettleInvitation { .. }
         | Operation::Expire(_)
         | Operation::Leave(_) => unreachable!("decided before the caller's standing matters"),
     }

@@ -31,8 +31,18 @@ impl Delivery {
     pub fn withdraw(&mut self, withdrawal: Withdrawal, now: Timestamp) {
         if matches!(self.state, EmailState::Queued | EmailState::Retrying) && withdrawal.takes(self.kind) {
             self.state = EmailState::Dropped;
-            self.answer = Some(Answer::MovedOn);
+            self.answer = Some(withdrawal.answer());
             self.update_time = now;
+        }
+    }
+}
+
+impl Withdrawal {
+    /// Why, for whoever looks at the emails.
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Settled(_) => Answer::AlreadyMember,
+            Self::All(_) | Self::Reminders(_) | Self::Codes(_) => Answer::MovedOn,
         }
     }
 }
@@ -82,6 +92,12 @@ pub enum Answer {
     Unbuildable,
     /// Its invitation wants it no more.
     MovedOn,
+    /// Whoever is invited is a member.
+    AlreadyMember,
+    /// The organization's policy does not want it any more.
+    PolicyChanged,
+    /// Whoever offered or approved has lost the right, or a second person is needed now.
+    NotCovered,
     /// The address wants no such email.
     Suppressed,
     /// The mail server did not answer in time.
@@ -93,10 +109,13 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 7] = [
+    const REASONS: [(Self, &'static str); 10] = [
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
         (Self::MovedOn, "MOVED_ON"),
+        (Self::AlreadyMember, "ALREADY_MEMBER"),
+        (Self::PolicyChanged, "POLICY_CHANGED"),
+        (Self::NotCovered, "NOT_COVERED"),
         (Self::Suppressed, "SUPPRESSED"),
         (Self::Timeout, "TIMEOUT"),
         (Self::Connection, "CONNECTION"),
@@ -123,6 +142,11 @@ impl Answer {
             }
             Self::Unbuildable => "The email could not be written; this is a fault of the service.",
             Self::MovedOn => "Not sent: the invitation had moved on.",
+            Self::AlreadyMember => "Not sent: whoever was invited is a member already.",
+            Self::PolicyChanged => "Not sent: the organization's policy does not want such emails any more.",
+            Self::NotCovered => {
+                "Not sent: the offer lacks the rights or the approval that it needs now; whoever makes it again takes it over."
+            }
             Self::Suppressed => "Not sent: the recipient does not want such emails.",
             Self::Timeout => "The mail server did not answer in time.",
             Self::Connection => "The mail server could not be reached, or the connection broke.",

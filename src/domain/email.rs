@@ -74,6 +74,18 @@ impl EmailKind {
         matches!(self, Self::InvitationReminder | Self::AccessRequestReminder | Self::OfferReminder)
     }
 
+    /// Whether it goes to the organization's notification address: the one that it has when the email is sent.
+    pub fn is_to_organization(self) -> bool {
+        matches!(
+            self,
+            Self::AccessRequested
+                | Self::AccessRequestReminder
+                | Self::MemberJoined
+                | Self::InvitationDeclined
+                | Self::InvitationExpired
+        )
+    }
+
     /// Whether it carries the code.
     pub fn carries_code(self) -> bool {
         matches!(self, Self::AccountInvitation | Self::InvitationReminder)
@@ -125,6 +137,8 @@ pub struct Email {
 pub enum Withdrawal {
     /// Its invitation is over.
     All(InvitationId),
+    /// The same, because a member has used the code.
+    Settled(InvitationId),
     /// It has moved on.
     Reminders(InvitationId),
     /// They carry a code that is dead.
@@ -133,14 +147,14 @@ pub enum Withdrawal {
 
 impl Withdrawal {
     pub fn invitation(self) -> InvitationId {
-        let (Self::All(id) | Self::Reminders(id) | Self::Codes(id)) = self;
+        let (Self::All(id) | Self::Settled(id) | Self::Reminders(id) | Self::Codes(id)) = self;
         id
     }
 
     /// Whether it takes back emails of that kind.
     pub fn takes(self, kind: EmailKind) -> bool {
         match self {
-            Self::All(_) => true,
+            Self::All(_) | Self::Settled(_) => true,
             Self::Reminders(_) => kind.is_reminder(),
             Self::Codes(_) => kind.carries_code(),
         }

@@ -17,7 +17,7 @@ pub fn close_overdue(state: &mut OrganizationState, context: &Context<'_>) {
         invitation.state = InvitationState::Expired;
         state.withdraw(Withdrawal::All(id));
         state.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
-        if state.organization.policy.expiry_notifications {
+        if state.organization.policy.wants(EmailKind::InvitationExpired) {
             state.notify(EmailKind::InvitationExpired, &invitation, context.now);
         }
         state.put_invitation(invitation);

@@ -25,9 +25,9 @@ pub struct Invitation {
     pub state: InvitationState,
     /// The address that was invited first. Never changes.
     pub email: EmailAddress,
-    /// The account that asked or was offered a role.
+    /// The account that asked or was offered a role, or the member who used the code.
     pub username: Option<Username>,
-    /// The address of that account which the organization deals with.
+    /// The address of that account which the organization deals with; `None` for a member who used the code.
     pub account_email: Option<EmailAddress>,
     pub role: Option<Role>,
     /// `None`: it began with an offer.
@@ -59,6 +59,12 @@ impl Invitation {
     /// email went before.
     pub fn is_unsolicited(&self) -> bool {
         self.request_time.is_none()
+    }
+
+    /// Whether it ended because a member used its code. What else that account holds is told to nobody, so no address
+    /// stands beside its name.
+    pub fn is_settled(&self) -> bool {
+        self.state == InvitationState::Revoked && self.username.is_some() && self.account_email.is_none()
     }
 
     /// The state that anybody is shown: EXPIRED from the moment on.

@@ -82,7 +82,7 @@ pub fn remind(
     recipient: &EmailAddress,
 ) {
     let due = invitation.expire_time.map(|end| end - REMIND_BEFORE).filter(|due| *due > context.now);
-    if let Some(due) = due.filter(|_| state.organization.policy.reminders) {
+    if let Some(due) = due.filter(|_| state.organization.policy.wants(kind)) {
         state.send(kind, invitation, recipient.clone(), due);
     }
 }

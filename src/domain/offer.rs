@@ -15,7 +15,7 @@ pub struct Offer {
     pub role: Role,
 }
 
-/// Offers. The same offer again changes nothing.
+/// Offers. The same offer again changes nothing, unless nobody covers it any more: then it is this inviter's from now on.
 pub fn offer(
     state: &mut OrganizationState,
     context: &Context<'_>,
@@ -26,21 +26,20 @@ pub fn offer(
     standing.check(Action::Grant(offer.role))?;
     let now = context.now;
     let account = context.accounts.get(&offer.username).filter(|account| account.holds(&offer.email));
-    let account = account.ok_or(Refusal::AccountEmailNotFound)?;
+    let account = account.ok_or_else(|| refuse_pair(state, context, offer))?;
     state.organization.policy.admits_account(account, &offer.email)?;
     if let Some(member) = state.members.get(&offer.username) {
         return Err(Refusal::AlreadyMember(member.name(state.id())));
     }
-    if let Some(open) = state.open_of_account(&offer.username, now)
-        && open.state.is_offer()
-    {
-        let same_email = open.account_email.as_ref().is_some_and(|email| email.key() == offer.email.key());
-        if open.role == Some(offer.role) && same_email {
-            return Ok(open.id);
+    match state.open_of_account(&offer.username, now).filter(|open| open.state.is_offer()) {
+        Some(open) if open.role != Some(offer.role) || !is_same(open.account_email.as_ref(), offer) => {
+            return Err(Refusal::AlreadyOffered(open.id.name(state.id())));
         }
-        return Err(Refusal::AlreadyOffered(open.id.name(state.id())));
+        Some(open) if state.check_covered(open, context).is_ok() => return Ok(open.id),
+        // it holds its seat
+        Some(_) => {}
+        None => state.check_seats(offer.role.seats())?,
     }
-    state.check_seats(offer.role.seats())?;
 
     let mut invitation = invitation_for(state, context, account, offer)?;
     if invitation.is_unsolicited() {
@@ -87,6 +86,7 @@ pub fn approve(
         return Err(Refusal::SecondPersonRequired);
     }
     check_etag(etag, invitation.revision)?;
+    state.check_covered(&invitation, context)?;
     invitation.approver = Some(actor.clone());
     invitation.expire_time = Some(now + state.organization.policy.offer_lifetime);
     invitation.send_time = now;
@@ -107,7 +107,26 @@ pub fn send_offer(
     invite::remind(state, context, invitation, EmailKind::OfferReminder, recipient);
 }
 
-/// The account's access request; else the invitation of that address which nobody has used; else a new one.
+/// Why that account is not offered anything under that address. What the organization was told before is no guess.
+fn refuse_pair(state: &OrganizationState, context: &Context<'_>, offer: &Offer) -> Refusal {
+    let member = state.members.get(&offer.username).filter(|member| is_same(member.email.as_ref(), offer));
+    let open = state.open_of_account(&offer.username, context.now);
+    let open = open.filter(|open| is_same(open.account_email.as_ref(), offer));
+    match (member, open) {
+        _ if !context.accounts.contains_key(&offer.username) => Refusal::AccountEmailNotFound,
+        (Some(member), _) => Refusal::AlreadyMember(member.name(state.id())),
+        (None, Some(open)) => Refusal::AccountEmailChanged(open.id.name(state.id())),
+        (None, None) => Refusal::AccountEmailNotFound,
+    }
+}
+
+/// Whether it is the address of the offer.
+fn is_same(email: Option<&EmailAddress>, offer: &Offer) -> bool {
+    email.is_some_and(|email| email.key() == offer.email.key())
+}
+
+/// The account's access request, or its offer that is taken over; else the invitation of that address which nobody has
+/// used; else a new one.
 fn invitation_for(
     state: &OrganizationState,
     context: &Context<'_>,

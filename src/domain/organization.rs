@@ -63,7 +63,7 @@ pub struct OrganizationLimits {
 pub struct Member {
     pub username: Username,
     pub role: Role,
-    /// The address they were offered under; `None` for the founder.
+    /// The address they were offered under; of the founder the account's first one at that time, `None` if it had none.
     pub email: Option<EmailAddress>,
     /// Who offered; `None` for the founder.
     pub inviter: Option<Actor>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Account, Actor, Caller, Change, DAY, Deployment, Email, EmailAddress, EmailKind, Event, EventKind, Head,
+    Account, Actor, Caller, Change, Cover, DAY, Deployment, Email, EmailAddress, EmailKind, Event, EventKind, Head,
     Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Standing,
     Timestamp, Username, Withdrawal,
 };
@@ -141,6 +141,27 @@ impl OrganizationState {
         Ok(())
     }
 
+    /// What an offer rests on; `None`: it is no offer. A deleted account has no role any more.
+    fn cover(&self, invitation: &Invitation, accounts: &HashMap<Username, Account>) -> Option<Cover> {
+        let granter = |actor: &Actor| {
+            let member = actor.username().filter(|name| accounts.contains_key(*name)).and_then(|n| self.members.get(n));
+            (actor.clone(), member.map(|member| member.role))
+        };
+        let (role, offerer) = invitation.role.zip(invitation.offerer.as_ref())?;
+        Some(Cover { role, offerer: granter(offerer), approver: invitation.approver.as_ref().map(granter) })
+    }
+
+    /// Refuses an offer that does not count any more. One that waits for its second person may lack them.
+    pub fn check_covered(&self, invitation: &Invitation, context: &Context<'_>) -> Result<(), Refusal> {
+        let Some(cover) = self.cover(invitation, context.accounts) else { return Ok(()) };
+        let is_pending = invitation.state == InvitationState::PendingApproval;
+        let is_approved = is_pending || !cover.lacks_approval(&self.organization.policy);
+        if is_approved && cover.is_granted(self.id(), &context.deployment.services) {
+            return Ok(());
+        }
+        Err(Refusal::OfferNotCovered(cover.role))
+    }
+
     // what decisions leave behind
 
     /// Appends an event.
@@ -195,16 +216,23 @@ impl OrganizationState {
         actor: Option<Actor>,
         now: Timestamp,
     ) -> Invitation {
-        let before = self.invitations.get(&invitation.id).map_or("", |old| old.state.as_str());
-        let mut changes = vec![Change::new("state", before, state.as_str())];
+        let old = self.invitations.get(&invitation.id);
+        let mut changes = vec![Change::new("state", old.map_or("", |old| old.state.as_str()), state.as_str())];
         if let Some(role) = invitation.role.filter(|_| matches!(kind, EventKind::Offered | EventKind::Accepted)) {
             changes.push(Change::new("role", "", role.as_str()));
+        }
+        if old.is_some_and(|old| old.account_email.is_some() && old.account_email != invitation.account_email) {
+            changes.push(Change::new("account_email", "", ""));
         }
         invitation.state = state;
         invitation.update_time = now;
         invitation.revision += 1;
+        if let Some(member) = invitation.username.as_ref().filter(|_| invitation.is_settled()) {
+            changes.push(Change::new("account", "", member.name()));
+        }
         if self.invitations.contains_key(&invitation.id) {
             self.withdraw(match state {
+                _ if invitation.is_settled() => Withdrawal::Settled(invitation.id),
                 InvitationState::Revoked => Withdrawal::All(invitation.id),
                 _ => Withdrawal::Reminders(invitation.id),
             });

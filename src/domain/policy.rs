@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Account, EmailAddress, Refusal, Role};
+use super::{Account, EmailAddress, EmailKind, Refusal, Role};
 
 /// How long codes and offers live unless the organization says otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::days(7);
@@ -106,6 +106,14 @@ impl Policy {
             return Err(Refusal::ProviderNotAllowed(account.provider.clone()));
         }
         Ok(())
+    }
+
+    /// Whether the organization has emails of that kind sent at all.
+    pub fn wants(&self, kind: EmailKind) -> bool {
+        match kind {
+            EmailKind::InvitationExpired => self.expiry_notifications,
+            _ => self.reminders || !kind.is_reminder(),
+        }
     }
 
     /// Whether an offer of that role waits for a second person.

@@ -41,6 +41,8 @@ pub enum Refusal {
 
     // what the present state does not allow
     AlreadyOffered(String),
+    /// The account's open invitation is under the given address, which the account has given up since.
+    AccountEmailChanged(String),
     EmailBoundToOther(String),
     InvitationState {
         name: String,

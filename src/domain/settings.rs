@@ -126,9 +126,7 @@ pub fn create(
     let now = context.now;
     check_founder(context, caller, id, found)?;
     let owner = found.owner.clone();
-    if !context.accounts.contains_key(&owner) {
-        return Err(Refusal::AccountNotFound(owner.name()));
-    }
+    let account = context.accounts.get(&owner).ok_or_else(|| Refusal::AccountNotFound(owner.name()))?;
     let organization = Organization {
         id: id.clone(),
         display_name: found.display_name.clone(),
@@ -144,7 +142,7 @@ pub fn create(
     state.put_member(Member {
         username: owner.clone(),
         role: Role::Owner,
-        email: None,
+        email: account.emails.first().cloned(),
         inviter: None,
         create_time: now,
         update_time: now,

@@ -47,8 +47,13 @@ impl Mailer {
     pub(super) async fn judge(&self, database: &mut Own, items: Vec<Item>) -> Result<Vec<Judged>> {
         let held = items.iter().map(|item| &item.held).collect::<Vec<_>>();
         let facts = database.run(async |c| outbox::facts(c, &held).await).await?;
-        let judge = |(item, facts): (Item, Option<Facts>)| {
-            let verdict = facts.map_or(Verdict::Lost, |facts| self.by_itself(&item.held, facts));
+        let judge = |(mut item, facts): (Item, Option<Facts>)| {
+            let Some(facts) = facts else { return Judged { item, verdict: Verdict::Lost } };
+            if item.held.kind.is_to_organization() {
+                // it may have another one than when the email was written
+                item.held.recipient = facts.notification_email.clone();
+            }
+            let verdict = self.by_itself(&item.held, facts);
             Judged { item, verdict }
         };
         let mut judged = items.into_iter().zip(facts).map(judge).collect::<Vec<_>>();

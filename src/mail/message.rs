@@ -15,8 +15,10 @@ use time::macros::format_description;
 use super::settings::BaseUrl;
 use super::smtp::Letter;
 use super::templates::{Templates, Words};
+use super::wanted;
 use crate::domain::{
-    Answer, CodeKeys, EmailAddress, EmailKind, EmailState, InvitationCode, InvitationId, Role, Timestamp, Username,
+    Answer, CodeKeys, EmailAddress, EmailKind, EmailState, InvitationCode, InvitationId, Role, Service, Timestamp,
+    Username,
 };
 use crate::store::outbox::{Facts, Held, InvitationFacts, SignIn};
 
@@ -30,6 +32,8 @@ pub struct Writer {
     pub from: Mailbox,
     pub base: BaseUrl,
     pub code_keys: CodeKeys,
+    /// The configured ones, for the offers that they made.
+    pub services: Vec<Service>,
 }
 
 /// How an email ends for which there is nothing to send.
@@ -43,9 +47,7 @@ pub fn shows_sign_in(kind: EmailKind) -> bool {
 impl Writer {
     /// Whether there is something to write, by the facts of this moment; with the code that it carries.
     pub fn check(&self, held: &Held, facts: &Facts) -> Result<Option<InvitationCode>, Ending> {
-        if !is_wanted(held, facts) {
-            return Err((EmailState::Dropped, Answer::MovedOn));
-        }
+        wanted::check(held, facts, &self.services).map_err(|answer| (EmailState::Dropped, answer))?;
         self.code(held, facts.invitation.as_ref()).map_err(|answer| (EmailState::Failed, answer))
     }
 
@@ -135,25 +137,14 @@ impl Writer {
             .from(self.from.clone())
             .to(Mailbox::new(None, recipient.clone()))
             .subject(plain(&words.subject))
-            // RFC 3834: no out-of-office replies to this
+            // no out-of-office replies to this: RFC 3834, and what Exchange asks for instead (MS-OXCMAIL)
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "All".to_owned()))
             .multipart(parts)
             .ok()?
             .formatted();
         // neither 8BITMIME nor SMTPUTF8 is ever needed
         message.is_ascii().then(|| Letter { sender: self.from.email.clone(), recipient, message })
-    }
-}
-
-/// Whether the invitation is still in a state that wants this email, with this code.
-fn is_wanted(held: &Held, facts: &Facts) -> bool {
-    match (&held.invitation, &facts.invitation) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(_), Some(invitation)) => {
-            let same_code = !held.kind.carries_code() || held.generation == invitation.generation;
-            held.kind.is_wanted_in(invitation.state) && same_code
-        }
     }
 }
 
@@ -165,12 +156,8 @@ fn audience(kind: EmailKind) -> &'static str {
         | EmailKind::OfferReminder
         | EmailKind::AccessGranted
         | EmailKind::AccessRejected => "account",
-        EmailKind::AccessRequested
-        | EmailKind::AccessRequestReminder
-        | EmailKind::MemberJoined
-        | EmailKind::InvitationDeclined
-        | EmailKind::InvitationExpired => "organization",
-        EmailKind::OrganizationChanged => "owners",
+        kind if kind.is_to_organization() => "organization",
+        _ => "owners",
     }
 }
 

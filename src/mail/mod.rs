@@ -13,6 +13,7 @@ mod settings;
 mod smtp;
 mod templates;
 mod tls;
+mod wanted;
 mod worker;
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub use settings::{BaseUrl, InvalidSetting, MailSettings, SmtpTls, parse_from};
 pub use smtp::Timeouts;
 pub use worker::run;
 
-use crate::domain::CodeKeys;
+use crate::domain::{CodeKeys, Service};
 
 /// All that is needed to write and send emails; shared by the workers.
 #[derive(Debug)]
@@ -42,8 +43,21 @@ impl Mailer {
         let server = smtp::Server::new(&settings)?;
         let broken = |error| InvalidSetting::new("templates", format!("cannot be read: {error}"));
         let templates = templates::Templates::new().map_err(broken)?;
-        let writer = message::Writer { templates, from: settings.from, base: settings.public_base_url, code_keys };
+        let writer = message::Writer {
+            templates,
+            from: settings.from,
+            base: settings.public_base_url,
+            code_keys,
+            services: Vec::new(),
+        };
         Ok(Self { writer, server, cold, poll_interval: settings.poll_interval, workers: settings.workers })
+    }
+
+    /// The configured services: what one of them offered counts while its entry still grants the role.
+    #[must_use]
+    pub fn with_services(mut self, services: Vec<Service>) -> Self {
+        self.writer.services = services;
+        self
     }
 
     /// Other times than [`Timeouts::default`]: for tests with a mail server that stalls.

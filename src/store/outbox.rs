@@ -34,6 +34,7 @@ pub struct Held {
     pub kind: EmailKind,
     /// Of the code that it carries; 0 where it carries none.
     pub generation: i32,
+    /// The one that was written; of what goes to the notification address, before it is sent, the present one.
     pub recipient: EmailAddress,
     /// 1, 2, …: this attempt.
     pub attempt: i32,
@@ -167,10 +168,10 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     let mut ended = ended.iter().collect::<Vec<_>>();
     ended.sort_unstable_by_key(|ended| ended.held.key());
     sqlx::query!(
-        "UPDATE emails e SET state = n.s::email_state, answer = n.r, lease_until = NULL, update_time = now(), \
-                due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \
-           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::interval[]) \
-             AS n(o, i, a, l, s, r, w) \
+        "UPDATE emails e SET state = n.s::email_state, answer = n.r, recipient = n.t, lease_until = NULL, \
+                update_time = now(), due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \
+           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::interval[], \
+                       $8::text[]) AS n(o, i, a, l, s, r, w, t) \
           WHERE e.organization = ANY (ARRAY[n.o]) AND e.email_id = n.i \
             AND (n.s = 'SENT' OR e.attempt = n.a AND e.lease_until = n.l AND e.state::text IN ('QUEUED', 'RETRYING'))",
         &column(&ended, |e| e.held.organization.as_str().to_owned()),
@@ -180,6 +181,7 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
         &column(&ended, |e| e.state.as_str().to_owned()),
         &column(&ended, |e| e.answer.to_string()),
         &column(&ended, |e| interval(e.wait)),
+        &column(&ended, |e| e.held.recipient.wire()),
     )
     .execute(connection)
     .await?;

@@ -4,9 +4,9 @@ use sqlx::types::Uuid;
 
 use super::{Error, Result, policy};
 use crate::domain::{
-    Account, Actor, Answer, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Head, Invitation, InvitationId,
-    InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role, StoredCode, Timestamp, Username,
-    Window,
+    Account, Actor, Answer, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head, Invitation,
+    InvitationId, InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role, StoredCode,
+    Timestamp, Username, Window,
 };
 
 /// Enums that the database and the domain know by the same names.
@@ -21,6 +21,12 @@ pub(super) fn state(text: &str) -> Result<InvitationState> {
 fn actor(text: Option<String>) -> Result<Option<Actor>> {
     let unknown = || Error::Fault("unreadable caller in a row".to_owned());
     text.map(|text| Actor::parse(&text).ok_or_else(unknown)).transpose()
+}
+
+/// Who offered or approved, with their role in the organization now.
+pub(super) fn granter(text: String, role_now: Option<&str>) -> Result<Granter> {
+    let granter = actor(Some(text))?.ok_or_else(|| Error::Fault("unreadable caller in a row".to_owned()))?;
+    Ok((granter, role_now.map(role).transpose()?))
 }
 
 fn address(typed: Option<String>, key: Option<String>) -> Option<EmailAddress> {

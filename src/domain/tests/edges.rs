@@ -8,14 +8,14 @@ use crate::domain::{
 };
 
 /// Something that is changed behind an offer.
-type Change = fn(&mut World);
+pub(super) type Change = fn(&mut World);
 /// Of a service's configuration.
 type EntryChange = fn(&mut Service);
 
-const ANNA: &str = "anna@one.example";
+pub(super) const ANNA: &str = "anna@one.example";
 
 /// Anna is offered READER by an OWNER, who is not the only one.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::empty();
     for (name, role) in [("owner", Role::Owner), ("olga", Role::Owner), ("manager", Role::Manager)] {
         world.account(name, "github", &[]);
@@ -28,19 +28,19 @@ fn world() -> World {
     world
 }
 
-fn accept(world: &mut World) -> Result<Subject, Refusal> {
+pub(super) fn accept(world: &mut World) -> Result<Subject, Refusal> {
     world.decide("anna", Operation::AcceptInvitation { invitation: id(0), etag: None })
 }
 
-fn update(name: &str, role: Role) -> Operation {
+pub(super) fn update(name: &str, role: Role) -> Operation {
     Operation::UpdateMember { member: user(name), role, etag: None }
 }
 
-fn remove(name: &str) -> Operation {
+pub(super) fn remove(name: &str) -> Operation {
     Operation::DeleteMember { member: user(name), etag: None }
 }
 
-fn offered_by(world: &mut World, offerer: Actor, approver: Option<&str>) {
+pub(super) fn offered_by(world: &mut World, offerer: Actor, approver: Option<&str>) {
     let mut offer = world.state().invitations[&id(0)].clone();
     offer.offerer = Some(offerer);
     offer.approver = approver.map(|name| Actor::Account(user(name)));

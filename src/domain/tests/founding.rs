@@ -55,8 +55,10 @@ fn the_founder_is_its_owner_and_takes_a_seat() {
         assert_eq!(create(&mut world, caller, "acme", found("anna")), Ok(Subject::Organization), "{caller}");
         let state = world.state();
         check_rows(state).unwrap();
-        let members = state.members.values().map(|member| (member.username.clone(), member.role));
-        assert_eq!(members.collect::<Vec<_>>(), [(user("anna"), Role::Owner)]);
+        let members = state.members.values();
+        let members = members.map(|member| (member.username.clone(), member.role, member.email.clone()));
+        let address = email("anna@one.example");
+        assert_eq!(members.collect::<Vec<_>>(), [(user("anna"), Role::Owner, Some(address))]);
         assert_eq!(state.head.seats_taken, 1);
         let events = state.events.iter().map(|event| (event.position, event.kind)).collect::<Vec<_>>();
         assert_eq!(events, [(1, EventKind::OrganizationCreated)]);

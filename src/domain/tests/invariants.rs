@@ -64,7 +64,8 @@ fn check_fields(i: &Invitation) -> Checked {
     }
     holds("code", i.code.is_none() || has_code)?;
     holds("pending", i.state != S::PendingApproval || i.approver.is_none())?;
-    holds("bound", i.username.is_some() == i.account_email.is_some())?;
+    let is_settled = i.state == S::Revoked && i.account_email.is_none();
+    holds("account", i.username.is_some() == i.account_email.is_some() || is_settled)?;
     holds("role", i.role.is_some() == i.offerer.is_some() && (i.role.is_none() || i.username.is_some()))?;
     holds("approver", i.approver.is_none() || i.offerer.is_some() && i.approver != i.offerer)?;
     holds("revision", i.revision > 0)
@@ -158,7 +159,7 @@ impl Outbox {
 
 fn is_covered(withdrawal: Withdrawal, email: &Email) -> bool {
     let (invitation, is_meant) = match withdrawal {
-        Withdrawal::All(id) => (id, true),
+        Withdrawal::All(id) | Withdrawal::Settled(id) => (id, true),
         Withdrawal::Reminders(id) => (id, format!("{:?}", email.kind).ends_with("Reminder")),
         Withdrawal::Codes(id) => (id, email.generation > 0),
     };

@@ -6,8 +6,10 @@
 mod edges;
 mod founding;
 mod invariants;
+mod meanwhile;
 mod model;
 mod model_members;
+mod model_offers;
 mod model_rules;
 mod properties;
 mod request_ids;

@@ -1,11 +1,11 @@
 //! What each transition does in the model: the rows of the contract's table, one function each.
 
 use super::model::{
-    Member, Model, Name, Outcome, ROBOT, Row, invitation_name, is_offer, is_open, member_name, not_found, same, seats,
+    Member, Model, Name, Outcome, ROBOT, Row, invitation_name, is_offer, is_open, member_name, not_found, same,
 };
 use super::steps::{Call, Step, Tag};
 use super::world::{RESEND_HOURS, id};
-use crate::domain::{AddressMatch, EmailKind as E, EventKind as K, InvitationState as S, Refusal, Role, Subject};
+use crate::domain::{AddressMatch, EmailKind as E, EventKind as K, InvitationState as S, Refusal, Subject};
 
 impl Model {
     pub fn apply(&mut self, step: &Step) -> Outcome {
@@ -37,6 +37,7 @@ impl Model {
         match *call {
             Call::Create(address) => self.create(caller, address),
             Call::Request { row, generation, key } => self.request(caller, row, generation, key),
+            Call::Settle { row, generation, key } => self.settle(caller, row, generation, key),
             Call::Offer { account, address, role } => self.offer(caller, account, address, role),
             Call::Approve(row, tag) => self.approve(caller, row, tag),
             Call::Accept(row, tag) => self.accept(caller, row, tag),
@@ -75,7 +76,7 @@ impl Model {
         self.happened(kind, Some(by), Some(row), account);
     }
 
-    fn new_row(&mut self, email: Name) -> usize {
+    pub fn new_row(&mut self, email: Name) -> usize {
         let (updated, asked) = (self.now, self.now);
         let none = None::<Name>;
         self.rows.push(Row {
@@ -124,14 +125,15 @@ impl Model {
         if caller == ROBOT {
             return Err(Refusal::PersonRequired);
         }
-        let emails = self.accounts.get(caller).ok_or(Refusal::AccountRequired)?.emails.clone();
+        if !self.accounts.contains_key(caller) {
+            return Err(Refusal::AccountRequired);
+        }
         let found = self.rows.get(row).cloned().ok_or(Refusal::CodeNotFound)?;
         if (found.generation, found.key) != (generation, key) || !self.keys.contains(&key) {
             return Err(Refusal::CodeNotFound);
         }
         if found.account == Some(caller) {
-            let is_fine = matches!(found.state, S::AccessRequested | S::PendingApproval | S::Offered | S::Accepted);
-            return if is_fine { Ok(Subject::Invitation(id(row))) } else { Err(self.wrong_state(row)) };
+            return self.request_again(caller, row);
         }
         if found.state != S::Invited {
             return Err(Refusal::CodeNotFound);
@@ -142,9 +144,15 @@ impl Model {
         if let Some(open) = self.open_of_account(caller) {
             return Err(Refusal::OpenInvitationExists(invitation_name(open)));
         }
+        self.ask_for_access(caller, row)
+    }
+
+    /// Under the address that the account has now.
+    fn ask_for_access(&mut self, caller: Name, row: usize) -> Outcome {
+        let emails = self.accounts[caller].emails.clone();
         let first = *emails.first().ok_or(Refusal::EmailNotVerified)?;
         // the invited address as the account writes it
-        let held = emails.into_iter().find(|held| same(held, found.email));
+        let held = emails.into_iter().find(|held| same(held, self.rows[row].email));
         let bound = match (held, self.policy.address_match) {
             (Some(held), _) => held,
             (None, AddressMatch::Warn) => first,
@@ -159,66 +167,33 @@ impl Model {
         Ok(Subject::Invitation(id(row)))
     }
 
-    fn offer(&mut self, caller: Name, account: Name, address: Name, role: Role) -> Outcome {
-        self.granter(caller, &Subject::Organization, role)?;
-        if !self.holds(account, address) {
-            return Err(Refusal::AccountEmailNotFound);
-        }
-        self.admits(account, address)?;
-        if self.members.contains_key(account) {
-            return Err(Refusal::AlreadyMember(member_name(account)));
-        }
-        let own = self.open_of_account(account);
-        if let Some(open) = own.filter(|open| is_offer(self.rows[*open].state)) {
-            let offered = &self.rows[open];
-            let is_same = offered.role == Some(role) && same(offered.account_email.unwrap(), address);
-            let name = invitation_name(open);
-            return if is_same { Ok(Subject::Invitation(id(open))) } else { Err(Refusal::AlreadyOffered(name)) };
-        }
-        self.seat(seats(role))?;
-        let row = match (own, self.open_of_address(address)) {
-            (Some(requested), _) => requested,
-            (None, Some(invited)) if self.rows[invited].state == S::Invited => invited,
-            (None, Some(other)) => return Err(Refusal::EmailBoundToOther(invitation_name(other))),
-            (None, None) => {
-                self.quota()?;
-                self.new_row(address)
+    fn request_again(&mut self, caller: Name, row: usize) -> Outcome {
+        let found = self.rows[row].clone();
+        match (found.state, found.account_email) {
+            (S::AccessRequested, Some(address)) if !self.holds(caller, address) => {
+                let wait = found.asked + RESEND_HOURS - self.now;
+                if wait > 0 {
+                    return Err(Refusal::ResentTooSoon { wait: time::Duration::hours(wait) });
+                }
+                self.ask_for_access(caller, row)
             }
-        };
-        let ends = self.now + self.policy.offer_lifetime.whole_hours();
-        let entry = &mut self.rows[row];
-        (entry.account, entry.account_email) = (Some(account), Some(address));
-        (entry.role, entry.offerer) = (Some(role), Some(caller));
-        (entry.ends, entry.asked) = (Some(ends), self.now);
-        // whoever asked for access expects the answer
-        self.counted += u32::from(!entry.requested);
-        if self.needs_approval(role) {
-            self.step(row, S::PendingApproval, K::Offered, caller);
-        } else {
-            self.step(row, S::Offered, K::Offered, caller);
-            self.ask(E::OrganizationInvitation, E::OfferReminder, row, address);
+            (S::AccessRequested | S::PendingApproval | S::Offered | S::Accepted, _) => Ok(Subject::Invitation(id(row))),
+            (S::Revoked, None) if self.members.contains_key(caller) => Err(Refusal::AlreadyMember(member_name(caller))),
+            _ => Err(self.wrong_state(row)),
         }
-        Ok(Subject::Invitation(id(row)))
     }
 
-    /// By somebody else who could have made the offer.
-    fn approve(&mut self, caller: Name, row: usize, tag: Tag) -> Outcome {
-        if caller == ROBOT {
-            return Err(Refusal::PersonRequired);
+    /// A member has used the code.
+    fn settle(&mut self, caller: Name, row: usize, generation: i32, key: Name) -> Outcome {
+        let is_member = self.members.contains_key(caller) && self.accounts.contains_key(caller);
+        let is_live = self.rows.get(row).is_some_and(|found| {
+            found.state == S::Invited && (found.generation, found.key) == (generation, key) && self.keys.contains(&key)
+        });
+        if !is_member || !is_live {
+            return Err(Refusal::CodeNotFound);
         }
-        let found = self.handled(caller, row)?;
-        if found.state != S::PendingApproval {
-            return Err(self.wrong_state(row));
-        }
-        if found.offerer == Some(caller) || found.account == Some(caller) {
-            return Err(Refusal::SecondPersonRequired);
-        }
-        tag.check()?;
-        let entry = &mut self.rows[row];
-        entry.approver = Some(caller);
-        (entry.ends, entry.asked) = (Some(self.now + self.policy.offer_lifetime.whole_hours()), self.now);
-        self.step(row, S::Offered, K::Approved, caller);
-        self.ask(E::OrganizationInvitation, E::OfferReminder, row, found.account_email.unwrap());
+        self.rows[row].account = Some(caller);
+        self.step(row, S::Revoked, K::Revoked, caller);
         Ok(Subject::Invitation(id(row)))
     }
 
@@ -247,13 +222,7 @@ impl Model {
         }
         tag.check()?;
         let (role, address, offerer) = (found.role.unwrap(), found.account_email.unwrap(), found.offerer.unwrap());
-        let approved = match found.approver {
-            Some(approver) => self.may_still_grant(approver, role),
-            None => !self.needs_approval(role),
-        };
-        if !approved || !self.may_still_grant(offerer, role) {
-            return Err(Refusal::OfferNotCovered(role));
-        }
+        self.covered(row)?;
         self.admits(caller, address)?;
         if self.policy.address_match == AddressMatch::Require && !self.holds(caller, found.email) {
             return Err(Refusal::AddressMismatch);
@@ -291,7 +260,7 @@ impl Model {
     }
 
     /// For an administrator; an offer only for those who could make it.
-    fn handled(&self, caller: Name, row: usize) -> Result<Row, Refusal> {
+    pub fn handled(&self, caller: Name, row: usize) -> Result<Row, Refusal> {
         let subject = Subject::Invitation(id(row));
         self.inviter(caller, &subject)?;
         let found = self.rows.get(row).cloned().ok_or_else(|| not_found(&subject))?;
@@ -319,7 +288,10 @@ impl Model {
         tag.check()?;
         match found.state {
             S::Invited => self.admits_domain(found.email)?,
-            S::Offered => self.admits_domain(found.account_email.unwrap())?,
+            S::Offered => {
+                self.covered(row)?;
+                self.admits_domain(found.account_email.unwrap())?;
+            }
             _ => {}
         }
         let wait = found.asked + RESEND_HOURS - self.now;

@@ -16,18 +16,25 @@ use crate::domain::{
 };
 
 /// What 400 walks meet, nearly whatever their seed; states are those that a transition is refused from.
-const ANSWERS: [(&str, &str); 12] = [
+const ANSWERS: [(&str, &str); 13] = [
     ("Create", "ok AlreadyMember EmailDomainNotAllowed OpenInvitationExists OrganizationNotFound RoleRequired"),
     ("Request", "ok AccountRequired AddressMismatch AlreadyMember CodeNotFound EmailNotVerified OpenInvitationExists"),
-    ("Request", "PersonRequired REVOKED"),
+    ("Request", "PersonRequired REVOKED ResentTooSoon"),
+    ("Settle", "ok CodeNotFound"),
     ("Offer", "ok AccountEmailNotFound AlreadyMember AlreadyOffered EmailBoundToOther EmailDomainNotAllowed"),
-    ("Offer", "OrganizationNotFound ProviderNotAllowed RoleNotGrantable RoleRequired SeatsExhausted"),
+    (
+        "Offer",
+        "AccountEmailChanged OrganizationNotFound ProviderNotAllowed RoleNotGrantable RoleRequired SeatsExhausted",
+    ),
     ("Approve", "ok PersonRequired RoleNotGrantable RoleRequired SecondPersonRequired OFFERED EXPIRED"),
     ("Accept", "ok AccountRequired EtagMismatch InvitationNotFound InviteeRequired OfferNotCovered PersonRequired"),
     ("Decline", "ok AccountRequired EtagMismatch InvitationNotFound ACCEPTED DECLINED EXPIRED REVOKED"),
     ("Reject", "ok EtagMismatch InvitationNotFound RoleRequired INVITED OFFERED ACCEPTED DECLINED EXPIRED REJECTED"),
     ("Revoke", "ok EtagMismatch InvitationNotFound RoleNotGrantable ACCEPTED DECLINED EXPIRED REJECTED REVOKED"),
-    ("Resend", "ok EtagMismatch ResentTooSoon RoleNotGrantable RoleRequired ACCESS_REQUESTED OFFERED EXPIRED"),
+    (
+        "Resend",
+        "ok EtagMismatch OfferNotCovered ResentTooSoon RoleNotGrantable RoleRequired ACCESS_REQUESTED OFFERED EXPIRED",
+    ),
     ("UpdateMember", "ok EtagMismatch LastOwner MemberNotFound RoleNotGrantable RoleRequired"),
 ];
 

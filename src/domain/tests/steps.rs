@@ -151,6 +151,7 @@ pub(super) enum Step {
 pub(super) enum Call {
     Create(Name),
     Request { row: usize, generation: i32, key: Name },
+    Settle { row: usize, generation: i32, key: Name },
     Offer { account: Name, address: Name, role: Role },
     Approve(usize, Tag),
     Accept(usize, Tag),
@@ -225,7 +226,7 @@ impl Step {
     /// What these dice mean where the model stands.
     pub fn thrown(model: &Model, dice: &[u8]) -> Self {
         let mut dice = Dice(dice);
-        match dice.below(34) {
+        match dice.below(36) {
             0..4 => Self::Pass(dice.pick(&[1, 2, 11, 12, 24, 48, 168])),
             4..7 => Self::Call(dice.administrator(), Call::Create(dice.pick(&ADDRESSES))),
             7..12 => {
@@ -264,6 +265,12 @@ impl Step {
             31..33 => {
                 let row = dice.row(model, &[S::PendingApproval]);
                 Self::Call(dice.administrator(), Call::Approve(row, dice.tag()))
+            }
+            33..35 => {
+                let row = dice.row(model, &[S::Invited]);
+                let code = model.rows.get(row).filter(|row| row.generation > 0);
+                let (generation, key) = code.map_or((1, "k1"), |row| (row.generation, row.key));
+                Self::Call(dice.member(model), Call::Settle { row, generation, key })
             }
             _ => Self::around(model, &mut dice),
         }
@@ -329,6 +336,9 @@ impl Call {
             }
             Self::Request { row, generation, key } => {
                 Operation::RequestAccess { invitation: id(row), code_hash: code_hash(key, row, generation) }
+            }
+            Self::Settle { row, generation, key } => {
+                Operation::SettleInvitation { invitation: id(row), code_hash: code_hash(key, row, generation) }
             }
             Self::Offer { account, address, role } => {
                 Operation::OfferMembership(Offer { id: next, username: user(account), email: email(address), role })

@@ -138,7 +138,7 @@ impl World {
         self.accounts.insert(account.username.clone(), account);
     }
 
-    /// Makes somebody a member without an address, as a founder is.
+    /// Makes somebody a member without an address, as a founder without one is.
     pub fn member(&mut self, name: &str, role: Role) {
         let (create_time, update_time) = (at(0), at(0));
         let username = user(name);

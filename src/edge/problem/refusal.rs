@@ -34,6 +34,7 @@ impl From<Refusal> for Problem {
             Refusal::AlreadyMember(name) => exists::member(name),
 
             Refusal::AlreadyOffered(name) => state::already_offered(name),
+            Refusal::AccountEmailChanged(name) => state::account_email_changed(name),
             Refusal::EmailBoundToOther(name) => state::email_bound_to_other(name),
             Refusal::InvitationState { name, state } => state::invitation(name, state),
             Refusal::EmailNotVerified => state::email_not_verified(),

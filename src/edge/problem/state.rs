@@ -13,6 +13,14 @@ pub(super) fn already_offered(name: String) -> Problem {
     not_now(ErrorReason::AlreadyOffered, sentence).with("invitation", name)
 }
 
+pub(super) fn account_email_changed(name: String) -> Problem {
+    let sentence = format!(
+        "the account has given up the address of {name}: ask the person to repeat RequestAccess, which tells you the \
+         present one, and offer that; revoke first what is offered"
+    );
+    not_now(ErrorReason::AccountEmailChanged, sentence).with("invitation", name)
+}
+
 pub(super) fn email_bound_to_other(name: String) -> Problem {
     let sentence = format!("{name} is open for this address and bound to another account: revoke or reject it first");
     not_now(ErrorReason::InvitationNotOpenForThis, sentence).with("invitation", name)
@@ -68,8 +76,8 @@ pub(super) fn seats_exhausted(limit: i32) -> Problem {
 pub(super) fn offer_not_covered(role: Role) -> Problem {
     let role = role.as_str();
     let sentence = format!(
-        "the offer of {role} does not count any more, as it lacks the rights or the approval that it needs now: ask the \
-         organization to revoke it and offer again"
+        "the offer of {role} does not count any more, as it lacks the rights or the approval that it needs now: ask an \
+         inviter of the organization to make it again"
     );
     not_now(ErrorReason::OfferNotCovered, sentence).with("role", role)
 }

@@ -61,6 +61,7 @@ samples! { refusals of Refusal:
     Refusal::OpenInvitationExists(_) => [Refusal::OpenInvitationExists(name("a1")), Refusal::OpenInvitationExists(name("b2"))],
     Refusal::AlreadyMember(_) => [Refusal::AlreadyMember(name("a1")), Refusal::AlreadyMember(name("b2"))],
     Refusal::AlreadyOffered(_) => [Refusal::AlreadyOffered(name("a1")), Refusal::AlreadyOffered(name("b2"))],
+    Refusal::AccountEmailChanged(_) => [Refusal::AccountEmailChanged(name("a1")), Refusal::AccountEmailChanged(name("b2"))],
     Refusal::EmailBoundToOther(_) => [Refusal::EmailBoundToOther(name("a1")), Refusal::EmailBoundToOther(name("b2"))],
     // every state is further down
     Refusal::InvitationState { .. } => [

@@ -6,7 +6,7 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{CodeKey, DisplayName, InvitationState, OrganizationId};
+use crate::domain::{Actor, CodeKey, Cover, DisplayName, InvitationState, OrganizationId, Policy};
 use crate::mail::parse_from;
 
 fn writer() -> Writer {
@@ -16,6 +16,7 @@ fn writer() -> Writer {
         from: parse_from("IPMHub <no-reply@hub.example>").unwrap(),
         base: "https://hub.example".parse().unwrap(),
         code_keys: CodeKeys::new(vec![key]).unwrap(),
+        services: Vec::new(),
     }
 }
 
@@ -26,6 +27,12 @@ fn address(text: &str) -> EmailAddress {
 /// A state that wants the email.
 fn state_for(kind: EmailKind) -> InvitationState {
     InvitationState::ALL.into_iter().find(|state| kind.is_wanted_in(*state)).unwrap()
+}
+
+/// An offer by an OWNER.
+fn cover(role: Role) -> Cover {
+    let owner = Actor::Account(Username::parse("olga").unwrap());
+    Cover { role, offerer: (owner, Some(Role::Owner)), approver: None }
 }
 
 fn held(kind: EmailKind) -> Held {
@@ -56,6 +63,8 @@ fn facts(kind: EmailKind) -> Facts {
     Facts {
         now: datetime!(2026-11-23 12:00 UTC),
         organization: DisplayName::stored("Acme & Söhne".to_owned()),
+        notification_email: address("it@acme.example"),
+        policy: Policy::default(),
         locale: "en".to_owned(),
         invitation: (kind != EmailKind::OrganizationChanged).then(|| InvitationFacts {
             state,
@@ -64,6 +73,8 @@ fn facts(kind: EmailKind) -> Facts {
             username: is_bound.then(|| Username::parse("anna-b").unwrap()),
             account_email: is_bound.then(|| address("anna.b@example.org")),
             role: has_role.then_some(Role::Contributor),
+            cover: has_role.then(|| cover(Role::Contributor)),
+            is_of_member: false,
             code_key_id: Some("2026".to_owned()),
             generation: 1,
             expire_time: Some(datetime!(2026-11-30 12:00 UTC)),
@@ -174,6 +185,77 @@ fn an_email_that_its_invitation_no_longer_wants_is_dropped() {
         }
         let gone = Facts { invitation: None, ..facts(kind) };
         assert!(matches!(writer().draft(&held(kind), &gone, None), Err((EmailState::Dropped, Answer::MovedOn))));
+    }
+}
+
+/// Why it is dropped.
+fn dropped(kind: EmailKind, change: impl FnOnce(&mut Facts)) -> Option<Answer> {
+    let mut facts = facts(kind);
+    change(&mut facts);
+    match writer().draft(&held(kind), &facts, Some(&github())) {
+        Err((EmailState::Dropped, answer)) => Some(answer),
+        _ => None,
+    }
+}
+
+#[test]
+fn an_email_that_the_policy_of_the_moment_does_not_want_is_dropped() {
+    let domain = |name: &str| vec![name.to_owned()];
+    for kind in EmailKind::ALL {
+        let without_reminders = dropped(kind, |facts| facts.policy.reminders = false);
+        assert_eq!(without_reminders.is_some(), kind.is_reminder(), "{kind:?}");
+        let without_notices = dropped(kind, |facts| facts.policy.expiry_notifications = false);
+        assert_eq!(without_notices.is_some(), kind == EmailKind::InvitationExpired, "{kind:?}");
+        // anna@example.com was invited, anna.b@example.org is her account's
+        let invites = matches!(kind, EmailKind::AccountInvitation | EmailKind::InvitationReminder);
+        let offers = matches!(kind, EmailKind::OrganizationInvitation | EmailKind::OfferReminder);
+        let blocked = |name| dropped(kind, |facts| facts.policy.blocked_email_domains = domain(name));
+        assert_eq!(blocked("example.com"), invites.then_some(Answer::PolicyChanged), "{kind:?}");
+        assert_eq!(blocked("example.org"), offers.then_some(Answer::PolicyChanged), "{kind:?}");
+        assert_eq!(blocked("acme.example"), None, "{kind:?}: the organization's own mail");
+    }
+}
+
+#[test]
+fn an_offer_that_rests_on_nothing_is_dropped() {
+    let changes: [(&str, fn(&mut Facts)); 4] = [
+        ("a lower role", |facts| {
+            facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = Some(Role::Reader)
+        }),
+        ("no member", |facts| facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = None),
+        ("no second person", |facts| facts.policy.approval_role = Some(Role::Contributor)),
+        ("no such service", |facts| {
+            let cover = facts.invitation.as_mut().unwrap().cover.as_mut().unwrap();
+            cover.offerer = (Actor::parse("services/k8s/robot").unwrap(), None);
+        }),
+    ];
+    for (what, change) in changes {
+        for kind in EmailKind::ALL {
+            let offers = matches!(kind, EmailKind::OrganizationInvitation | EmailKind::OfferReminder);
+            let found =
+                if facts(kind).invitation.is_some_and(|i| i.cover.is_some()) { dropped(kind, change) } else { None };
+            assert_eq!(found, offers.then_some(Answer::NotCovered), "{what}: {kind:?}");
+        }
+    }
+    let is_approved = dropped(EmailKind::OfferReminder, |facts| {
+        facts.policy.approval_role = Some(Role::Contributor);
+        let cover = facts.invitation.as_mut().unwrap().cover.as_mut().unwrap();
+        cover.approver = Some((Actor::parse("accounts/otto").unwrap(), Some(Role::Manager)));
+    });
+    assert_eq!(is_approved, None);
+}
+
+#[test]
+fn a_member_is_not_invited_once_more() {
+    for kind in EmailKind::ALL {
+        let is_for_somebody_new =
+            matches!(kind, EmailKind::AccountInvitation | EmailKind::InvitationReminder | EmailKind::InvitationExpired);
+        let found = if kind == EmailKind::OrganizationChanged {
+            None
+        } else {
+            dropped(kind, |facts| facts.invitation.as_mut().unwrap().is_of_member = true)
+        };
+        assert_eq!(found, is_for_somebody_new.then_some(Answer::AlreadyMember), "{kind:?}");
     }
 }
 

@@ -18,27 +18,30 @@ pub(super) async fn withdraw_emails(
         return Ok(());
     }
     let kinds = |withdrawal: &Withdrawal| match withdrawal {
-        Withdrawal::All(_) => "ALL",
+        Withdrawal::All(_) | Withdrawal::Settled(_) => "ALL",
         Withdrawal::Reminders(_) => "REMINDERS",
         Withdrawal::Codes(_) => "CODES",
     };
     sqlx::query!(
         "WITH due AS MATERIALIZED ( \
-           SELECT e.organization, e.email_id FROM unnest($1::text[], $2::uuid[], $3::text[]) AS n(o, i, k), LATERAL ( \
+           SELECT e.organization, e.email_id, n.a \
+             FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS n(o, i, k, a), LATERAL ( \
              SELECT organization, email_id FROM emails \
               WHERE invitation = n.i AND organization || '' = n.o AND state::text IN ('QUEUED', 'RETRYING') \
                 AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND generation > 0) \
               OFFSET 0) e), \
          held AS MATERIALIZED ( \
-           SELECT e.organization, e.email_id FROM (SELECT DISTINCT * FROM due ORDER BY organization, email_id) d, LATERAL ( \
+           SELECT e.organization, e.email_id, d.a \
+             FROM (SELECT DISTINCT ON (organization, email_id) * FROM due ORDER BY organization, email_id, a DESC) d, LATERAL ( \
              SELECT organization, email_id FROM emails \
               WHERE organization = d.organization AND email_id = d.email_id AND state::text IN ('QUEUED', 'RETRYING') \
                 FOR UPDATE) e) \
-         UPDATE emails e SET state = 'DROPPED', answer = 'MOVED_ON', lease_until = NULL, update_time = $4 FROM held \
+         UPDATE emails e SET state = 'DROPPED', answer = held.a, lease_until = NULL, update_time = $5 FROM held \
           WHERE e.organization = ANY(ARRAY[held.organization]) AND e.email_id = held.email_id",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, withdrawal)| withdrawal.invitation().0),
         &column(rows, |(_, withdrawal)| kinds(withdrawal).to_owned()),
+        &column(rows, |(_, withdrawal)| withdrawal.answer().to_string()),
         now,
     )
     .execute(connection)

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::Held;
-use crate::domain::{DisplayName, EmailAddress, InvitationState, Role, Timestamp, Username};
+use crate::domain::{Cover, DisplayName, EmailAddress, InvitationState, Policy, Role, Timestamp, Username};
 use crate::store::columns::column;
-use crate::store::{Error, Result, rows};
+use crate::store::{Error, Result, policy, rows};
 
 /// What an email tells, as it is at that moment.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Facts {
     /// The database's clock.
     pub now: Timestamp,
     pub organization: DisplayName,
+    pub notification_email: EmailAddress,
+    pub policy: Policy,
     /// BCP 47: the invitation's, else the organization's.
     pub locale: String,
     /// `None`: the email is about the organization, or the invitation is gone.
@@ -32,6 +34,10 @@ pub struct InvitationFacts {
     pub username: Option<Username>,
     pub account_email: Option<EmailAddress>,
     pub role: Option<Role>,
+    /// What its offer rests on; `None`: nothing is offered.
+    pub cover: Option<Cover>,
+    /// Whether a member was offered their role under the invited address.
+    pub is_of_member: bool,
     pub code_key_id: Option<String>,
     /// Of its present code; 0: it never had one.
     pub generation: i32,
@@ -55,6 +61,9 @@ pub struct SignIn {
 pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<Option<Facts>>> {
     let found = sqlx::query!(
         r#"SELECT h.place AS "place!", now() AS "now!", o.display_name AS "display_name!",
+                  o.notification_email AS "notification_email!", o.notification_email_key AS "notification_email_key!",
+                  o.policy AS "policy!", i.offerer AS "offerer?", i.approver AS "approver?",
+                  g.role AS "offerer_role?", a.role AS "approver_role?", m.is_found AS "is_of_member!",
                   coalesce(i.locale, o.locale) AS "locale!", i.state AS "state?", i.email AS "email?",
                   i.email_key AS "email_key?", i.is_unsolicited AS "is_unsolicited?", i.username AS "username?",
                   i.account_email AS "account_email?", i.account_email_key AS "account_email_key?", i.role AS "role?",
@@ -67,14 +76,26 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
                      WHERE organization = h.organization AND email_id = h.email_id AND attempt = h.attempt
                        AND lease_until = h.lease_until AND state::text IN ('QUEUED', 'RETRYING')
                     OFFSET 0) e,
-                  LATERAL (SELECT display_name, locale FROM organizations WHERE organization = h.organization OFFSET 0) o
+                  LATERAL (
+                    SELECT display_name, locale, notification_email, notification_email_key, policy
+                      FROM organizations WHERE organization = h.organization OFFSET 0) o
                   LEFT JOIN LATERAL (
                     SELECT locale, state::text, email, email_key, request_time IS NULL AS is_unsolicited, username,
-                           account_email, account_email_key, role::text, code_key_id, generation, expire_time,
+                           account_email, account_email_key, role::text, offerer, approver, code_key_id, generation,
+                           expire_time,
                            state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() AS overdue
                       FROM invitations
                      WHERE organization = h.organization AND invitation BETWEEN e.invitation AND e.invitation
-                     ORDER BY invitation LIMIT 1) i ON true"#,
+                     ORDER BY invitation LIMIT 1) i ON true
+                  LEFT JOIN LATERAL (
+                    SELECT role::text FROM members WHERE organization = h.organization
+                       AND username = substr(i.offerer, length('accounts/') + 1) OFFSET 0) g ON true
+                  LEFT JOIN LATERAL (
+                    SELECT role::text FROM members WHERE organization = h.organization
+                       AND username = substr(i.approver, length('accounts/') + 1) OFFSET 0) a ON true
+                  LEFT JOIN LATERAL (
+                    SELECT count(*) > 0 AS is_found FROM members
+                     WHERE organization = h.organization AND email_key = i.email_key) m ON true"#,
         &column(held, |held| held.organization.as_str().to_owned()),
         &column(held, |held| held.id),
         &column(held, |held| held.attempt),
@@ -87,6 +108,12 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
         let email = row.email.zip(row.email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
         let account_email =
             row.account_email.zip(row.account_email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
+        let role = row.role.as_deref().map(rows::role).transpose()?;
+        let cover = role.zip(row.offerer).map(|(role, offerer)| {
+            let offerer = rows::granter(offerer, row.offerer_role.as_deref())?;
+            let approver = row.approver.map(|approver| rows::granter(approver, row.approver_role.as_deref()));
+            Ok::<_, Error>(Cover { role, offerer, approver: approver.transpose()? })
+        });
         let invitation = match (row.state, email) {
             (Some(state), Some(email)) => Some(InvitationFacts {
                 state: if row.overdue == Some(true) { InvitationState::Expired } else { rows::state(&state)? },
@@ -94,7 +121,9 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
                 is_unsolicited: row.is_unsolicited == Some(true),
                 username: row.username.map(Username::stored),
                 account_email,
-                role: row.role.as_deref().map(rows::role).transpose()?,
+                role,
+                cover: cover.transpose()?,
+                is_of_member: row.is_of_member,
                 code_key_id: row.code_key_id,
                 generation: row.generation.unwrap_or(0),
                 expire_time: row.expire_time,
@@ -106,6 +135,9 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
         *place = Some(Facts {
             now: row.now,
             organization: DisplayName::stored(row.display_name),
+            notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
+            // one that cannot be read must not hold up the emails of others
+            policy: policy::decode(row.policy).unwrap_or_default(),
             locale: row.locale,
             invitation,
         });

@@ -72,7 +72,8 @@ const CHANGED_INVITATIONS: &[Case] = &[
 const LOG: &[Case] = &[
     case(
         "UPDATE emails e SET state = 'DROPPED'",
-        "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10013)], '{ALL,REMINDERS,CODES}', now()",
+        "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10013)], '{ALL,REMINDERS,CODES}', \
+         '{MOVED_ON,MOVED_ON,MOVED_ON}', now()",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
@@ -182,7 +183,8 @@ const OUTBOX: &[Case] = &[
     ),
     case(
         "UPDATE emails e SET state = n.s::email_state",
-        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}'",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}', \
+         '{a@x.example,b@x.example}'",
     ),
     case(
         "UPDATE emails e SET attempt = e.attempt - 1",
