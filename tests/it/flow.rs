@@ -6,11 +6,14 @@ mod answers;
 mod approvals;
 mod codes;
 mod decline;
+mod moved;
 mod offers;
 mod policy;
 mod repeats;
 mod requests;
+mod settled;
 mod states;
+mod uncovered;
 
 use invitations::pb::invitation::State;
 use invitations::pb::{self, Role};

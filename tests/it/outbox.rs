@@ -7,6 +7,7 @@ mod log;
 mod mixups;
 mod service;
 mod turns;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -90,13 +90,14 @@ async fn a_member_and_an_account_with_an_open_invitation_have_nothing_to_ask_for
     let other = owner.invite("acme", "shared@example.com").await.unwrap();
     let code = service.code_to("shared@example.com", 1).await;
 
-    let refused = member.request_access(&code).await;
-    assert_eq!(named(&refused, "member"), "organizations/acme/members/max");
-    assert_eq!(reason(refused), "ALREADY_MEMBER");
     let refused = anna.request_access(&code).await;
     assert_eq!(named(&refused, "invitation"), requested.name);
     assert_eq!(reason(refused), "OPEN_INVITATION_EXISTS");
     assert_eq!(owner.get(&other.name).await.unwrap().state(), State::Invited);
+    // which settles it: see `settled`
+    let refused = member.request_access(&code).await;
+    assert_eq!(named(&refused, "member"), "organizations/acme/members/max");
+    assert_eq!(reason(refused), "ALREADY_MEMBER");
     // in another organization the same account is free
     let rival = service.owner("rosa", "rival").await;
     rival.invite("rival", "anna@example.com").await.unwrap();
