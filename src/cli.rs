@@ -9,7 +9,7 @@ use clap::ArgGroup;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::{
-    config::{self, Database, Log, Settings, Source},
+    config::{self, Database, Log, Origin, Settings, Source},
     grpc::probe::ProbeTls,
 };
 #[cfg(feature = "dev")]
@@ -152,8 +152,10 @@ pub struct Token {
 impl Cli {
     /// Parses the command line with the settings from everywhere.
     pub fn read(args: &[OsString]) -> Result<Self, config::Error> {
-        let cli = Self::from_arg_matches(&config::parse(Self::command(), args)?)?;
-        if let Self::Serve(settings) | Self::CheckConfig(settings) = &cli {
+        let matches = config::parse(Self::command(), args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Self::Serve(settings) | Self::CheckConfig(settings) = &mut cli {
+            settings.database.origin = matches.subcommand().map(|(_, matches)| Origin::of(matches)).unwrap_or_default();
             settings.check_for_production()?;
         }
         Ok(cli)

@@ -26,8 +26,9 @@ impl Addresses {
         Ok(lookup_host((host, port)).await?.collect())
     }
 
-    pub fn count(&self) -> usize {
-        self.0.len()
+    /// The one that is tried first.
+    pub fn first(&self) -> Option<SocketAddr> {
+        self.0.front().copied()
     }
 
     /// Connects to the first that answers. It and those that refused are not tried again by the next call.
@@ -149,7 +150,7 @@ mod tests {
             let stream = addresses.connect(LIMIT).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), good, "behind {dead:?}");
             // what did not answer yet may do so later; what refused has had its turn
-            assert_eq!(addresses.count(), dead.iter().filter(|dead| **dead != refusing).count(), "behind {dead:?}");
+            assert_eq!(addresses.0.len(), dead.iter().filter(|dead| **dead != refusing).count(), "behind {dead:?}");
         }
     }
 
@@ -162,7 +163,7 @@ mod tests {
         let mut addresses = [swallowing.address].into_iter().collect::<Addresses>();
         assert_eq!(addresses.connect(soon).await.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(begin.elapsed() >= soon);
-        assert_eq!(addresses.count(), 0, "a further call has nothing to try");
+        assert_eq!(addresses.0.len(), 0, "a further call has nothing to try");
         assert_eq!(addresses.connect(soon).await.unwrap_err().kind(), ErrorKind::NotFound);
 
         let (refusing, _held) = refusing();

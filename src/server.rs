@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +18,8 @@ use crate::grpc::{Api, ServeSettings};
 use crate::mail;
 use crate::scrape::Scrape;
 use crate::store::connection::Own;
-use crate::store::pool::{self, Purpose};
+use crate::store::key_checks::{self, Changed};
+use crate::store::pool::{self, Pool, Purpose};
 use crate::store::{self, migrations, roles};
 
 /// Streams that ask for no token (Watch of health, reflection).
@@ -41,6 +40,16 @@ pub enum StartError {
     Database(store::Error),
     #[error("the database lacks {0} migrations: run `invitations migrate`")]
     Schema(usize),
+    #[error(
+        "setting code_keys_file (INVITATIONS_CODE_KEYS_FILE): the key {0:?} is another secret than this database knows by \
+         that id: put the old one back, or give the new one an id of its own"
+    )]
+    CodeKey(String),
+    #[error(
+        "setting address_key_file (INVITATIONS_ADDRESS_KEY_FILE): it is another key than the one of this database, whose \
+         suppressions would be void: put the old one back"
+    )]
+    AddressKey,
     #[error(transparent)]
     Settings(crate::config::Error),
     #[error("setting listen (INVITATIONS_LISTEN): {0}")]
@@ -56,30 +65,21 @@ pub struct Server {
     metrics_address: Option<SocketAddr>,
     serving: tokio::task::JoinHandle<io::Result<()>>,
     tasks: TaskTracker,
-    pools: Vec<PgPool>,
+    pools: Vec<Pool>,
 }
 
 impl Server {
     /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
-        let url = settings.database.database_url.expose_secret();
-        let connections = Connections::open(url, settings.database_connections);
+        let url = settings.database.url();
+        let connections = Connections::open(url.clone(), settings.database_connections);
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
         let mails = Own::new(url, Purpose::Mail).map_err(|_| StartError::DatabaseUrl)?;
         let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
         for pool in [&reads, &writes] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
-        let missing = migrations::missing(&reads).await.map_err(StartError::Database)?;
-        if missing > 0 {
-            return Err(StartError::Schema(missing));
-        }
-        if roles::may_change_events(&reads).await.map_err(StartError::Database)? {
-            tracing::warn!(
-                setting = "database_service_role",
-                "the database role of this service may change and delete events: give it one of its own, see the setting"
-            );
-        }
+        check_database(&writes, settings).await?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
@@ -117,7 +117,11 @@ impl Server {
         let tasks = TaskTracker::new();
         let committed = Arc::new(Notify::new());
         let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
-        tasks.spawn(mail::run(mails, mailer, committed, stop.clone()));
+        if settings.mail.mail_paused {
+            tracing::warn!(setting = "mail_paused", "no email is sent: what is due waits");
+        } else {
+            tasks.spawn(mail::run(mails, mailer, committed, stop.clone()));
+        }
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
         tasks.spawn(sweeper.run(stop.clone()));
         let verifier = Arc::new(verifier);
@@ -150,6 +154,28 @@ impl Server {
         }
         served
     }
+}
+
+/// Whether the schema and the keys are those of this database.
+async fn check_database(pool: &Pool, settings: &Settings) -> Result<(), StartError> {
+    let mut connection = pool.acquire().await.map_err(StartError::Database)?;
+    let missing = migrations::missing(&mut connection).await.map_err(StartError::Database)?;
+    if missing > 0 {
+        return Err(StartError::Schema(missing));
+    }
+    let (code_keys, address_key) = (&settings.tenancy.code_keys, &settings.tenancy.address_key);
+    match key_checks::changed(&mut connection, code_keys, address_key).await.map_err(StartError::Database)? {
+        Some(Changed::CodeKey(id)) => return Err(StartError::CodeKey(id)),
+        Some(Changed::AddressKey) => return Err(StartError::AddressKey),
+        None => {}
+    }
+    if roles::may_change_events(&mut *connection).await.map_err(StartError::Database)? {
+        tracing::warn!(
+            setting = "database_service_role",
+            "the database role of this service may change and delete events: give it one of its own, see the setting"
+        );
+    }
+    Ok(())
 }
 
 fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use invitations::store::pool::{self, Purpose};
+use invitations::store::pool::{self, Pool, Purpose};
 use invitations::store::{outbox, sweep};
-use sqlx::PgPool;
+use sqlx::Connection;
 
 use crate::rig::{Database, Method, Result, Scenario, Service, Spread};
 use crate::side::{pages, settle};
@@ -65,8 +65,9 @@ pub async fn of_call(sides: &[Service; 2], method: Method, spread: Spread, run: 
 pub async fn of_claim(sides: &[Database; 2]) -> Result<Cost> {
     let pools = [0, 1].map(|side| pool::open(&sides[side].url, Purpose::Mail, 1));
     let [small, large] = pools;
-    of_look("the claim of due email", sides, [small?, large?], async |pool: &PgPool| {
-        let mut transaction = pool.begin().await?;
+    of_look("the claim of due email", sides, [small?, large?], async |pool: &Pool| {
+        let mut connection = pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
         let begin = Instant::now();
         let claimed = outbox::claim(&mut transaction, None, BATCH, LEASE).await?.len();
         let took = begin.elapsed();
@@ -83,7 +84,7 @@ pub async fn of_sweep(sides: &[Database; 2]) -> Result<Cost> {
     }
     let pools = [0, 1].map(|side| pool::open(&sides[side].url, Purpose::Read, 1));
     let [small, large] = pools;
-    of_look("the sweep's look", sides, [small?, large?], async |pool: &PgPool| {
+    of_look("the sweep's look", sides, [small?, large?], async |pool: &Pool| {
         let mut connection = pool.acquire().await?;
         let begin = Instant::now();
         let due = sweep::due_invitations(&mut connection, &[], OVERDUE).await?.len();
@@ -96,8 +97,8 @@ pub async fn of_sweep(sides: &[Database; 2]) -> Result<Cost> {
 async fn of_look(
     what: &str,
     sides: &[Database; 2],
-    pools: [PgPool; 2],
-    look: impl AsyncFn(&PgPool) -> Result<Duration>,
+    pools: [Pool; 2],
+    look: impl AsyncFn(&Pool) -> Result<Duration>,
 ) -> Result<Cost> {
     for pool in &pools {
         for _ in 0..WARM_UP {

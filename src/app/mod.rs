@@ -11,6 +11,7 @@ mod invitations;
 mod limits;
 mod lookup;
 mod organizations;
+mod readiness;
 mod registrar;
 mod suppressions;
 mod sweep;
@@ -20,7 +21,6 @@ mod writer;
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -34,6 +34,7 @@ pub use error::{Error, Result};
 pub use invitations::{InvitationFilter, RequestAccess};
 pub use limits::Limits;
 use lookup::CallerLookup;
+use readiness::Readiness;
 pub use registrar::NewAccount;
 use registrar::Registrar;
 pub use suppressions::Suppression;
@@ -44,21 +45,21 @@ use writer::Writer;
 
 use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Role};
 use crate::store::connection::Own;
-use crate::store::pool::{self, Purpose};
+use crate::store::pool::{self, DatabaseUrl, Pool, Purpose};
 
 /// Everything that the edges may ask for. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct App {
     /// For lists, and for what is rare.
-    reads: PgPool,
-    /// For the transactions of accounts and suppressions.
-    writes: PgPool,
+    reads: Pool,
+    /// For the transactions of accounts and suppressions, and for what the sweep throws away.
+    writes: Pool,
     callers: Queue<CallerLookup>,
     dry_runs: Queue<DryRuns>,
     counter: Queue<Counter>,
     registrar: Queue<Registrar>,
     writer: Writer,
-    readiness: Arc<Mutex<Own>>,
+    readiness: Arc<Mutex<Readiness>>,
     deployment: Arc<Deployment>,
     limits: Limits,
     /// What has to be finished before the process ends.
@@ -66,13 +67,13 @@ pub struct App {
 }
 
 /// Connections for the transactions of accounts and suppressions.
-const WRITE_CONNECTIONS: u32 = 4;
+const WRITE_CONNECTIONS: usize = 4;
 
 /// Where the state is: pools, and the connections of those who have one of their own.
 #[derive(Debug)]
 pub struct Connections {
-    pub reads: PgPool,
-    pub writes: PgPool,
+    pub reads: Pool,
+    pub writes: Pool,
     callers: Own,
     dry_runs: Own,
     counter: Own,
@@ -88,16 +89,18 @@ impl Connections {
     /// # Errors
     ///
     /// It is no URL of Postgres.
-    pub fn open(url: &str, reads: u32) -> std::result::Result<Self, sqlx::Error> {
+    pub fn open(url: impl Into<DatabaseUrl>, reads: usize) -> std::result::Result<Self, sqlx::Error> {
+        let url = url.into();
+        let own = |purpose| Own::new(url.clone(), purpose);
         Ok(Self {
-            reads: pool::open(url, Purpose::Read, reads)?,
-            writes: pool::open(url, Purpose::Write, WRITE_CONNECTIONS)?,
-            callers: Own::new(url, Purpose::Read)?,
-            dry_runs: Own::new(url, Purpose::Read)?,
-            counter: Own::new(url, Purpose::Charge)?,
-            registrar: Own::new(url, Purpose::Write)?,
-            writers: Own::new(url, Purpose::Write)?,
-            readiness: Own::new(url, Purpose::Read)?,
+            reads: pool::open(url.clone(), Purpose::Read, reads)?,
+            writes: pool::open(url.clone(), Purpose::Write, WRITE_CONNECTIONS)?,
+            callers: own(Purpose::Read)?,
+            dry_runs: own(Purpose::Read)?,
+            counter: own(Purpose::Charge)?,
+            registrar: own(Purpose::Write)?,
+            writers: own(Purpose::Write)?,
+            readiness: own(Purpose::Read)?,
         })
     }
 }
@@ -123,7 +126,7 @@ impl App {
             counter: Queue::start([Counter(connections.counter)], &tasks),
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
             writer: Writer::start(&connections.writers, &deployment, &tasks, committed),
-            readiness: Arc::new(Mutex::new(connections.readiness)),
+            readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
             deployment,
             limits,
             tasks,
@@ -186,7 +189,7 @@ impl App {
 
     /// Whether Postgres answers and accepts writes.
     pub async fn is_ready(&self) -> bool {
-        self.readiness.lock().await.run(pool::is_writable).await.unwrap_or(false)
+        self.readiness.lock().await.look().await
     }
 }
 

@@ -97,7 +97,7 @@ impl App {
     async fn finish_deletion(&self, username: Username) -> Result<()> {
         let deletion = Deletion { username, caller: None, request: None };
         self.leave_all(&deletion).await?;
-        let mut connection = self.reads.acquire().await?;
+        let mut connection = self.writes.acquire().await?;
         // what an organization refused to carry out is still there
         if accounts::organizations_of(&mut connection, &deletion.username).await?.is_empty() {
             sweep::finish_deletion(&mut connection, &deletion.username).await?;
@@ -106,7 +106,7 @@ impl App {
     }
 
     async fn purge(&self) -> Result<()> {
-        let mut connection = self.reads.acquire().await?;
+        let mut connection = self.writes.acquire().await?;
         for _ in 0..REQUEST_ID_ROUNDS {
             let old = sweep::old_request_ids(&mut connection, ROUND).await?;
             if old.is_empty() {

@@ -1,14 +1,14 @@
 //! What the environment says: `INVITATIONS_<KEY>` is the value of a setting, `INVITATIONS_<KEY>_FILE` the path of a file
 //! that holds it, which is how container platforms hand over secrets.
 
-use std::{collections::BTreeMap, env, fs};
+use std::{collections::BTreeMap, env};
 
 use clap::Command;
 
 use super::{
     Error,
     keys::{keys, variable},
-    values::BYTE_ORDER_MARK,
+    text,
 };
 
 /// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched.
@@ -37,15 +37,13 @@ pub(super) fn from_files(command: &Command) -> Result<BTreeMap<String, String>, 
         if here.is_some() {
             return Err(Error::setting(&key, &format!("{} is set too: keep one of the two", file_variable(&key))));
         }
-        let text = fs::read_to_string(&path).map_err(|error| {
+        let text = text::value(path.as_ref()).map_err(|error| {
             Error::setting(
                 &key,
                 &format!("cannot read {}, which {} names: {error}", path.display(), file_variable(&key)),
             )
         })?;
-        // editors and `echo` end a file with a line end, and those of Windows begin it with a byte order mark
-        let value = text.trim_start_matches(BYTE_ORDER_MARK).trim_end_matches(['\r', '\n']);
-        values.insert(key, value.to_owned());
+        values.insert(key, text);
     }
     Ok(values)
 }
@@ -60,6 +58,6 @@ pub fn unknown_variables() -> Vec<String> {
     unknown
 }
 
-fn file_variable(key: &str) -> String {
+pub(super) fn file_variable(key: &str) -> String {
     format!("{}_FILE", variable(key))
 }

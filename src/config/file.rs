@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Error, keys::keys};
+use super::{Error, keys::keys, text::without_mark};
 
 /// Reads the file; every key has to be a setting.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     let problem = |problem: &str| Error::setting("config", &format!("{}: {problem}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| problem(&format!("cannot be read: {error}")))?;
-    parse(&text).map_err(|error| problem(&error))
+    parse(without_mark(&text)).map_err(|error| problem(&error))
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {

@@ -8,6 +8,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::text::without_mark;
 use crate::domain::{AddressKey, CodeKey, CodeKeys};
 
 /// Permission to read, for users who are neither owner nor of the group.
@@ -36,14 +37,24 @@ fn read(path: &str) -> Result<String, String> {
 
 /// What each line holds, as the kind of key that it is.
 fn keys<K>(text: &str, key: impl Fn(String, Vec<u8>) -> Option<K>) -> Result<Vec<K>, String> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    let keys = lines.map(|(n, line)| {
-        let rule = || format!("line {} must be an id, a blank and at least 32 random bytes in base64", n + 1);
-        let parts = line.trim().split_once(char::is_whitespace);
+    // files that were put together have a mark in their middle, too
+    let lines = text.lines().map(|line| without_mark(line).trim()).enumerate();
+    let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(n, line)| {
+        let rule = || {
+            let rule = "must be an id, a blank and at least 32 random bytes in base64, and the id must be all visible";
+            format!("line {} {rule}", n + 1)
+        };
+        let parts = line.split_once(char::is_whitespace).filter(|(id, _)| !id.contains(is_invisible));
         let parts = parts.and_then(|(id, secret)| Some((id.to_owned(), STANDARD.decode(secret.trim()).ok()?)));
         parts.and_then(|(id, secret)| key(id, secret)).ok_or_else(rule)
     });
     keys.collect()
+}
+
+/// In an id it would make another one that looks the same.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn parse_address_key(text: &str) -> Result<AddressKey, String> {
@@ -68,6 +79,24 @@ mod tests {
         let keys = parse(&format!("# of 2026\n\nnew {SECRET}\n old\t{SECRET}\r\n")).unwrap();
         assert_eq!(keys.newest().id, "new");
         assert!(keys.get("old").is_some());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_an_id() {
+        for text in [
+            format!("\u{feff}k1 {SECRET}\n"),
+            format!("\u{feff}# of 2026\r\nk1 {SECRET}\r\n"),
+            format!("\u{feff}\n  k1\u{a0}{SECRET}"),
+            format!("k0 {SECRET}\n\u{feff}k1 {SECRET}\n"),
+        ] {
+            assert!(parse(&text).unwrap().get("k1").is_some(), "{text:?}");
+        }
+        assert!(parse_address_key(&format!("\u{feff}a1 {SECRET}")).is_ok());
+        // the neighbours: the same mark twice, within an id, and other marks without width
+        for text in ["\u{feff}\u{feff}k1", "k\u{feff}1", "k1\u{200b}", "\u{2060}k1", "k\u{ad}1", "k\u{7}1"] {
+            let error = parse(&format!("{text} {SECRET}")).unwrap_err();
+            assert!(error.starts_with("line 1 must be an id"), "{error}");
+        }
     }
 
     #[test]

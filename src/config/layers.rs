@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Error, Settings, environment, file};
+use super::{Error, Origin, Settings, environment, file};
 
 /// Parses a command line whose subcommands have settings among their arguments.
 pub fn parse(cli: Command, args: &[OsString]) -> Result<ArgMatches, Error> {
@@ -35,7 +35,8 @@ impl Settings {
         values.extend(environment::from_files(&command)?);
         let flags = fixed.iter().map(|(key, value)| format!("--{}={value}", key.replace('_', "-")));
         let matches = with_defaults(command, &values).try_get_matches_from(flags)?;
-        let settings = Self::from_arg_matches(&matches)?;
+        let mut settings = Self::from_arg_matches(&matches)?;
+        settings.database.origin = Origin::of(&matches);
         settings.check()?;
         Ok(settings)
     }

@@ -5,19 +5,23 @@
 //! clap's: the lower layers are given to it as defaults.
 
 mod checks;
+mod database;
 mod environment;
 mod error;
 mod file;
 mod key_files;
 mod keys;
 mod layers;
+mod origin;
 mod settings;
 mod table;
+mod text;
 mod values;
 
 pub use environment::unknown_variables;
 pub use error::Error;
 pub use layers::parse;
+pub use origin::Origin;
 pub use settings::{Calls, Database, Log, Mail, Settings, Source, Tenancy, Throttles};
 pub use table::markdown;
 #[cfg(feature = "dev")]

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     key_files,
+    origin::Origin,
     values::{self, Issuers, Limit, Names},
 };
 use crate::{
@@ -26,8 +27,8 @@ pub struct Settings {
     pub database: Database,
     /// Connections to Postgres for reads, 1 to 1000. Writes, readiness and email have a few of their own.
     #[arg(long, value_name = "COUNT", default_value = "8", help_heading = "Postgres",
-        value_parser = values::number(1..=1000_u32))]
-    pub database_connections: u32,
+        value_parser = values::number(1..=1000_usize))]
+    pub database_connections: usize,
     #[command(flatten)]
     pub tenancy: Tenancy,
     #[command(flatten)]
@@ -123,9 +124,14 @@ pub struct Calls {
 #[command(next_help_heading = "Postgres")]
 pub struct Database {
     /// URL of the database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. Add `?sslmode=verify-full` if Postgres is on
-    /// another machine. A secret: do not pass it on the command line, which other users can read.
+    /// another machine. A secret: do not pass it on the command line, which other users can read. From a file
+    /// (`INVITATIONS_DATABASE_URL_FILE` or `config`) it is read anew for each new connection, so a password may change
+    /// without a restart.
     #[arg(long, value_name = "URL", value_parser = values::database_url)]
     pub database_url: SecretString,
+
+    #[arg(skip)]
+    pub origin: Origin,
 
     /// Postgres role of `serve`, if `migrate` connects as another one. `migrate` grants it what the service needs and
     /// revokes everything else, above all the right to change or delete events. The role has to exist.
@@ -141,13 +147,14 @@ pub struct Tenancy {
     pub public_base_url: BaseUrl,
 
     /// File with the keys of invitation codes, one per line: an id, a blank, and at least 32 random bytes in base64.
-    /// The first key makes new codes; a code is valid only while its key is in the file. The file must not be readable
-    /// by every user.
+    /// The first key makes new codes; a code is valid only while its key is in the file. An id stands for one key for
+    /// ever: the start refuses another one under the same id. The file must not be readable by every user.
     #[arg(long = "code-keys-file", id = "code_keys_file", value_name = "FILE", value_parser = key_files::code_keys)]
     pub code_keys: CodeKeys,
 
     /// File with the key that hashes email addresses for suppressions and for `emails_per_address_limit`: one line as
-    /// in `code_keys_file`. Another key makes all suppressions void. The file must not be readable by every user.
+    /// in `code_keys_file`. Another key would make all suppressions void: the start refuses it. The file must not be
+    /// readable by every user.
     #[arg(long = "address-key-file", id = "address_key_file", value_name = "FILE", value_parser = key_files::address_key)]
     pub address_key: AddressKey,
 
@@ -265,6 +272,10 @@ pub struct Mail {
     /// Emails that this process sends at a time, each over its own SMTP connection, 1 to 64.
     #[arg(long, value_name = "COUNT", default_value = "4", value_parser = values::number(1..=64_usize))]
     pub mail_workers: usize,
+
+    /// Whether emails wait instead of being sent, as they must in a copy of the database that is not to write to people.
+    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set)]
+    pub mail_paused: bool,
 
     /// Time in seconds between two searches for due emails, 1 to 3600. Emails that this process itself writes are sent
     /// at once.

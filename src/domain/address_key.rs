@@ -34,6 +34,13 @@ impl AddressKey {
         self.mac(b"\x01request", &digest)
     }
 
+    /// Tells this key from another one, and nothing about it.
+    pub fn check_value(&self) -> [u8; 8] {
+        let mut value = [0; 8];
+        value.copy_from_slice(&self.mac(b"\x01check", b"")[..8]);
+        value
+    }
+
     /// HMAC-SHA-256 over a purpose and what it is about; no purpose begins with another one.
     fn mac(&self, purpose: &[u8], value: &[u8]) -> [u8; 32] {
         let mut mac =

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -55,15 +55,20 @@ impl Health {
         }
     }
 
-    /// Asks `ready` again and again, where no answer in time counts as no: SERVING after one yes, NOT_SERVING after
-    /// three times no in a row.
+    /// Asks `ready` again and again: SERVING after one yes, NOT_SERVING after three times no in a row. No answer in time
+    /// counts as no, and is waited for all the same: over a slow network connecting takes longer.
     pub(super) async fn follow(&self, every: Duration, ready: impl AsyncFn() -> bool) -> Infallible {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures = 0;
+        let mut asked = pin!(ready());
         loop {
             ticks.tick().await;
-            if timeout(every, ready()).await.unwrap_or(false) {
+            let answer = timeout(every, &mut asked).await;
+            if answer.is_ok() {
+                asked.set(ready());
+            }
+            if answer.unwrap_or(false) {
                 failures = 0;
                 self.set(true);
             } else {
@@ -152,6 +157,21 @@ mod tests {
         let answers = [false, true, false, false, true, false, false, false, false, true];
         let health = [false, false, true, true, true, true, true, true, false, false, true];
         assert_eq!(followed(&answers).await, health);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_takes_longer_is_waited_for() {
+        let health = Health::new(CancellationToken::new());
+        let mut changes = health.ready.subscribe();
+        let slow = async || {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            true
+        };
+        tokio::select! {
+            never = health.follow(Duration::from_millis(10), slow) => match never {},
+            seen = changes.changed() => seen.unwrap(),
+        }
+        assert!(*changes.borrow());
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use super::tls::Tls;
 use crate::pb;
 
 /// How often to ask whether the application is ready.
-const READINESS_INTERVAL: Duration = Duration::from_secs(2);
+const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
 
 /// Serves until `stop`, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
 /// for open calls, at most `drain_timeout`. Fails only at the start, on a descriptor set or TLS files that cannot be read.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
 /// The result of a statement.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -38,18 +40,39 @@ impl From<sqlx::Error> for Error {
 /// By SQLSTATE (PostgreSQL manual, appendix A).
 fn from_database(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Error {
     let code = error.code().unwrap_or_default();
+    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
     match code.as_ref() {
         "40001" | "40P01" => Error::Conflict,
         "23505" | "23514" | "23503" | "23502" => {
             Error::Constraint(constraint_name(error.constraint(), error.message()).unwrap_or_default().to_owned())
         }
-        // read-only, shutting down, starting, too many connections, lock or statement timeout
-        "25006" | "57P01" | "57P02" | "57P03" | "53300" | "55P03" | "57014" | "25P03" => {
-            Error::Unavailable(format!("SQLSTATE {code}"))
-        }
-        code if code.starts_with("08") => Error::Unavailable(format!("SQLSTATE {code}")),
-        code => Error::Fault(format!("SQLSTATE {code}")),
+        code => match trouble(code, matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))) {
+            Some(why) => Error::Unavailable(format!("{why} (SQLSTATE {code})")),
+            None => Error::Fault(format!("SQLSTATE {code}")),
+        },
     }
+}
+
+/// What is wrong with the server, the session or the way to it, and not with the statement; `None`: nothing. A session
+/// that the server ends or refuses is such a thing for whatever reason.
+fn trouble(code: &str, ends_the_session: bool) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => "password refused",
+        "25006" => "read-only",
+        "25P03" | "25P04" | "55P03" | "57014" => "it took too long",
+        "53100" => "its disk is full",
+        "53300" => "too many connections",
+        "57P05" => "the session was idle for too long",
+        _ => match code.get(..2) {
+            Some("08") => "connection broken",
+            Some("28") => "role or address refused",
+            Some("53") => "out of resources",
+            Some("57") => "shut down by an operator",
+            Some("58") => "a fault of its system",
+            _ if ends_the_session => "session refused",
+            _ => return None,
+        },
+    })
 }
 
 /// The constraint's name: the field, or what the message quotes, without the shard number that Citus appends.
@@ -105,5 +128,28 @@ mod tests {
         assert_eq!(constraint_name(None, message), Some("members_pkey"));
         assert_eq!(constraint_name(Some("members_pkey"), message), Some("members_pkey"));
         assert_eq!(constraint_name(None, "no name here"), None);
+    }
+
+    /// Appendix A of the manual has more: each class is taken as a whole.
+    #[test]
+    fn what_is_wrong_with_the_server_is_no_fault_of_a_statement() {
+        for code in [
+            "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P03", "25P04", "28000", "28P01",
+            "53000", "53100", "53200", "53300", "53400", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04",
+            "57P05", "58000", "58030", "58P01", "58P02", "58P03",
+        ] {
+            assert!(trouble(code, false).is_some(), "{code}");
+        }
+        // a database that is not there, that takes no connections, or that the role may not enter
+        for code in ["3D000", "55000", "42501"] {
+            assert_eq!((trouble(code, true), trouble(code, false)), (Some("session refused"), None), "{code}");
+        }
+        for code in ["22021", "42P01", "42601", "XX000", "25P02", "0A000", "", "5"] {
+            assert_eq!(trouble(code, false), None, "{code}");
+        }
+        assert_eq!(
+            (trouble("28P01", true), trouble("28000", true)),
+            (Some("password refused"), Some("role or address refused"))
+        );
     }
 }

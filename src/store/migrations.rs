@@ -2,7 +2,7 @@
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 
 use super::route;
 
@@ -13,9 +13,28 @@ fn migrator() -> Migrator {
     migrator
 }
 
+/// Why the schema is not up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Any other encoding lacks characters of names, or counts and compares bytes.
+    #[error(
+        "the database has the encoding {0} and needs UTF8: create another one with CREATE DATABASE … ENCODING 'UTF8' \
+         TEMPLATE template0, and migrate that"
+    )]
+    Encoding(String),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
 /// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.
-pub async fn run(url: &str) -> Result<usize, MigrateError> {
+pub async fn run(url: &str) -> Result<usize, Error> {
     let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+    let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut connection).await?;
+    if encoding != "UTF8" {
+        return Err(Error::Encoding(encoding));
+    }
     let before = applied(&mut connection).await.unwrap_or_default();
     migrator().run_direct(None, &mut connection, false).await?;
     let after = applied(&mut connection).await.unwrap_or_default();
@@ -25,10 +44,9 @@ pub async fn run(url: &str) -> Result<usize, MigrateError> {
 
 /// How many of this binary's migrations the database lacks. A newer schema is fine: migrations work with the release
 /// before.
-pub async fn missing(pool: &PgPool) -> super::Result<usize> {
-    let mut connection = pool.acquire().await?;
+pub async fn missing(connection: &mut PgConnection) -> super::Result<usize> {
     let known = migrator().iter().count();
-    match applied(&mut connection).await {
+    match applied(connection).await {
         Ok(applied) => Ok(known.saturating_sub(applied)),
         // no such table: nothing has run yet
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(known),

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod error;
 pub mod events;
 pub mod invitations;
+pub mod key_checks;
 pub mod limits;
 pub mod load;
 pub mod migrations;
@@ -20,9 +21,11 @@ pub mod suppressions;
 pub mod sweep;
 
 mod columns;
+mod live;
 mod policy;
 mod route;
 mod rows;
+mod source;
 
 pub use error::{Error, Result};
 

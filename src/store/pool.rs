@@ -1,118 +1,166 @@
-//! How connections to Postgres are made, and pools of them.
+//! Connections that calls share, for what is too rare or takes too long for a connection of its own.
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
+use sqlx::PgConnection;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 
-use super::route;
+use super::live::Live;
+use super::source::Source;
+pub use super::source::{DatabaseUrl, PLANNING, Purpose, is_url};
+use super::{Error, Result};
 
-/// What a connection is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// Single statements that write nothing.
-    Read,
-    /// Transactions.
-    Write,
-    /// Counting what callers do. A crash of Postgres may forget the last half second of it, so no commit waits for the disk.
-    Charge,
-    /// The outbox.
-    Mail,
+/// How long a call waits until another one gives its connection back: past that the service is overloaded and says so.
+/// Connecting has a limit of its own.
+const WAIT: Duration = Duration::from_secs(1);
+/// How long the first connection is tried for.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// A number of connections that are made when they are needed. Clones share them.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    idle: Mutex<Vec<Live>>,
+    places: Arc<Semaphore>,
 }
 
-/// Connections are made anew after this time: nobody else notices that a primary was demoted.
-pub const MAX_LIFETIME: Duration = Duration::from_mins(10);
-
-/// How every statement is planned: once for each connection, and the same way whatever the statistics say. Plans made
-/// for the values of each call cost more than most statements take. Plans made while the tables were empty stay in use
-/// until the tables are analyzed, so the statements leave no choice but the index of the key (`tests/it/plans.rs`).
-/// What a plan is thought to cost is far off then, so nothing is compiled because of it.
-pub const PLANNING: [(&str, &str); 5] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-    ("enable_seqscan", "off"),
-    ("jit", "off"),
-];
-
-/// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds.
-const STATEMENT_TIMEOUT: &str = "3000";
-const LOCK_TIMEOUT: &str = "2000";
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10000";
-
-/// Whether that is where a Postgres may be.
-pub fn is_url(text: &str) -> bool {
-    // sqlx takes any scheme
-    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-    is_postgres && text.parse::<PgConnectOptions>().is_ok()
+/// A connection for as long as somebody has it.
+pub struct Lent {
+    /// There until it is dropped.
+    live: Option<(Live, OwnedSemaphorePermit)>,
+    pool: Pool,
 }
 
-/// How often a connection is waited for at the start.
-const WARM_TRIES: usize = 10;
-
-/// How a connection is made.
-pub(super) fn options(url: &str, purpose: Purpose) -> Result<PgConnectOptions, sqlx::Error> {
-    let name = match purpose {
-        Purpose::Read => "invitations read",
-        Purpose::Write => "invitations write",
-        Purpose::Charge => "invitations charge",
-        Purpose::Mail => "invitations mail",
-    };
-    let options = url.parse::<PgConnectOptions>()?.application_name(name).disable_statement_logging();
-    let options = options.options(PLANNING).options([
-        ("statement_timeout", STATEMENT_TIMEOUT),
-        ("lock_timeout", LOCK_TIMEOUT),
-        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-    ]);
-    Ok(match purpose {
-        Purpose::Charge => options.options([("synchronous_commit", "off")]),
-        Purpose::Read | Purpose::Write | Purpose::Mail => options,
-    })
-}
-
-/// A pool that connects when it is first used, for calls that are too rare or too long for a connection of their own.
+/// A pool that connects when it is first used.
 ///
-/// - Waiting for a connection ends after 1 s: past that the service is overloaded and says so.
-/// - No ping before use: it costs two thirds of a one-row query. A dead connection shows as UNAVAILABLE.
-pub fn open(url: &str, purpose: Purpose, size: u32) -> Result<PgPool, sqlx::Error> {
-    let pool = PgPoolOptions::new()
-        .max_connections(size)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(1))
-        .max_lifetime(MAX_LIFETIME)
-        .idle_timeout(Duration::from_mins(5))
-        .test_before_acquire(false);
-    let pool = match purpose {
-        Purpose::Read => pool,
-        // a cancelled `Pool::begin` leaves a transaction open on a connection that looks idle, and a later acknowledged
-        // write on it is never committed (transact-rs/sqlx#4393); ROLLBACK alone would put a warning into the server's
-        // log at each release. Nor is a connection of use whose server was demoted: it would stay for 10 minutes
-        Purpose::Write | Purpose::Charge | Purpose::Mail => pool.after_release(|connection, _| {
-            Box::pin(async move {
-                let useless = "SELECT 1 WHERE now() <> statement_timestamp() \
-                               OR current_setting('transaction_read_only')::bool";
-                Ok(connection.fetch_optional(useless).await?.is_none())
-            })
-        }),
-    };
-    Ok(pool.connect_lazy_with(options(url, purpose)?))
+/// # Errors
+///
+/// It is no URL of Postgres.
+pub fn open(url: impl Into<DatabaseUrl>, purpose: Purpose, size: usize) -> std::result::Result<Pool, sqlx::Error> {
+    let source = Source::new(url.into(), purpose)?;
+    Ok(Pool(Arc::new(Inner { source, idle: Mutex::default(), places: Arc::new(Semaphore::new(size)) })))
+}
+
+impl Pool {
+    /// Waits until one is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]: none is free within 1 s, the server lets nobody in, or the pool is closed.
+    pub async fn acquire(&self) -> Result<Lent> {
+        let unavailable = |why: &str| Error::Unavailable(why.to_owned());
+        let place = timeout(WAIT, Arc::clone(&self.0.places).acquire_owned()).await;
+        let place = place.map_err(|_| unavailable("no connection became free in time"))?;
+        let place = place.map_err(|_| unavailable("the pool is closed"))?;
+        let idle = self.idle().pop();
+        let live = self.0.source.take(idle).await?;
+        Ok(Lent { live: Some((live, place)), pool: self.clone() })
+    }
+
+    /// Lends no more, and says goodbye to the server.
+    pub async fn close(&self) {
+        self.0.places.close();
+        let idle = std::mem::take(&mut *self.idle());
+        for live in idle {
+            live.close().await;
+        }
+    }
+
+    /// Keeps it for the next one, unless it is of no use: whoever had it may have been cancelled in the middle.
+    async fn take_back(self, mut live: Live, place: OwnedSemaphorePermit) {
+        if !self.0.places.is_closed() && live.is_of_use().await {
+            self.idle().push(live);
+        } else {
+            self.idle().iter_mut().for_each(Live::doubt);
+            live.close().await;
+        }
+        drop(place);
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Live>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        let Some((live, _)) = &self.live else { unreachable!("it is there until it is dropped") };
+        &live.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        let Some((live, _)) = &mut self.live else { unreachable!("it is there until it is dropped") };
+        &mut live.connection
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some((live, place)) = self.live.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(self.pool.clone().take_back(live, place));
+        }
+    }
+}
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent(…)")
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("free", &self.0.places.available_permits()).finish_non_exhaustive()
+    }
 }
 
 /// Opens the first connection, so that the first call need not wait for it. At the start patience is right: a machine
 /// that starts many things at once is slow for a moment.
-pub async fn warm(pool: &PgPool) -> super::Result<()> {
-    route::lead(pool).await;
-    for _ in 1..WARM_TRIES {
+pub async fn warm(pool: &Pool) -> Result<()> {
+    let begin = tokio::time::Instant::now();
+    loop {
         match pool.acquire().await {
-            Err(sqlx::Error::PoolTimedOut) => {}
-            acquired => return Ok(acquired.map(drop)?),
+            Err(Error::Unavailable(_)) if begin.elapsed() < WARM_UP => sleep(Duration::from_millis(250)).await,
+            acquired => return acquired.map(drop),
         }
     }
-    Ok(pool.acquire().await.map(drop)?)
+}
+
+/// Who may write, as far as a session can tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Writable {
+    /// This session.
+    pub now: bool,
+    /// One that is opened now: a change of the database's or the role's settings does not reach those that are open.
+    pub anew: bool,
 }
 
 /// Whether Postgres accepts writes.
-pub async fn is_writable(connection: &mut PgConnection) -> super::Result<bool> {
-    let writable = sqlx::query_scalar!(r#"SELECT NOT pg_is_in_recovery() AS "writable!""#);
-    Ok(writable.fetch_one(connection).await?)
+pub async fn writable(connection: &mut PgConnection) -> Result<Writable> {
+    let row = sqlx::query_as!(
+        Writable,
+        r#"SELECT NOT current_setting('transaction_read_only')::bool AS "now!",
+                  NOT coalesce(
+                    (SELECT split_part(c, '=', 2)::bool
+                       FROM pg_db_role_setting s, unnest(s.setconfig) AS c
+                      WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                        AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+                        AND split_part(c, '=', 1) = 'default_transaction_read_only'
+                      ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1),
+                    false) AS "anew!""#,
+    );
+    Ok(row.fetch_one(connection).await?)
 }

@@ -2,12 +2,12 @@
 //! no right to change or delete them, whatever the code does.
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgPool};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 
 use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
-pub const GRANTS: [(&str, &str); 14] = [
+pub const GRANTS: [(&str, &str); 15] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
     ("account_request_ids", "SELECT, INSERT, DELETE"),
@@ -17,6 +17,7 @@ pub const GRANTS: [(&str, &str); 14] = [
     ("events", "SELECT, INSERT"),
     ("identities", "SELECT, INSERT, UPDATE, DELETE"),
     ("invitations", "SELECT, INSERT, UPDATE"),
+    ("key_checks", "SELECT, INSERT"),
     ("members", "SELECT, INSERT, UPDATE, DELETE"),
     ("organization_heads", "SELECT, INSERT, UPDATE"),
     ("organizations", "SELECT, INSERT, UPDATE"),
@@ -61,12 +62,12 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::
 }
 
 /// Whether the role of this connection may change or delete events, or could grant itself that right.
-pub async fn may_change_events(pool: &PgPool) -> Result<bool> {
+pub async fn may_change_events(connection: impl PgExecutor<'_>) -> Result<bool> {
     let may = sqlx::query_scalar!(
         r#"SELECT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER') AS "may!"
              FROM pg_class WHERE oid = 'events'::regclass"#,
     );
-    Ok(may.fetch_one(pool).await?)
+    Ok(may.fetch_one(connection).await?)
 }
 
 /// Creates the role, or changes its password, and returns its URL of the same database. The password must need no

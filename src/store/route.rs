@@ -1,90 +1,58 @@
 //! Which address of its host a connection to Postgres goes to: one that answers.
 //!
-//! sqlx tries the addresses of a name one after another, and waits for each as long as the system does. An address in place
-//! of the name is no way out: the certificate would be checked for it, and the server not told the name. But over a Unix
-//! socket sqlx goes on using the name. So where a name has several addresses, sqlx gets one of ours, behind which is the
-//! address that answers.
+//! sqlx tries the addresses of a name one after another, and waits for each as long as the system does. So where a name
+//! has several, they are tried here first (RFC 8305), and sqlx gets the one that answers. With `sslmode=verify-full` the
+//! certificate has to be for the name, so an address is no way out there. But over a Unix socket sqlx goes on using the
+//! name: it gets one of ours, behind which is the address.
 
-use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, PgPool};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::time::sleep;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, PgConnection};
+use tokio::net::{TcpStream, UnixListener};
 use uuid::Uuid;
 
-use crate::dial::{self, Addresses};
+use crate::dial::Addresses;
 
 /// How long an address is looked for.
 const LIMIT: Duration = Duration::from_secs(2);
-/// When nothing can be accepted, mostly for lack of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connects to an address that answers.
 pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    match Route::of(options).await {
-        None => options.connect().await,
-        Some(route) => tokio::select! {
-            connected = route.options.connect() => connected,
-            never = route.serve() => match never {},
-        },
+    let Some(address) = better_address(options).await else { return options.connect().await };
+    if matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        connect_behind(options, address).await
+    } else {
+        options.clone().host(&address.ip().to_string()).connect().await
     }
 }
 
-/// Lets a pool do so from now on, until it is closed.
-pub async fn lead(pool: &PgPool) {
-    if let Some(route) = Route::of(&pool.connect_options()).await {
-        pool.set_connect_options(route.options.clone());
-        let closed = pool.close_event();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = closed => {}
-                never = route.serve() => match never {},
-            }
-        });
+/// The address that answers first; `None`: sqlx finds the way alone.
+async fn better_address(options: &PgConnectOptions) -> Option<SocketAddr> {
+    if options.get_socket().is_some() {
+        return None;
     }
+    let addresses = Addresses::of(options.get_host(), options.get_port()).await.ok()?;
+    let (first, all) = (addresses.first()?, addresses.by_answer(LIMIT).await);
+    all.into_iter().next().filter(|address| *address != first)
 }
 
-/// The way to a host that has several addresses.
-struct Route {
-    host: String,
-    port: u16,
-    listener: UnixListener,
-    /// They lead to the listener.
-    options: PgConnectOptions,
+/// Connects to that address under the name of the host.
+async fn connect_behind(options: &PgConnectOptions, address: SocketAddr) -> Result<PgConnection, sqlx::Error> {
+    // a name of Linux's own: no file, so nobody has to remove it
+    let folder = format!("\0invitations-{}", Uuid::new_v4());
+    let listener = UnixListener::bind(format!("{folder}/.s.PGSQL.{}", options.get_port()))?;
+    tokio::spawn(pass_on(listener, address));
+    options.clone().socket(folder).connect().await
 }
 
-impl Route {
-    /// `None`: sqlx finds the way alone.
-    async fn of(options: &PgConnectOptions) -> Option<Self> {
-        let (host, port) = (options.get_host(), options.get_port());
-        if options.get_socket().is_some() || Addresses::of(host, port).await.ok()?.count() < 2 {
-            return None;
-        }
-        // a name of Linux's own: no file, so nobody has to remove it
-        let folder = format!("\0invitations-{}", Uuid::new_v4());
-        let listener = UnixListener::bind(format!("{folder}/.s.PGSQL.{port}")).ok()?;
-        Some(Self { host: host.to_owned(), port, listener, options: options.clone().socket(folder) })
-    }
-
-    /// Accepts connections and passes on what they say, which goes on behind this.
-    async fn serve(&self) -> Infallible {
-        loop {
-            match self.listener.accept().await {
-                // the end of one is the end of the other, and sqlx's to notice
-                Ok((near, _)) => {
-                    tokio::spawn(pass_on(near, self.host.clone(), self.port));
-                }
-                Err(_) => sleep(PAUSE).await,
-            }
-        }
-    }
-}
-
-async fn pass_on(mut near: UnixStream, host: String, port: u16) -> io::Result<()> {
-    let mut far = dial::connect(&host, port, LIMIT).await?;
+/// Passes on what the one connection says. The end of one side is the end of the other, and sqlx's to notice.
+async fn pass_on(listener: UnixListener, address: SocketAddr) -> io::Result<()> {
+    let (mut near, _) = tokio::time::timeout(LIMIT, listener.accept()).await??;
+    drop(listener);
+    let mut far = TcpStream::connect(address).await?;
     far.set_nodelay(true)?;
     tokio::io::copy_bidirectional(&mut near, &mut far).await?;
     Ok(())

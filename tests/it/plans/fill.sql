@@ -79,3 +79,6 @@ SELECT 'p' || n, 'entra', a, a, m, '2026-01-01'
        concat(m, 'p', n, '@x.example') a;
 
 INSERT INTO email_suppressions (address_hash) SELECT hash(n) FROM generate_series(FIRST, LAST) n;
+
+-- the keys of one deployment
+INSERT INTO key_checks (kind, key_id, check_value) SELECT 'code', 'k1', substr(hash(0), 1, 8) WHERE FIRST = 0;

@@ -17,6 +17,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("changes/organizations.rs", CHANGED_ORGANIZATIONS),
     ("events.rs", EVENTS),
     ("invitations.rs", INVITATIONS),
+    ("key_checks.rs", KEY_CHECKS),
     ("limits.rs", LIMITS),
     ("organizations.rs", ORGANIZATIONS),
     ("outbox.rs", OUTBOX),
@@ -153,6 +154,11 @@ const INVITATIONS: &[Case] = &[
     case("FROM emails WHERE invitation = ANY($2) AND", "'acme', ARRAY[inv(10000),inv(10001),inv(10002)]"),
 ];
 
+const KEY_CHECKS: &[Case] = &[
+    case("SELECT kind, key_id, check_value FROM key_checks", ""),
+    case("INSERT INTO key_checks", "'{code,address}', '{k2,b}', ARRAY[substr(hash(1), 1, 8), substr(hash(2), 1, 8)]"),
+];
+
 const LIMITS: &[Case] = &[
     case("INSERT INTO subject_limits", "'{s7,s9,new}', '{1,2,3}', interval '1 day', 100"),
     case("UPDATE subject_limits l SET", "'{s7,s9}', '{2100-01-01,2100-01-01}', '{1 day,1 day}', '{1,1}'"),
@@ -259,7 +265,7 @@ const SERVER: &[Case] = &[
     case("SELECT has_table_privilege($1, oid", "'pg_monitor'"),
     case("SELECT has_table_privilege(oid", ""),
     case("FROM pg_roles WHERE rolname = $1", "'pg_monitor'"),
-    case("SELECT NOT pg_is_in_recovery()", ""),
+    case("SELECT NOT current_setting('transaction_read_only')", ""),
 ];
 
 /// In each row another thing that is wanted.

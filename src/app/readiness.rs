@@ -1,0 +1,48 @@
+//! Whether calls can be carried out, as far as Postgres decides that.
+
+use crate::store::connection::Own;
+use crate::store::pool::{self, Writable};
+use crate::store::{Error, Result};
+
+/// With a connection of its own.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    connection: Own,
+    /// What the last look found, for the log, which tells when that changes.
+    trouble: Option<String>,
+}
+
+impl Readiness {
+    pub fn new(connection: Own) -> Self {
+        Self { connection, trouble: None }
+    }
+
+    /// Whether Postgres answers and accepts writes.
+    pub async fn look(&mut self) -> bool {
+        let trouble = self.ask().await.err().map(|error| error.to_string());
+        if trouble != self.trouble {
+            match &trouble {
+                Some(why) => tracing::warn!(why, "the database takes no changes"),
+                None => tracing::info!("the database takes changes again"),
+            }
+            self.trouble = trouble;
+        }
+        self.trouble.is_none()
+    }
+
+    async fn ask(&mut self) -> Result<()> {
+        let is_there = self.connection.is_connected();
+        let mut writable = self.connection.run(pool::writable).await?;
+        // the catalog knows no better than a new session, which counts
+        if is_there && writable.now && !writable.anew {
+            self.connection.close().await;
+            writable = self.connection.run(pool::writable).await?;
+        }
+        let Writable { now, .. } = writable;
+        if now {
+            return Ok(());
+        }
+        self.connection.close().await;
+        Err(Error::Unavailable("read-only".to_owned()))
+    }
+}

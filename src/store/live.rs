@@ -1,0 +1,67 @@
+//! One connection, and whether it can still be used.
+
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::time::{Instant, timeout};
+
+use super::source::{MAX_LIFETIME, Source};
+use super::{Error, Result, route};
+
+/// How long connecting may take: up to seven round trips, whatever a statement takes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// What was not asked for so long is asked before it is used: the server may have ended the session since, or have
+/// become read-only.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+/// How long the answer to that may take, and a goodbye.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) struct Live {
+    pub connection: PgConnection,
+    since: Instant,
+    /// When it last was of use; `None`: nobody knows.
+    asked: Option<Instant>,
+}
+
+impl Source {
+    /// The connection of before, if it is of use, or another one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`]: the server does not let us in, or not in time.
+    pub async fn take(&self, old: Option<Live>) -> Result<Live> {
+        if let Some(mut live) = old {
+            let is_known = live.asked.is_some_and(|asked| asked.elapsed() < ASK_AFTER);
+            if live.since.elapsed() < MAX_LIFETIME && (is_known || live.is_of_use().await) {
+                return Ok(live);
+            }
+            live.close().await;
+        }
+        let options = self.options()?;
+        let connecting = timeout(CONNECT_TIMEOUT, route::connect(&options)).await;
+        let connection = connecting.map_err(|_| Error::Unavailable("no connection in time".to_owned()))??;
+        Ok(Live { connection, since: Instant::now(), asked: Some(Instant::now()) })
+    }
+}
+
+impl Live {
+    /// Whether it answers, may write, and has no transaction open. One that may not write is of no use for reads
+    /// either: it may be a server that was demoted, and knows nothing new. And a transaction that a caller was cancelled
+    /// in the middle of looks like none (transact-rs/sqlx#4393): what is written next would never be committed.
+    pub async fn is_of_use(&mut self) -> bool {
+        let useless = "SELECT 1 WHERE now() <> statement_timestamp() OR current_setting('transaction_read_only')::bool";
+        let answer = timeout(ASK_TIMEOUT, self.connection.fetch_optional(useless)).await;
+        self.asked = Some(Instant::now());
+        matches!(answer, Ok(Ok(None)))
+    }
+
+    /// Another one has broken: this one is asked before it is used again.
+    pub fn doubt(&mut self) {
+        self.asked = None;
+    }
+
+    /// Says goodbye to the server; one that is away holds nobody up.
+    pub async fn close(self) {
+        timeout(ASK_TIMEOUT, self.connection.close()).await.ok();
+    }
+}

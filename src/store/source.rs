@@ -1,0 +1,158 @@
+//! How connections to Postgres are made: where it is, as whom, and with which settings.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Single statements that write nothing.
+    Read,
+    /// Transactions.
+    Write,
+    /// Counting what callers do. A crash of Postgres may forget the last half second of it, so no commit waits for the disk.
+    Charge,
+    /// The outbox.
+    Mail,
+}
+
+/// Connections are made anew after this time, however well they work.
+pub const MAX_LIFETIME: Duration = Duration::from_mins(10);
+
+/// How every statement is planned: once for each connection, and the same way whatever the statistics say. Plans made
+/// for the values of each call cost more than most statements take. Plans made while the tables were empty stay in use
+/// until the tables are analyzed, so the statements leave no choice but the index of the key (`tests/it/plans.rs`).
+/// What a plan is thought to cost is far off then, so nothing is compiled because of it.
+pub const PLANNING: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
+];
+
+/// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds.
+const STATEMENT_TIMEOUT: &str = "3000";
+const LOCK_TIMEOUT: &str = "2000";
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10000";
+
+/// Whether that is where a Postgres may be.
+pub fn is_url(text: &str) -> bool {
+    // sqlx takes any scheme
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    is_postgres && text.parse::<PgConnectOptions>().is_ok()
+}
+
+/// Where the database is, and the password of it. It may change while the service runs: new connections are made with
+/// what it is then.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    known: Arc<Mutex<SecretString>>,
+    again: Again,
+}
+
+/// Reads it anew; `None`: it cannot be read, or it does not change.
+type Again = Arc<dyn Fn() -> Option<SecretString> + Send + Sync>;
+
+impl DatabaseUrl {
+    pub fn new(url: SecretString, again: impl Fn() -> Option<SecretString> + Send + Sync + 'static) -> Self {
+        Self { known: Arc::new(Mutex::new(url)), again: Arc::new(again) }
+    }
+
+    /// As it is now. What is no URL, like a file that is being written, is not taken.
+    fn now(&self) -> SecretString {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = (self.again)().filter(|url| is_url(url.expose_secret())) {
+            *known = url;
+        }
+        known.clone()
+    }
+}
+
+/// One that does not change.
+impl<T: AsRef<str> + ?Sized> From<&T> for DatabaseUrl {
+    fn from(url: &T) -> Self {
+        Self::new(url.as_ref().into(), || None)
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// Where connections of one purpose come from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    url: DatabaseUrl,
+    purpose: Purpose,
+}
+
+impl Source {
+    /// # Errors
+    ///
+    /// It is no URL of Postgres.
+    pub fn new(url: DatabaseUrl, purpose: Purpose) -> Result<Self, sqlx::Error> {
+        let source = Self { url, purpose };
+        source.options().map(|_| source)
+    }
+
+    /// How a connection is made now.
+    pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let name = match self.purpose {
+            Purpose::Read => "invitations read",
+            Purpose::Write => "invitations write",
+            Purpose::Charge => "invitations charge",
+            Purpose::Mail => "invitations mail",
+        };
+        let options = self.url.now().expose_secret().parse::<PgConnectOptions>()?;
+        let options = options.application_name(name).disable_statement_logging().options(PLANNING).options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("lock_timeout", LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+        ]);
+        Ok(match self.purpose {
+            Purpose::Charge => options.options([("synchronous_commit", "off")]),
+            Purpose::Read | Purpose::Write | Purpose::Mail => options,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_read_anew_and_what_is_none_is_not_taken() {
+        let file = Arc::new(Mutex::new(String::new()));
+        let read = Arc::clone(&file);
+        let url =
+            DatabaseUrl::new("postgres://hub:old@db/hub".into(), move || Some(read.lock().unwrap().as_str().into()));
+        for (written, password) in [
+            ("postgres://hub:old@db/hub", "old"),
+            ("postgres://hub:new@db/hub", "new"),
+            ("", "new"),
+            ("postgres://hub:ne", "new"),
+            ("postgresql://hub:newer@db/hub", "newer"),
+        ] {
+            *file.lock().unwrap() = written.to_owned();
+            let now = url.now().expose_secret().to_owned();
+            assert!(now.contains(&format!(":{password}@")), "{written}: {now}");
+        }
+        assert!(!format!("{url:?}").contains("newer"));
+    }
+
+    #[test]
+    fn the_url_that_was_given_stays_where_there_is_no_other() {
+        let url = DatabaseUrl::from("postgres://hub:only@db/hub");
+        assert_eq!(url.now().expose_secret(), "postgres://hub:only@db/hub");
+        assert!(Source::new("no url".into(), Purpose::Read).is_err());
+    }
+}
