@@ -33,6 +33,35 @@ impl Database {
         Self::create_from("template0").await
     }
 
+    /// Without a single table, and with what follows the template's name in CREATE DATABASE.
+    pub async fn create_empty_with(options: &str) -> Self {
+        Self::create_from(&format!("template0 {options}")).await
+    }
+
+    /// As another role, which has what the service needs. Its name begins with `test_`, its password is `first`.
+    pub async fn as_role(mut self, role: &str) -> Self {
+        self.service_url = roles::make(&self.url, role, "first").await.unwrap();
+        assert!(roles::restrict(&self.url, role).await.unwrap());
+        self
+    }
+
+    /// Carries a statement out as the superuser.
+    pub async fn execute(&self, statement: &str) {
+        execute(&self.url, statement).await;
+    }
+
+    /// The same from outside of the database: it may be renamed, or closed to everybody.
+    pub async fn execute_outside(&self, statement: &str) {
+        execute(server(), statement).await;
+    }
+
+    /// Ends all sessions of the service.
+    pub async fn end_sessions(&self) {
+        let sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                        WHERE application_name LIKE 'invitations %' AND datname = '";
+        self.execute_outside(&format!("{sessions}{}'", self.name)).await;
+    }
+
     async fn create_from(template: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
