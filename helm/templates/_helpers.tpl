@@ -52,7 +52,7 @@ volumes:
     projected:
       defaultMode: 0440
       sources:
-        {{- range $name, $from := merge dict .Values.files .Values.mounts }}
+        {{- range $name, $from := merge dict .Values.files .Values.mounts (pick .Values.secrets "database_url") }}
         - secret:
             name: {{ $from.secretName | quote }}
             items: [{key: {{ $from.key | quote }}, path: {{ $name }}}]
