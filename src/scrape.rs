@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,6 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// The text format, as its documentation has it. Prometheus 3 reads nothing that does not say what it is.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Readers at one time; Prometheus is one.
 const MAX_READERS: usize = 8;
@@ -69,11 +74,19 @@ impl Scrape {
     }
 }
 
+/// To HEAD hyper sends the same without the page.
 fn answer(request: &Request<Incoming>, page: &PrometheusHandle) -> Response<String> {
-    let is_page = request.method() == Method::GET && request.uri().path() == "/metrics";
-    let mut response = Response::new(if is_page { page.render() } else { "see /metrics\n".to_owned() });
-    if !is_page {
-        *response.status_mut() = StatusCode::NOT_FOUND;
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    let (status, kind, text) = match request.uri().path() {
+        "/metrics" if is_read => (StatusCode::OK, EXPOSITION, page.render()),
+        "/metrics" => (StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET or HEAD\n".to_owned()),
+        _ => (StatusCode::NOT_FOUND, TEXT, "see /metrics\n".to_owned()),
+    };
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
 }
