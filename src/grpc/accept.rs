@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::call::{CallTasks, Calls};
 use super::idle::Idle;
+use super::metadata;
 use super::places::Places;
 use super::serve_settings::ServeSettings;
 use super::tls::Tls;
@@ -35,9 +36,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(75);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … that stays without an answer for this time.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The largest metadata of a call, in bytes as RFC 9113 counts them (6.5.2).
-const MAX_HEADER_LIST: u32 = 16 * 1024;
 
 /// What one call, and all calls of a connection, may send ahead of being read, in bytes. Requests are small; hyper's
 /// 1 MiB would let full connections hold a gigabyte. h2 takes fewer small DATA frames ahead where the second is less.
@@ -79,7 +77,7 @@ impl Connections {
         let mut http = http2::Builder::new(CallTasks);
         http.timer(TokioTimer::new())
             .max_concurrent_streams(settings.max_concurrent_streams)
-            .max_header_list_size(MAX_HEADER_LIST)
+            .max_header_list_size(metadata::MAX_READ)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)

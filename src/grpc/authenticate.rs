@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout_at;
 use tonic::{Request, Status};
 
+use super::deadline::Deadline;
 use super::{Api, status, telemetry};
 use crate::app::{About, Call};
 use crate::domain::{Caller, Identity, InvitationId, Method, OrganizationId, Refusal, Service};
@@ -97,10 +99,13 @@ impl Api {
         if values.next().is_some() {
             return Err(status::token_invalid().into());
         }
-        let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
-        let token = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
-        let token = token.ok_or_else(status::token_invalid)?;
-        match self.verifier.verify(token).await {
+        let token = value.to_str().ok().and_then(token_of).ok_or_else(status::token_invalid)?;
+        let verified = self.verifier.verify(token);
+        let verified = match Deadline::patience(request.extensions()) {
+            Some(patience) => timeout_at(patience, verified).await.unwrap_or(Err(TokenError::NO_ANSWER)),
+            None => verified.await,
+        };
+        match verified {
             Ok(Credential::Service(service)) => {
                 let call = self.app.call_of_service(Caller::Service(Service::clone(&service)), about).await;
                 Ok(Authenticated::Service { service, call: call.map_err(status::from_error)? })
@@ -113,7 +118,34 @@ impl Api {
                 tracing::info!(why, "token refused");
                 Err(status::token_invalid().into())
             }
-            Err(TokenError::IssuerUnavailable) => Err(status::issuer_unavailable().into()),
+            Err(TokenError::IssuerUnavailable(wait)) => Err(status::issuer_unavailable(wait).into()),
+        }
+    }
+}
+
+/// The scheme in any case, one blank or more, the token (RFC 9110, 11.4).
+fn token_of(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::token_of;
+
+    #[test]
+    fn blanks_part_the_scheme_from_the_token() {
+        for good in ["Bearer a.b.c", "Bearer  a.b.c", "bearer     a.b.c", "BEARER a.b.c"] {
+            assert_eq!(token_of(good), Some("a.b.c"), "{good}");
+        }
+        for bad in
+            ["", "Bearer", "a.b.c", "Bearer\ta.b.c", "Bearera.b.c", "Basic a.b.c", " Bearer a.b.c", "Bearer, a.b.c"]
+        {
+            assert_eq!(token_of(bad), None, "{bad}");
+        }
+        // no token has a blank, and what is left is judged as one
+        for (odd, token) in [("Bearer a.b.c ", "a.b.c "), ("Bearer \ta.b.c", "\ta.b.c"), ("Bearer  ", "")] {
+            assert_eq!(token_of(odd), Some(token), "{odd}");
         }
     }
 }

@@ -19,8 +19,9 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::deadline::Deadlines;
+use super::deadline::{Deadline, Deadlines};
 use super::idle::Busy;
+use super::metadata;
 use super::places::Places;
 use super::serve_settings::ServeSettings;
 use super::status;
@@ -95,11 +96,15 @@ impl Calls {
             let rule = "must begin with application/grpc";
             return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", rule));
         }
-        self.within_deadline(request).await
+        match metadata::refusal(request.headers()) {
+            None => self.within_deadline(request).await,
+            Some(refusal) => refusal,
+        }
     }
 
-    async fn within_deadline(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+    async fn within_deadline(self, mut request: Request<Incoming>) -> Result<Response<Body>, Status> {
         let deadline = self.deadlines.of(request.headers())?;
+        request.extensions_mut().insert(Deadline::within(deadline));
         let response = timeout(deadline, self.within_open_streams(request)).await;
         response.unwrap_or_else(|_| Err(status::deadline_passed().into()))
     }

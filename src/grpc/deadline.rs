@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tonic::Status;
+use tokio::time::Instant;
+use tonic::{Extensions, Status};
 
 use super::status;
 
@@ -24,6 +25,25 @@ impl Deadlines {
         let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(self.default) };
         let asked = value.to_str().ok().and_then(parse).ok_or_else(unreadable)?;
         Ok(asked.min(self.max))
+    }
+}
+
+/// What a handler knows of the deadline of its call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    /// Until when to wait for others, an issuer for one: it leaves a tenth of the time, so that the caller still hears
+    /// that they were not there.
+    patience: Instant,
+}
+
+impl Deadline {
+    pub(super) fn within(time: Duration) -> Self {
+        Self { patience: Instant::now() + time.mul_f64(0.9) }
+    }
+
+    /// Until when a call waits for others.
+    pub(super) fn patience(call: &Extensions) -> Option<Instant> {
+        call.get::<Self>().map(|deadline| deadline.patience)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod health;
 mod idle;
 mod invitations;
 mod mail;
+mod metadata;
 mod organization_fields;
 mod organizations;
 mod page_token;

@@ -58,10 +58,11 @@ pub fn token_invalid() -> Problem {
     Problem::new(Code::Unauthenticated, ErrorReason::TokenInvalid, sentence)
 }
 
-/// The issuer's keys are not there yet, or GitHub does not answer.
-pub fn issuer_unavailable() -> Problem {
-    let sentence = "the token's issuer cannot be reached to check it: try again in a moment";
-    Problem::new(Code::Unavailable, ErrorReason::IssuerUnavailable, sentence).retry_after(Duration::from_secs(5))
+/// The issuer's keys are not there or too old, the token's key is not among them yet, or GitHub does not answer.
+pub fn issuer_unavailable(wait: Duration) -> Problem {
+    let sentence = "whether this token is good cannot be told before its issuer is asked again: try again after the time in \
+                    RetryInfo";
+    Problem::new(Code::Unavailable, ErrorReason::IssuerUnavailable, sentence).retry_after(wait)
 }
 
 pub fn deadline_passed() -> Problem {

@@ -1,14 +1,10 @@
-//! What a token says, and the checks that need nothing but the token and the clock.
+//! What a token says. Which claims count, and so have to be of their type, depends on the entry that the token is for:
+//! each claim is kept as it came, and whoever looks at it names it where it cannot be read.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Header, TokenData, dangerous::insecure_decode};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
-/// The longest life of a token, `exp − iat`, in seconds: a token cannot be called back.
-const MAX_LIFETIME: i64 = 24 * 60 * 60;
-/// Far above what issuers send; what a stranger may make us decode.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+use super::times::{NumericDate, Times};
 
 /// One text or a list of them: `aud` (RFC 7519), `scp`, and lists in the configuration where `"*"` stands for all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,129 +30,164 @@ impl OneOrMany {
     pub(super) fn is_all(&self) -> bool {
         self.as_slice() == ["*"]
     }
+
+    /// What RFC 9068 writes with blanks between, and others as a list.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.as_slice().iter().flat_map(|text| text.split_ascii_whitespace())
+    }
 }
 
-/// The claims that count here. Those without `Option` are required; a claim given twice is refused by serde.
-#[derive(Deserialize)]
+/// A claim that we read as a `T`; `null` is as good as nothing.
+#[derive(Debug, Default)]
+pub(super) enum Claim<T> {
+    #[default]
+    Absent,
+    Good(T),
+    /// Of another type, which matters to nobody who does not look at it.
+    Odd,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Claim<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Self::Absent,
+            value => T::deserialize(value).map_or(Self::Odd, Self::Good),
+        })
+    }
+}
+
+impl<T> Claim<T> {
+    pub fn is_there(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
+    /// `odd` is for the log, and names the claim.
+    pub fn get(&self, odd: &'static str) -> Result<Option<&T>, &'static str> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Good(value) => Ok(Some(value)),
+            Self::Odd => Err(odd),
+        }
+    }
+
+    /// The same for a claim that has to be there.
+    fn required(&self, odd: &'static str) -> Result<&T, &'static str> {
+        self.get(odd)?.ok_or(odd)
+    }
+
+    /// For what may only help: whatever cannot be read does not count.
+    pub fn readable(&self) -> Option<&T> {
+        self.get("").ok().flatten()
+    }
+}
+
+/// The claims that count for some entry; one that is given twice is refused by serde.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Claims {
-    pub iss: String,
-    pub sub: String,
-    pub aud: OneOrMany,
-    exp: i64,
-    pub iat: i64,
-    nbf: Option<i64>,
-    scope: Option<OneOrMany>,
-    scp: Option<OneOrMany>,
-    pub ver: Option<String>,
-    pub idtyp: Option<String>,
-    nonce: Option<IgnoredAny>,
-    at_hash: Option<IgnoredAny>,
-    pub email: Option<String>,
-    email_verified: Option<Value>,
-    xms_edov: Option<Value>,
-    pub tid: Option<String>,
-    pub oid: Option<String>,
+    iss: Claim<String>,
+    sub: Claim<String>,
+    aud: Claim<OneOrMany>,
+    exp: Claim<NumericDate>,
+    iat: Claim<NumericDate>,
+    nbf: Claim<NumericDate>,
+    scope: Claim<OneOrMany>,
+    scp: Claim<OneOrMany>,
+    /// Keycloak's: what kind of token it is.
+    pub typ: Claim<String>,
+    /// The client: OpenID Connect's name for it, RFC 9068's, Okta's, Entra's.
+    azp: Claim<String>,
+    client_id: Claim<String>,
+    cid: Claim<String>,
+    appid: Claim<String>,
+    pub nonce: Claim<IgnoredAny>,
+    pub at_hash: Claim<IgnoredAny>,
+    pub c_hash: Claim<IgnoredAny>,
+    ver: Claim<String>,
+    idtyp: Claim<String>,
+    tid: Claim<String>,
+    oid: Claim<String>,
+    email: Claim<String>,
+    email_verified: Claim<Value>,
+    xms_edov: Claim<Value>,
 }
 
-/// Whether it begins as a JWT does, with a JSON object before the first dot (RFC 7519, 7.2): what is for one of the
-/// other issuers is nothing to show to GitHub. An opaque token may have dots, but none begins like that.
-pub(super) fn is_jwt(token: &str) -> bool {
-    let head = token.split_once('.').and_then(|(head, _)| URL_SAFE_NO_PAD.decode(head).ok());
-    head.is_some_and(|head| head.trim_ascii_start().starts_with(b"{"))
-}
-
-/// A token taken apart. Nothing in it may be believed before its key said that it has signed it.
-pub(super) struct Token<'a> {
-    pub header: Header,
-    pub claims: Claims,
-    /// What the signature is about: everything before the last dot.
-    pub message: &'a str,
-    pub signature: &'a str,
-}
-
-impl<'a> Token<'a> {
-    pub fn parse(token: &'a str) -> Result<Self, &'static str> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err("longer than 8 KiB");
-        }
-        let (message, signature) = token.rsplit_once('.').ok_or("not a JWT")?;
-        let TokenData { header, claims } = insecure_decode::<Claims>(token)
-            .map_err(|_| "not a readable JWT with iss, sub, aud, exp and iat, signed by an algorithm that we know")?;
-        // these name a key of the sender's own choice, or (crit) ask for what we do not do
-        if header.jwk.is_some() || header.jku.is_some() || header.x5u.is_some() || header.x5c.is_some() {
-            return Err("brings its own key");
-        }
-        if header.crit.is_some() {
-            return Err("has a crit header");
-        }
-        Ok(Self { header, claims, message, signature })
-    }
-}
-
-/// When a token is good, in seconds since 1970.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    exp: i64,
-    iat: i64,
-    nbf: Option<i64>,
-}
-
-impl Times {
-    /// `leeway` is by how many seconds the issuer's clock and ours may differ.
-    pub fn check(self, now: i64, leeway: u8) -> Result<(), &'static str> {
-        let (Self { exp, iat, nbf }, leeway) = (self, i64::from(leeway));
-        if iat > now + leeway {
-            Err("issued in the future")
-        } else if exp <= now - leeway {
-            Err("expired")
-        } else if nbf.is_some_and(|nbf| nbf > now + leeway) {
-            Err("not yet valid")
-        } else if exp.saturating_sub(iat) > MAX_LIFETIME {
-            Err("lives longer than 24 h")
-        } else {
-            Ok(())
-        }
-    }
-}
+/// A text that not every token has.
+type Text<'a> = Result<Option<&'a str>, &'static str>;
 
 impl Claims {
-    pub fn times(&self) -> Times {
-        Times { exp: self.exp, iat: self.iat, nbf: self.nbf }
+    pub fn iss(&self) -> Result<&str, &'static str> {
+        self.iss.required("its claim iss is missing or no text").map(String::as_str)
     }
 
-    /// An ID token tells a client who signed in; it was never meant for an API (OIDC Core 2, 3.1.3.6).
-    pub fn is_id_token(&self) -> bool {
-        self.nonce.is_some() || self.at_hash.is_some()
+    pub fn sub(&self) -> Result<&str, &'static str> {
+        self.sub.required("its claim sub is missing or no text").map(String::as_str)
     }
 
-    /// `scope` (RFC 9068, blanks between) and `scp` (Entra, Okta) together; `None` where the token has neither.
-    pub fn scopes(&self) -> Option<Vec<&str>> {
-        if self.scope.is_none() && self.scp.is_none() {
-            return None;
-        }
-        let claims = [&self.scope, &self.scp].into_iter().flatten();
-        Some(claims.flat_map(OneOrMany::as_slice).flat_map(|text| text.split_ascii_whitespace()).collect())
+    pub fn aud(&self) -> Result<&OneOrMany, &'static str> {
+        self.aud.required("its claim aud is missing or neither a text nor a list of texts")
+    }
+
+    pub fn times(&self) -> Result<Times, &'static str> {
+        Ok(Times {
+            exp: self.exp.required("its claim exp is missing or no time in seconds since 1970")?.0,
+            iat: self.iat.required("its claim iat is missing or no time in seconds since 1970")?.0,
+            nbf: self.nbf.get("its claim nbf is no time in seconds since 1970")?.map(|nbf| nbf.0),
+        })
+    }
+
+    pub fn ver(&self) -> Text<'_> {
+        Ok(self.ver.get("its claim ver is no text")?.map(String::as_str))
+    }
+
+    pub fn idtyp(&self) -> Text<'_> {
+        Ok(self.idtyp.get("its claim idtyp is no text")?.map(String::as_str))
+    }
+
+    pub fn tid(&self) -> Text<'_> {
+        Ok(self.tid.get("its claim tid is no text")?.map(String::as_str))
+    }
+
+    pub fn oid(&self) -> Text<'_> {
+        Ok(self.oid.get("its claim oid is no text")?.map(String::as_str))
+    }
+
+    pub fn email(&self) -> Text<'_> {
+        Ok(self.email.get("its claim email is no text")?.map(String::as_str))
+    }
+
+    /// `scope` (RFC 9068) and `scp` (Entra, Okta) together; `None` where the token has neither.
+    pub fn scopes(&self) -> Result<Option<Vec<&str>>, &'static str> {
+        let scope = self.scope.get("its claim scope is neither a text nor a list of texts")?;
+        let both = [scope, self.scp()?];
+        let is_there = both.iter().any(Option::is_some);
+        Ok(is_there.then(|| both.into_iter().flatten().flat_map(OneOrMany::words).collect()))
     }
 
     /// Whether `scp`, which Entra gives to tokens of people only, has this scope.
-    pub fn has_scp(&self, scope: &str) -> bool {
-        let texts = self.scp.iter().flat_map(OneOrMany::as_slice);
-        texts.flat_map(|text| text.split_ascii_whitespace()).any(|one| one == scope)
+    pub fn has_scp(&self, scope: &str) -> Result<bool, &'static str> {
+        Ok(self.scp()?.is_some_and(|scp| scp.words().any(|one| one == scope)))
     }
 
-    /// OIDC's way to say that the address is the person's.
+    fn scp(&self) -> Result<Option<&OneOrMany>, &'static str> {
+        self.scp.get("its claim scp is neither a text nor a list of texts")
+    }
+
+    /// The client that the token was given to, where the token tells.
+    pub fn client(&self) -> Option<&str> {
+        let names = [&self.azp, &self.client_id, &self.cid, &self.appid];
+        names.into_iter().find_map(Claim::readable).map(String::as_str)
+    }
+
+    /// OIDC's way to say that the address is the person's. Some issuers (Cognito, older brokers) write it as a text;
+    /// nothing else is a yes.
     pub fn email_is_verified(&self) -> bool {
-        self.email_verified == Some(Value::Bool(true))
+        self.email_verified.readable().is_some_and(|flag| *flag == true || *flag == "true")
     }
 
     /// Entra's way: the domain's owner was verified. Its type differs between versions of the token.
     pub fn email_domain_owner_is_verified(&self) -> bool {
-        match &self.xms_edov {
-            Some(Value::Bool(flag)) => *flag,
-            Some(Value::Number(number)) => number.as_i64() == Some(1),
-            Some(Value::String(text)) => text == "1" || text == "true",
-            _ => false,
-        }
+        self.xms_edov.readable().is_some_and(|flag| *flag == true || *flag == 1 || *flag == "1" || *flag == "true")
     }
 }
 
@@ -166,26 +197,46 @@ mod tests {
 
     use super::*;
 
-    fn claims(more: &Value) -> Claims {
-        let mut all = json!({"iss": "i", "sub": "s", "aud": "a", "exp": 2000, "iat": 1000});
-        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        serde_json::from_value(all).unwrap()
+    fn claims(all: &Value) -> Claims {
+        Claims::deserialize(all).unwrap()
     }
 
     #[test]
-    fn each_limit_of_time_holds_to_the_second() {
-        let check = |more: Value, now| claims(&more).times().check(now, 30);
-        assert_eq!(check(json!({}), 2029), Ok(()));
-        assert_eq!(check(json!({}), 2030), Err("expired"));
-        assert_eq!(check(json!({}), 970), Ok(()));
-        assert_eq!(check(json!({}), 969), Err("issued in the future"));
-        assert_eq!(check(json!({"nbf": 1530}), 1500), Ok(()));
-        assert_eq!(check(json!({"nbf": 1531}), 1500), Err("not yet valid"));
-        assert_eq!(check(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
-        assert_eq!(check(json!({"exp": 1001 + 86_400}), 1500), Err("lives longer than 24 h"));
-        assert_eq!(check(json!({"iat": i64::MIN}), 1500), Err("lives longer than 24 h"));
-        assert_eq!(claims(&json!({})).times().check(2000, 0), Err("expired"));
-        assert_eq!(claims(&json!({})).times().check(2059, 60), Ok(()));
+    fn a_claim_is_odd_only_to_whoever_looks_at_it() {
+        for odd in [json!(1), json!(1.5), json!(true), json!([1]), json!({"a": "b"})] {
+            let all = claims(&json!({
+                "iss": odd, "sub": odd, "aud": odd, "exp": "soon", "scope": odd, "scp": odd, "ver": odd, "idtyp": odd,
+                "tid": odd, "oid": odd, "email": odd, "typ": odd, "azp": odd,
+            }));
+            let texts = [all.ver(), all.idtyp(), all.tid(), all.oid(), all.email()];
+            assert!(texts.iter().all(Result::is_err), "{odd}");
+            assert_eq!(all.ver(), Err("its claim ver is no text"));
+            assert!(all.iss().is_err() && all.sub().is_err() && all.aud().is_err() && all.times().is_err(), "{odd}");
+            assert!(all.scopes().is_err() && all.has_scp("a").is_err() && all.client().is_none(), "{odd}");
+        }
+        // null is as good as nothing
+        let none = claims(&json!({"ver": null, "scope": null, "nonce": null}));
+        assert_eq!((none.ver(), none.scopes(), none.nonce.is_there()), (Ok(None), Ok(None), false));
+    }
+
+    #[test]
+    fn a_claim_that_is_there_twice_is_refused_whether_it_counts_or_not() {
+        for twice in [r#"{"ver": 1, "ver": 1}"#, r#"{"sub": "a", "sub": "b"}"#, r#"{"email": [], "email": "a@b.c"}"#] {
+            assert!(serde_json::from_str::<Claims>(twice).is_err(), "{twice}");
+        }
+    }
+
+    #[test]
+    fn verified_is_true_as_a_flag_or_as_a_text() {
+        for yes in [json!(true), json!("true")] {
+            assert!(claims(&json!({"email_verified": yes})).email_is_verified(), "{yes}");
+        }
+        let others = [json!(false), json!(1), json!(1.0), json!(null), json!([true]), json!({"true": true})];
+        let texts = ["false", "True", "TRUE", " true", "true ", "1", "yes", ""].map(|text| json!(text));
+        for no in others.into_iter().chain(texts) {
+            assert!(!claims(&json!({"email_verified": no})).email_is_verified(), "{no}");
+        }
+        assert!(!claims(&json!({})).email_is_verified());
     }
 
     #[test]
@@ -199,20 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_a_json_object_is_a_jwt() {
-        let head = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        for jwt in [head("{}") + ".", head("{\"alg\":\"none\"}") + ".a.b", head(" \n{ ") + ".a.b.c.d"] {
-            assert!(is_jwt(&jwt), "{jwt}");
-        }
-        for other in [head("{}"), head("[]") + ".a.b", "gho_a.b.c".to_owned(), "ghu_1_eyJhbGci.b.c".to_owned()] {
-            assert!(!is_jwt(&other), "{other}");
-        }
-    }
-
-    #[test]
     fn scopes_are_read_from_both_claims_in_both_forms() {
-        assert_eq!(claims(&json!({})).scopes(), None);
-        assert_eq!(claims(&json!({"scope": ""})).scopes(), Some(vec![]));
-        assert_eq!(claims(&json!({"scope": "a b", "scp": ["c"]})).scopes(), Some(vec!["a", "b", "c"]));
+        assert_eq!(claims(&json!({})).scopes(), Ok(None));
+        assert_eq!(claims(&json!({"scope": ""})).scopes(), Ok(Some(vec![])));
+        assert_eq!(claims(&json!({"scope": "a b", "scp": ["c"]})).scopes(), Ok(Some(vec!["a", "b", "c"])));
     }
 }

@@ -87,11 +87,11 @@ pub(super) fn overlap((one, tenants): (&str, Option<&Tenants>), (two, others): (
 
 /// The conditions on a token of a tenant's issuer beside those of every issuer; `scope` is the configured one.
 pub(super) fn check(claims: &Claims, scope: &str) -> Result<(), &'static str> {
-    if claims.ver.as_deref() != Some("2.0") {
+    if claims.ver()? != Some("2.0") {
         Err("not of Entra's v2.0 endpoint")
-    } else if claims.idtyp.as_deref() == Some("app") {
+    } else if claims.idtyp()? == Some("app") {
         Err("a daemon's token")
-    } else if !claims.has_scp(scope) {
+    } else if !claims.has_scp(scope)? {
         // an ID token has none, nor has a daemon's token
         Err("without the required scope")
     } else {

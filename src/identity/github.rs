@@ -116,7 +116,7 @@ impl App {
         });
         let down = |problem: &str| {
             tracing::warn!(issuer.id = self.id, problem, "GitHub cannot check a token, its caller shall come again");
-            Err(TokenError::IssuerUnavailable)
+            Err(TokenError::NO_ANSWER)
         };
         match asked.await {
             Ok(Ok(identity)) => Ok(Arc::new(identity)),

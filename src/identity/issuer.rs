@@ -7,9 +7,9 @@ use jsonwebtoken::Algorithm;
 use super::{
     entra::{self, Tenants},
     entry::{ALGORITHMS, ENTRA, IssuerEntry, IssuerKind, ServiceEntry, is_id},
-    jwks,
     keys::KeySet,
     source::{Access, Source},
+    token::media_type,
     users::Users,
 };
 use crate::domain::{ID_RULE, OrganizationId, Role, Scope, Service};
@@ -103,7 +103,7 @@ impl Issuer {
         Some(Service { subject: subject.to_owned(), ..service.clone() })
     }
 
-    /// Whether a token with this `iss` and this `tid` is this issuer's.
+    /// Whether a token with this `iss` and this `tid` is this issuer's; only Entra's look at the tenant.
     pub fn is_named(&self, iss: &str, tenant: Option<&str>) -> bool {
         match (self.tenants(), tenant) {
             (Some(tenants), Some(tenant)) => tenants.admits(tenant) && entra::filled(&self.iss, tenant) == iss,
@@ -116,18 +116,12 @@ impl Issuer {
         self.audience == other.audience && entra::overlap((&self.iss, self.tenants()), (&other.iss, other.tenants()))
     }
 
-    fn tenants(&self) -> Option<&Tenants> {
+    pub fn tenants(&self) -> Option<&Tenants> {
         match &self.callers {
             Callers::Users(users) => users.tenants.as_ref(),
             Callers::Services(_) => None,
         }
     }
-}
-
-/// A `typ` as it is compared: without case and without `application/` (RFC 7515, 4.1.9).
-pub(super) fn media_type(typ: &str) -> String {
-    let typ = typ.to_ascii_lowercase();
-    typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }
 
 /// The one check of an entry of any kind.
@@ -141,20 +135,20 @@ fn keys(entry: &IssuerEntry, iss: &str) -> Result<Arc<KeySet>, String> {
     match (&entry.jwks_url, &entry.jwks_file, entry.discovery) {
         (Some(url), None, false) => {
             let source = Source::url(url, access()?).map_err(|error| format!("jwks_url {error}"))?;
-            Ok(KeySet::new(&entry.id, source, jwks::Keys::new()))
+            Ok(KeySet::new(&entry.id, source))
         }
         // whoever answers for the issuer names the place of the keys: a token of ours is not for anybody they name
         (None, _, _) if secrets => Err("bearer_token_file is for jwks_url".to_owned()),
         (None, Some(_), false) if entry.ca_file.is_some() => Err("ca_file is for jwks_url and discovery".to_owned()),
         // a file is there at start or never: it is read now, so that a wrong path is noticed
         (None, Some(path), false) => {
-            let json = std::fs::read(path).map_err(|error| format!("jwks_file {}: {error}", path.display()))?;
-            let known = jwks::parse(&json).map_err(|error| format!("jwks_file {}: {error}", path.display()))?;
-            Ok(KeySet::new(&entry.id, Source::File(path.clone()), known))
+            let named = |error: String| format!("jwks_file {}: {error}", path.display());
+            let json = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+            KeySet::holding(&entry.id, Source::File(path.clone()), &json).map_err(named)
         }
         (None, None, true) => {
             let source = Source::discovery(iss, access()?).map_err(|error| format!("discovery: issuer {error}"))?;
-            Ok(KeySet::new(&entry.id, source, jwks::Keys::new()))
+            Ok(KeySet::new(&entry.id, source))
         }
         _ => Err("set exactly one of jwks_url, jwks_file and discovery".to_owned()),
     }

@@ -24,12 +24,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Whether a token with this `iss`, and with this `tid` if it has one, may be signed by the key.
-    pub fn signs_for(&self, iss: &str, tenant: Option<&str>) -> bool {
-        self.issuer.as_ref().is_none_or(|issuer| match tenant {
-            Some(tenant) => entra::filled(issuer, tenant) == iss,
-            None => issuer == iss,
-        })
+    /// Whether a token with this `iss`, and with this `tid` if it has one, may be signed by the key. Without an issuer
+    /// of its own the key looks at neither.
+    pub fn signs_for(&self, iss: &str, tenant: Result<Option<&str>, &'static str>) -> Result<bool, &'static str> {
+        let Some(issuer) = &self.issuer else { return Ok(true) };
+        Ok(tenant?.map_or_else(|| issuer == iss, |tenant| entra::filled(issuer, tenant) == iss))
     }
 
     /// Whether this is its signature of the message. The algorithm is the key's, whatever a header says.
@@ -133,13 +132,17 @@ mod tests {
             let jwk = jwk.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
             usable(jwk.map(|(name, value)| (name.clone(), value.clone())).collect()).unwrap().1
         };
-        let (iss, tenant) = ("https://login.example/t1/v2.0", Some("t1"));
-        assert!(key(None).signs_for(iss, tenant) && key(None).signs_for(iss, None));
+        let iss = "https://login.example/t1/v2.0";
+        let signs = |key: &Key, tenant| key.signs_for(iss, Ok(tenant)).unwrap();
+        let (tenant, odd) = (Some("t1"), Err("its claim tid is no text"));
+        assert!(signs(&key(None), tenant) && signs(&key(None), None));
+        assert_eq!(key(None).signs_for(iss, odd), Ok(true));
         let template = key(Some("https://login.example/{tenantid}/v2.0"));
-        assert!(template.signs_for(iss, tenant));
-        assert!(!template.signs_for(iss, Some("t2")) && !template.signs_for(iss, None));
-        assert!(key(Some(iss)).signs_for(iss, tenant) && key(Some(iss)).signs_for(iss, None));
-        assert!(!key(Some("https://login.example/t2/v2.0")).signs_for(iss, tenant));
+        assert!(signs(&template, tenant));
+        assert!(!signs(&template, Some("t2")) && !signs(&template, None));
+        assert_eq!(template.signs_for(iss, odd), Err("its claim tid is no text"));
+        assert!(signs(&key(Some(iss)), tenant) && signs(&key(Some(iss)), None));
+        assert!(!signs(&key(Some("https://login.example/t2/v2.0")), tenant));
     }
 
     #[test]

@@ -1,33 +1,56 @@
-//! The keys of one issuer, kept fresh without ever making a token wait that a known key can check.
+//! The keys of one issuer: asked for when they are needed and fetched anew in time, so that a known key rarely waits; and
+//! never believed for longer than an hour.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
 
 use super::{
     TokenError,
-    jwks::{Key, Keys},
+    jwks::{self, Key, Keys},
     source::Source,
 };
 
 /// How often strangers can make us ask the issuer, by sending tokens with made-up key ids.
 const PAUSE: Duration = Duration::from_mins(1);
-/// The same while we have no key at all and nobody can sign in.
+/// The same while no key is believed and nobody can sign in.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
-/// A key that the issuer withdrew is forgotten after this time, even if no token with a new key arrives.
+/// From this age on, a token makes us ask the issuer, and waits for nothing. So an issuer may be down for half an hour.
+const AGING: Duration = Duration::from_mins(30);
+/// From this age on, the issuer may have withdrawn any of the keys: tokens wait until it was asked.
 const MAX_AGE: Duration = Duration::from_hours(1);
+/// By how much an issuer may publish a key later than it signs by it, or its clock differ from ours. What was signed
+/// longer than that before the issuer was asked is by a key that was withdrawn or never was.
+const LAG: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
 pub(super) struct KeySet {
     /// The id of the issuer's entry, for the log.
     issuer: String,
     source: Source,
-    known: watch::Sender<Keys>,
+    /// `None`: nothing was ever fetched.
+    known: watch::Sender<Option<Known>>,
     /// Held while a request is under way: one at a time, and the others wait for its result.
     last: Mutex<Option<Attempt>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Known {
+    keys: Keys,
+    /// Of the set as it was written.
+    digest: [u8; 32],
+    /// When it was asked for: what the issuer has withdrawn or added since is not known.
+    as_of: Instant,
+}
+
+impl Known {
+    fn is_believed(&self) -> bool {
+        self.as_of.elapsed() < MAX_AGE
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,85 +60,122 @@ struct Attempt {
 }
 
 impl KeySet {
-    /// `known` may be empty: then the first token fetches.
-    pub fn new(issuer: &str, source: Source, known: Keys) -> Arc<Self> {
-        let last = (!known.is_empty()).then(|| Attempt { at: Instant::now(), succeeded: true });
-        Arc::new(Self { issuer: issuer.to_owned(), source, known: watch::Sender::new(known), last: Mutex::new(last) })
+    /// The first token fetches.
+    pub fn new(issuer: &str, source: Source) -> Arc<Self> {
+        let (known, last) = (watch::Sender::new(None), Mutex::new(None));
+        Arc::new(Self { issuer: issuer.to_owned(), source, known, last })
     }
 
-    /// The key with this id; an unknown one asks the issuer, at most once per minute.
-    pub async fn find(self: &Arc<Self>, id: &str) -> Result<Arc<Key>, TokenError> {
+    /// With the set that the source holds at this moment.
+    pub fn holding(issuer: &str, source: Source, json: &[u8]) -> Result<Arc<Self>, String> {
+        let (set, at) = (Self::new(issuer, source), Instant::now());
+        set.learn(json, at)?;
+        if let Ok(mut last) = set.last.try_lock() {
+            *last = Some(Attempt { at, succeeded: true });
+        }
+        Ok(set)
+    }
+
+    /// The key with this id, of a token that was issued so long ago. Where the set is too old, or has no such key, the
+    /// issuer is asked unless that was done just now; a key that it may have added since then is not called unknown.
+    pub async fn find(self: &Arc<Self>, id: &str, issued: Duration) -> Result<Arc<Key>, TokenError> {
+        let came = Instant::now();
         if let Some(key) = self.get(id) {
-            self.refresh_if_old();
+            self.refresh_if_aging();
             return Ok(key);
         }
         // spawned, so that a caller that hangs up cannot cancel what all others wait for
-        let refreshed = tokio::spawn(Arc::clone(self).refresh()).await;
-        match self.get(id) {
-            Some(key) => Ok(key),
-            None if refreshed.unwrap_or(false) => Err(TokenError::Invalid("signed by an unknown key")),
-            None => Err(TokenError::IssuerUnavailable),
+        let pause = tokio::spawn(Arc::clone(self).refresh()).await.unwrap_or(PAUSE_WITHOUT_KEYS);
+        if let Some(key) = self.get(id) {
+            return Ok(key);
         }
+        let would_have_it = |known: &Known| known.as_of >= came || issued > known.as_of.elapsed() + LAG;
+        let is_unknown = self.known.borrow().as_ref().is_some_and(|known| known.is_believed() && would_have_it(known));
+        if is_unknown { Err("signed by an unknown key".into()) } else { Err(TokenError::IssuerUnavailable(pause)) }
     }
 
-    /// Whether this key, once found here, still is one of the issuer's.
+    /// Whether this key, once found here, is still believed to be one of the issuer's.
     pub fn trusts(self: &Arc<Self>, key: &Arc<Key>) -> bool {
-        self.refresh_if_old();
-        self.known.borrow().values().any(|known| Arc::ptr_eq(known, key))
+        self.refresh_if_aging();
+        self.believed(|keys| keys.values().find(|known| Arc::ptr_eq(known, key)).cloned()).is_some()
     }
 
-    /// Whether there are keys; where there are none, asks the issuer unless that was done just now.
+    /// Whether there are keys; where there never were any, asks the issuer unless that was done just now.
     pub async fn is_ready(self: &Arc<Self>) -> bool {
-        if self.known.borrow().is_empty() {
+        if self.known.borrow().is_none() {
             let _ = tokio::spawn(Arc::clone(self).refresh()).await;
         }
-        !self.known.borrow().is_empty()
+        self.known.borrow().is_some()
     }
 
     pub fn get(&self, id: &str) -> Option<Arc<Key>> {
-        self.known.borrow().get(id).cloned()
+        self.believed(|keys| keys.get(id).cloned())
     }
 
-    /// Nobody waits for it: the known keys count until others are there.
-    fn refresh_if_old(self: &Arc<Self>) {
+    fn believed(&self, find: impl FnOnce(&Keys) -> Option<Arc<Key>>) -> Option<Arc<Key>> {
+        let known = self.known.borrow();
+        find(&known.as_ref().filter(|known| known.is_believed())?.keys)
+    }
+
+    fn refresh_if_aging(self: &Arc<Self>) {
+        let age = self.known.borrow().as_ref().map(|known| known.as_of.elapsed());
+        let is_aging = age.is_some_and(|age| (AGING..MAX_AGE).contains(&age));
         // where it is locked, somebody asks already
-        let is_old = self.last.try_lock().is_ok_and(|last| {
-            last.is_none_or(|last| last.at.elapsed() >= if last.succeeded { MAX_AGE } else { PAUSE })
-        });
-        if is_old {
+        if is_aging && self.last.try_lock().is_ok_and(|last| last.is_none_or(|last| last.at.elapsed() >= PAUSE)) {
             tokio::spawn(Arc::clone(self).refresh());
         }
     }
 
-    /// Asks the issuer unless that was done just now, and says whether the last time worked. Where it did not, the
-    /// known keys stay.
-    async fn refresh(self: Arc<Self>) -> bool {
+    /// Asks the issuer unless that was done just now, and says in what time it may be asked again.
+    async fn refresh(self: Arc<Self>) -> Duration {
         let mut last = self.last.lock().await;
-        let pause = if self.known.borrow().is_empty() { PAUSE_WITHOUT_KEYS } else { PAUSE };
-        if let Some(last) = *last
-            && last.at.elapsed() < pause
-        {
-            return last.succeeded;
-        }
-        let loaded = self.source.load().await;
-        let succeeded = loaded.is_ok();
-        match loaded {
-            Ok(keys) => {
-                self.known.send_replace(keys);
+        if let Some(last) = *last {
+            let left = self.pause(last).saturating_sub(last.at.elapsed());
+            if !left.is_zero() {
+                return left;
             }
-            Err(error) => tracing::warn!(
+        }
+        let as_of = Instant::now();
+        let learned = self.source.load().await.and_then(|json| self.learn(&json, as_of));
+        if let Err(error) = &learned {
+            tracing::warn!(
                 issuer.id = self.issuer,
                 error,
-                "cannot fetch the issuer's keys, the known ones stay in use; check the issuer's entry and the network"
-            ),
+                "cannot fetch the issuer's keys, the known ones count until they are an hour old; check the issuer's \
+                 entry and the network"
+            );
         }
-        *last = Some(Attempt { at: Instant::now(), succeeded });
-        succeeded
+        self.pause(*last.insert(Attempt { at: Instant::now(), succeeded: learned.is_ok() }))
+    }
+
+    /// Takes a set over. One that has not changed keeps its keys, and so what was verified by them.
+    fn learn(&self, json: &[u8], as_of: Instant) -> Result<(), String> {
+        let digest = Sha256::digest(json).into();
+        let is_same = self.known.borrow().as_ref().is_some_and(|known| known.digest == digest);
+        let new = if is_same { None } else { Some(jwks::parse(json)?) };
+        self.known.send_modify(|known| match (new, known) {
+            (Some(keys), known) => *known = Some(Known { keys, digest, as_of }),
+            (None, Some(known)) => known.as_of = as_of,
+            (None, None) => {}
+        });
+        Ok(())
+    }
+
+    /// After this attempt.
+    fn pause(&self, last: Attempt) -> Duration {
+        let is_believed = self.known.borrow().as_ref().is_some_and(Known::is_believed);
+        match self.source {
+            _ if !is_believed => PAUSE_WITHOUT_KEYS,
+            // it takes no more of our time than a wrong signature
+            Source::File(_) if last.succeeded => Duration::ZERO,
+            Source::File(_) => PAUSE_WITHOUT_KEYS,
+            Source::Url { .. } | Source::Discovery { .. } => PAUSE,
+        }
     }
 
     /// Tells when keys were fetched.
     #[cfg(test)]
-    pub fn watch(&self) -> watch::Receiver<Keys> {
+    pub fn watch(&self) -> watch::Receiver<Option<Known>> {
         self.known.subscribe()
     }
 
@@ -125,5 +185,9 @@ impl KeySet {
         if let Some(last) = &mut *self.last.lock().await {
             last.at -= by;
         }
+        self.known.send_if_modified(|known| {
+            known.iter_mut().for_each(|known| known.as_of -= by);
+            false
+        });
     }
 }

@@ -12,6 +12,8 @@ mod keys;
 mod source;
 #[cfg(test)]
 mod tests;
+mod times;
+mod token;
 mod users;
 mod verified;
 mod verifier;
@@ -22,7 +24,7 @@ pub(crate) use entry::DEV_ISSUERS;
 pub use entry::{ENTRA, GITHUB, GithubEntry, IssuerEntry, IssuerKind, ServiceEntry, VerifiedDomain};
 pub use verifier::Verifier;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::domain::{Identity, Service};
 
@@ -39,7 +41,18 @@ pub enum TokenError {
     /// The reason is for our log and has no part of the token in it; callers hear only that the token is not valid.
     #[error("the token is not valid: {0}")]
     Invalid(&'static str),
-    /// The token may be good, but that is not known and the issuer does not answer; worth a retry.
+    /// The token may be good, but that is not known before the issuer is asked again; worth a retry after that time.
     #[error("the issuer cannot be asked")]
-    IssuerUnavailable,
+    IssuerUnavailable(Duration),
+}
+
+impl TokenError {
+    /// The issuer does not answer, and may in a moment.
+    pub const NO_ANSWER: Self = Self::IssuerUnavailable(Duration::from_secs(5));
+}
+
+impl From<&'static str> for TokenError {
+    fn from(why: &'static str) -> Self {
+        Self::Invalid(why)
+    }
 }

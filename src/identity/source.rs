@@ -11,11 +11,7 @@ use reqwest::{Certificate, Client, Response, Url, redirect::Policy};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{
-    answering::Answering,
-    entra,
-    jwks::{self, Keys},
-};
+use super::{answering::Answering, entra};
 
 /// For all requests of one load together.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,11 +45,9 @@ impl Source {
         Ok(Self::Discovery { access, issuer: issuer.to_owned(), url })
     }
 
-    /// Fetches the keys, in 5 s at most.
-    pub async fn load(&self) -> Result<Keys, String> {
-        let json =
-            tokio::time::timeout(TIMEOUT, self.read()).await.map_err(|_| "no answer within 5 s".to_owned())??;
-        jwks::parse(&json)
+    /// Fetches the key set as it is written, in 5 s at most.
+    pub async fn load(&self) -> Result<Vec<u8>, String> {
+        tokio::time::timeout(TIMEOUT, self.read()).await.map_err(|_| "no answer within 5 s".to_owned())?
     }
 
     async fn read(&self) -> Result<Vec<u8>, String> {

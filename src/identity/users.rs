@@ -72,36 +72,35 @@ impl Users {
     /// Whom a token names that holds every condition.
     pub fn identity(&self, issuer: &str, claims: &Claims) -> Result<Identity, &'static str> {
         let (subject, tenant) = if self.tenants.is_some() {
-            let (Some(tid), Some(oid)) = (&claims.tid, &claims.oid) else {
+            let (Some(tid), Some(oid)) = (claims.tid()?, claims.oid()?) else {
                 return Err("without tid or oid");
             };
-            (vec![tid.clone(), subject(oid)?.to_owned()], Some(tid.clone()))
+            (vec![tid.to_owned(), subject(oid)?.to_owned()], Some(tid.to_owned()))
         } else {
-            (vec![subject(&claims.sub)?.to_owned()], None)
+            (vec![subject(claims.sub()?)?.to_owned()], None)
         };
         Ok(Identity {
             issuer: issuer.to_owned(),
             subject,
             provider: self.provider.clone(),
             tenant,
-            emails: self.attested(claims),
-            attest_time: OffsetDateTime::from_unix_timestamp(claims.iat).map_err(|_| "iat is no time")?,
+            emails: self.attested(claims)?,
+            attest_time: OffsetDateTime::from_unix_timestamp(claims.times()?.iat).map_err(|_| "iat is no time")?,
         })
     }
 
     /// The address that counts as the person's: verified, and of a domain that this issuer may speak for.
-    fn attested(&self, claims: &Claims) -> Option<Vec<EmailAddress>> {
-        let email = EmailAddress::parse(claims.email.as_deref()?);
+    fn attested(&self, claims: &Claims) -> Result<Option<Vec<EmailAddress>>, &'static str> {
         let counts =
             |email: &EmailAddress| self.is_verified(claims, email.domain()) && self.domains.have(email.domain());
-        Some(email.filter(counts).into_iter().collect())
+        Ok(claims.email()?.map(|email| EmailAddress::parse(email).filter(counts).into_iter().collect()))
     }
 
     fn is_verified(&self, claims: &Claims, domain: &str) -> bool {
         if self.tenants.is_none() {
             return claims.email_is_verified();
         }
-        let by_rule = |(tenant, ours): &(String, String)| claims.tid.as_ref() == Some(tenant) && ours == domain;
+        let by_rule = |(tenant, ours): &(String, String)| claims.tid() == Ok(Some(tenant)) && ours == domain;
         claims.email_domain_owner_is_verified() || self.verified_domains.iter().any(by_rule)
     }
 }

@@ -2,7 +2,7 @@
 //! than the rest of the call.
 //!
 //! What is remembered can never turn wrong: that this key has signed this token, and what the token proves by our
-//! settings. What can change is judged in each call: the time, and whether the issuer still publishes the key.
+//! settings. What can change is judged in each call: the time, and whether the key is still believed to be the issuer's.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Credential, claims::Times, jwks::Key, keys::KeySet};
+use super::{Credential, jwks::Key, keys::KeySet, times::Times};
 
 /// Tokens that are remembered; one takes about 1 KiB. Only good ones take a place, so made-up ones cannot empty it. A
 /// token that has no place is checked again.
@@ -35,7 +35,8 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// A set that was fetched anew has new keys, so after that each token is checked once more.
+    /// A set that has changed has new keys, so after that each token is checked once more; so it is where the set has to
+    /// be fetched before it is believed.
     fn is_good(&self, now: i64) -> bool {
         self.times.check(now, self.leeway_seconds).is_ok() && self.keys.trusts(&self.key)
     }

@@ -6,14 +6,17 @@ use time::OffsetDateTime;
 
 use super::{
     Credential, IssuerEntry, TokenError,
-    claims::{Claims, Token, is_jwt},
+    claims::Claims,
     entra,
     github::Github,
-    issuer::{Callers, Issuer, check_id, media_type},
+    issuer::{Callers, Issuer, check_id},
+    token::{Token, is_jwt},
     users::{Users, subject},
     verified::{self, Verified, VerifiedTokens},
 };
 use crate::domain::{Scope, Service};
+
+const OF_NO_ISSUER: &str = "of no configured issuer, tenant and audience";
 
 /// The configured issuers with their keys. Checking a token with a known key takes no lock across an await, and a good
 /// token is checked once.
@@ -94,24 +97,25 @@ impl Verifier {
         if let Some(credential) = self.verified.get(&hash, now) {
             return Ok(credential);
         }
-        let token = Token::parse(token).map_err(TokenError::Invalid)?;
-        let issuer = self.issuer_of(&token.claims).map_err(TokenError::Invalid)?;
+        let token = Token::parse(token)?;
+        let claims = &token.claims;
+        let issuer = self.issuer_of(claims)?;
         // all that is cheap comes first: an expired token must not make us ask the issuer
-        issuer.check(&token, now).map_err(TokenError::Invalid)?;
-        let id = token.header.kid.as_deref().ok_or(TokenError::Invalid("names no key"))?;
-        let key = issuer.keys.find(id).await?;
+        issuer.check(&token, now)?;
+        let kid = token.header.kid.as_deref().ok_or("names no key")?;
+        let key = issuer.keys.find(kid, claims.times()?.age(now)).await?;
         if key.algorithm != token.header.alg || !issuer.algorithms.contains(&key.algorithm) {
-            return Err(TokenError::Invalid("signed by an algorithm that is not the key's or not allowed"));
+            return Err("signed by an algorithm that is not the key's or not allowed".into());
         }
-        if !key.signs_for(&token.claims.iss, token.claims.tid.as_deref()) {
-            return Err(TokenError::Invalid("signed by a key of another issuer"));
+        if !key.signs_for(claims.iss()?, claims.tid())? {
+            return Err("signed by a key of another issuer".into());
         }
         if !key.has_signed(token.message, token.signature) {
-            return Err(TokenError::Invalid("the signature is wrong"));
+            return Err("the signature is wrong".into());
         }
-        let credential = issuer.credential(&token.claims).map_err(TokenError::Invalid)?;
+        let credential = issuer.credential(claims)?;
         let verified = Verified {
-            times: token.claims.times(),
+            times: claims.times()?,
             leeway_seconds: issuer.leeway_seconds,
             keys: Arc::clone(&issuer.keys),
             key,
@@ -135,12 +139,15 @@ impl Verifier {
     }
 
     fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, &'static str> {
-        let tenant = claims.tid.as_deref();
-        let fits = |issuer: &&Issuer| issuer.is_named(&claims.iss, tenant) && claims.aud.contains(&issuer.audience);
-        let mut fitting = self.issuers.iter().filter(fits);
+        let (iss, aud, tenant) = (claims.iss()?, claims.aud()?, claims.tid());
+        let is_named = |issuer: &Issuer| issuer.is_named(iss, tenant.unwrap_or_default());
+        let addressed = || self.issuers.iter().filter(|issuer| aud.contains(&issuer.audience));
+        let mut fitting = addressed().filter(|issuer| is_named(issuer));
         match (fitting.next(), fitting.next()) {
             (Some(issuer), None) => Ok(issuer),
-            (None, _) => Err("of no configured issuer, tenant and audience"),
+            // a tenant that cannot be read is the reason where somebody would have looked at it
+            (None, _) if addressed().any(|issuer| issuer.tenants().is_some()) => tenant.and(Err(OF_NO_ISSUER)),
+            (None, _) => Err(OF_NO_ISSUER),
             (Some(_), Some(_)) => Err("for more than one configured audience"),
         }
     }
@@ -150,29 +157,28 @@ impl Issuer {
     /// The conditions that need no key.
     fn check(&self, token: &Token<'_>, now: i64) -> Result<(), &'static str> {
         let claims = &token.claims;
-        claims.times().check(now, self.leeway_seconds)?;
-        if !self.takes_type(token.header.typ.as_deref()) {
+        claims.times()?.check(now, self.leeway_seconds)?;
+        if !self.takes_type(token.typ().as_deref()) {
             return Err("its typ is another one");
         }
-        if claims.is_id_token() {
+        if token.is_id_token() {
             return Err("an ID token");
         }
         let Some(scope) = &self.scope else { return Ok(()) };
         if let Callers::Users(Users { tenants: Some(_), .. }) = &self.callers {
             return entra::check(claims, scope);
         }
-        if !claims.scopes().is_some_and(|scopes| scopes.contains(&scope.as_str())) {
+        if !claims.scopes()?.is_some_and(|scopes| scopes.contains(&scope.as_str())) {
             return Err("without the required scope");
         }
         Ok(())
     }
 
     fn takes_type(&self, typ: Option<&str>) -> bool {
-        let typ = typ.map(media_type);
         match &self.typ {
-            Some(required) => typ.as_ref() == Some(required),
+            Some(required) => typ == Some(required),
             // logout+jwt, dpop+jwt and the like carry the same claims and are for other purposes (RFC 8725, 3.11)
-            None => matches!(typ.as_deref(), None | Some("jwt" | "at+jwt")),
+            None => matches!(typ, None | Some("jwt" | "at+jwt")),
         }
     }
 
@@ -180,8 +186,8 @@ impl Issuer {
         match &self.callers {
             Callers::Users(users) => users.identity(&self.id, claims).map(|user| Credential::User(Arc::new(user))),
             Callers::Services(_) => {
-                let mut service = self.service(subject(&claims.sub)?).ok_or("of a service without an entry")?;
-                if let Some(claimed) = claims.scopes() {
+                let mut service = self.service(subject(claims.sub()?)?).ok_or("of a service without an entry")?;
+                if let Some(claimed) = claims.scopes()? {
                     service.scopes.retain(|scope| claimed.contains(&Scope::as_str(*scope)));
                 }
                 Ok(Credential::Service(Arc::new(service)))

@@ -5,4 +5,6 @@ mod github;
 mod issuers;
 mod log;
 mod peers;
+mod rotation;
+mod tokens;
 mod waves;

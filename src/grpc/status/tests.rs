@@ -122,7 +122,7 @@ fn groups() -> Vec<Vec<Status>> {
     }
     groups.push(vec![token_missing().into()]);
     groups.push(vec![token_invalid().into()]);
-    groups.push(vec![issuer_unavailable().into()]);
+    groups.push(vec![issuer_unavailable(std::time::Duration::from_secs(5)).into()]);
     groups.push(vec![deadline_passed().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
     groups.push(vec![unreadable("it ends too early").into(), unreadable("it is too large").into()]);

@@ -61,7 +61,7 @@ impl Cache {
         }
         // whoever asked has panicked
         lock(&self.answers).known.remove(&key);
-        Err(TokenError::IssuerUnavailable)
+        Err(TokenError::NO_ANSWER)
     }
 
     fn begin<F>(
@@ -80,7 +80,7 @@ impl Cache {
             if let Some(count) = answers.refused.count() {
                 tracing::warn!(count, "GitHub tokens not checked: more came than checks_per_minute allows");
             }
-            return Err(TokenError::IssuerUnavailable);
+            return Err(TokenError::NO_ANSWER);
         }
         let (sender, receiver) = watch::channel(None);
         answers.known.insert(key, (now, receiver.clone()));
@@ -89,7 +89,7 @@ impl Cache {
         tokio::spawn(async move {
             let answer = asked.await;
             match &answer {
-                Err(TokenError::IssuerUnavailable) => lock(&all).forget_one(&key, now),
+                Err(TokenError::IssuerUnavailable(_)) => lock(&all).forget_one(&key, now),
                 answer => lock(&all).pace.learn(key, answer.is_ok(), now),
             }
             sender.send_replace(Some(answer));

@@ -32,7 +32,10 @@ async fn an_address_counts_only_if_it_is_verified_and_of_the_issuers_domains() {
     assert_eq!(emails(&verifier, json!({"email": "a@bücher.example"})).await, one("a@bücher.example"));
     assert_eq!(emails(&verifier, json!({"email_verified": null})).await, none);
     assert_eq!(emails(&verifier, json!({"email_verified": false})).await, none);
-    assert_eq!(emails(&verifier, json!({"email_verified": "true"})).await, none);
+    assert_eq!(emails(&verifier, json!({"email_verified": "true"})).await, one("anna@example.com"));
+    for no in [json!("True"), json!("false"), json!("1"), json!("yes"), json!(1), json!([true]), json!({})] {
+        assert_eq!(emails(&verifier, json!({"email_verified": no})).await, none, "{no}");
+    }
     assert_eq!(emails(&verifier, json!({"email_verified": null, "xms_edov": true})).await, none);
     assert_eq!(emails(&verifier, json!({"email": "anna@example.org"})).await, none);
     assert_eq!(emails(&verifier, json!({"email": "anna@sub.example.com"})).await, none);

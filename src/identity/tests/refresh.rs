@@ -87,6 +87,14 @@ impl Server {
     }
 }
 
+/// After what time a token may be tried again, of which nothing is known now.
+async fn wait(verifier: &Verifier, token: &str) -> Duration {
+    match verifier.verify(token).await {
+        Err(TokenError::IssuerUnavailable(wait)) => wait,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_key_asks_the_issuer_at_most_once_a_minute() {
     let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
@@ -98,24 +106,38 @@ async fn an_unknown_key_asks_the_issuer_at_most_once_a_minute() {
     let all = join_all((0..20).map(|_| user(&verifier, &known))).await;
     assert_eq!((all.len(), server.requests()), (20, 1));
 
+    // it may be new since the last request, which nobody can tell before the next one: no final refusal
     server.now_answers("200 OK", jwks(&[&Signer::eddsa(), &Signer::stranger("rotated")])).await;
     for _ in 0..20 {
-        assert_eq!(refusal(&verifier, &rotated).await, "signed by an unknown key");
+        let wait = wait(&verifier, &rotated).await;
+        assert!(wait <= MINUTE && wait > MINUTE / 2, "{wait:?}");
     }
     assert_eq!(server.requests(), 1);
+    verifier.issuers[0].keys.age(MINUTE / 2).await;
+    assert!(wait(&verifier, &rotated).await <= MINUTE / 2);
 
-    verifier.issuers[0].keys.age(MINUTE).await;
+    verifier.issuers[0].keys.age(MINUTE / 2).await;
     user(&verifier, &rotated).await;
     user(&verifier, &known).await;
     assert_eq!(server.requests(), 2);
     for kid in ["a", "b", "c"] {
-        refusal(&verifier, &Signer::stranger(kid).token(&good())).await;
+        wait(&verifier, &Signer::stranger(kid).token(&good())).await;
     }
     assert_eq!(server.requests(), 2);
+    // nor is there anything new about a token that is older than the last request
+    let stale = with(good(), &json!({"iat": now() - 400}));
+    assert_eq!(refusal(&verifier, &Signer::stranger("a").token(&stale)).await, "signed by an unknown key");
+    wait(&verifier, &Signer::stranger("a").token(&with(good(), &json!({"iat": now() - 200})))).await;
+    assert_eq!(server.requests(), 2);
+    // who makes us ask is told what there is
+    verifier.issuers[0].keys.age(MINUTE).await;
+    assert_eq!(refusal(&verifier, &Signer::stranger("d").token(&good())).await, "signed by an unknown key");
+    wait(&verifier, &Signer::stranger("e").token(&good())).await;
+    assert_eq!(server.requests(), 3);
 }
 
 #[tokio::test]
-async fn old_keys_count_while_the_issuer_is_down() {
+async fn known_keys_count_for_an_hour_while_the_issuer_is_down() {
     let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
     let verifier = verifier([server.entry()]).unwrap();
     let (known, unknown) = (Signer::eddsa().token(&good()), Signer::stranger("rotated").token(&good()));
@@ -124,10 +146,15 @@ async fn old_keys_count_while_the_issuer_is_down() {
 
     verifier.issuers[0].keys.age(MINUTE).await;
     // a new key cannot be told from a made-up one now, so the caller shall come again
-    assert_eq!(verifier.verify(&unknown).await.unwrap_err(), TokenError::IssuerUnavailable);
+    assert!(wait(&verifier, &unknown).await <= MINUTE);
     user(&verifier, &known).await;
-    verifier.issuers[0].keys.age(100 * MINUTE).await;
+    verifier.issuers[0].keys.age(58 * MINUTE).await;
     user(&verifier, &known).await;
+    // it may have withdrawn any of them
+    verifier.issuers[0].keys.age(MINUTE).await;
+    assert!(wait(&verifier, &known).await <= Duration::from_secs(5));
+    assert!(wait(&verifier, &unknown).await <= Duration::from_secs(5));
+    assert!(verifier.is_ready().await, "others may sign in");
 }
 
 #[tokio::test]
@@ -136,7 +163,7 @@ async fn an_issuer_that_is_down_at_start_is_asked_again() {
     let verifier = verifier([server.entry()]).unwrap();
     let token = Signer::eddsa().token(&good());
     for _ in 0..2 {
-        assert_eq!(verifier.verify(&token).await.unwrap_err(), TokenError::IssuerUnavailable);
+        assert!(wait(&verifier, &token).await <= Duration::from_secs(5));
     }
     assert_eq!(server.requests(), 1);
 
@@ -153,16 +180,62 @@ async fn a_withdrawn_key_is_forgotten_within_the_hour() {
     user(&verifier, &withdrawn).await;
     server.now_answers("200 OK", jwks(&[&Signer::eddsa()])).await;
 
-    verifier.issuers[0].keys.age(59 * MINUTE).await;
+    verifier.issuers[0].keys.age(29 * MINUTE).await;
     user(&verifier, &withdrawn).await;
     assert_eq!(server.requests(), 1);
-    // this call does not wait for the request that it causes; the next one does
+    // in good time, for a call that does not wait for the request that it causes
+    let mut known = verifier.issuers[0].keys.watch();
     verifier.issuers[0].keys.age(MINUTE).await;
     user(&verifier, &withdrawn).await;
     server.has_had(2).await;
-    refusal(&verifier, &Signer::stranger("any").token(&good())).await;
-    assert_eq!(refusal(&verifier, &withdrawn).await, "signed by an unknown key");
+    tokio::time::timeout(Duration::from_secs(5), known.changed()).await.expect("nobody has learned it").unwrap();
+    wait(&verifier, &withdrawn).await;
     user(&verifier, &Signer::eddsa().token(&good())).await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_does_not_count_after_a_quiet_night() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa(), &Signer::es256()])).await;
+    let verifier = Arc::new(verifier([server.entry()]).unwrap());
+    let (kept, withdrawn) = (Signer::eddsa().token(&good()), Signer::es256().token(&good()));
+    // the one is remembered, the other was never seen
+    user(&verifier, &kept).await;
+    user(&verifier, &withdrawn).await;
+    let unseen = Signer::es256().token(&with(good(), &json!({"jti": "another"})));
+    server.now_answers("200 OK", jwks(&[&Signer::eddsa()])).await;
+    for hours in [1, 8, 100] {
+        verifier.issuers[0].keys.age(Duration::from_hours(hours)).await;
+        // all who come at once wait for one request, and none is let in before it is answered
+        let asked = server.requests();
+        server.permits.forget_permits(1000);
+        let first = tokio::spawn({
+            let (verifier, tokens) = (Arc::clone(&verifier), [withdrawn.clone(), unseen.clone(), kept.clone()]);
+            async move { join_all(tokens.iter().map(async |token| verifier.verify(token).await.is_ok())).await }
+        });
+        server.has_had(asked + 1).await;
+        tokio::task::yield_now().await;
+        assert!(!first.is_finished());
+        server.permits.add_permits(1000);
+        assert_eq!(first.await.unwrap(), [false, false, true], "{hours} h");
+        assert_eq!(server.requests(), asked + 1);
+        user(&verifier, &kept).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_set_that_comes_too_late_is_no_reason_to_believe_the_old_one() {
+    let server = Server::start("200 OK", jwks(&[&Signer::eddsa()])).await;
+    let verifier = verifier([server.entry()]).unwrap();
+    let token = Signer::eddsa().token(&good());
+    user(&verifier, &token).await;
+    for (status, body) in [("500 Internal Server Error", "{}"), ("200 OK", "<html>"), ("200 OK", "{\"keys\": []}")] {
+        server.now_answers(status, body.to_owned()).await;
+        verifier.issuers[0].keys.age(Duration::from_hours(2)).await;
+        assert_eq!(wait(&verifier, &token).await, Duration::from_secs(5), "{body}");
+    }
+    server.now_answers("200 OK", jwks(&[&Signer::eddsa()])).await;
+    verifier.issuers[0].keys.age(Duration::from_secs(5)).await;
+    user(&verifier, &token).await;
 }
 
 #[tokio::test]
@@ -230,6 +303,7 @@ async fn a_key_file_is_read_again_for_an_unknown_key() {
     let rotated = Signer::stranger("rotated").token(&good());
     refusal(&verifier, &rotated).await;
     file.replace(&jwks(&[&Signer::stranger("rotated")]));
-    verifier.issuers[0].keys.age(MINUTE).await;
+    // nobody has to wait for that: it is no stranger's work
     user(&verifier, &rotated).await;
+    refusal(&verifier, &Signer::stranger("unknown").token(&good())).await;
 }

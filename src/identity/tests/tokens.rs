@@ -23,7 +23,10 @@ async fn a_token_with_one_bad_claim_is_refused() {
     let file = KeyFile::published();
     let verifier = verifier([broker(&file)]).unwrap();
     let signer = Signer::eddsa();
-    let unreadable = "not a readable JWT with iss, sub, aud, exp and iat, signed by an algorithm that we know";
+    let no_text = |claim: &str| format!("its claim {claim} is missing or no text").leak() as &'static str;
+    let no_time =
+        |claim: &str| format!("its claim {claim} is missing or no time in seconds since 1970").leak() as &'static str;
+    let audience = "its claim aud is missing or neither a text nor a list of texts";
     let another = "of no configured issuer, tenant and audience";
     let subject = "its subject is empty, longer than 255 bytes or has a control character";
     let table = [
@@ -36,19 +39,26 @@ async fn a_token_with_one_bad_claim_is_refused() {
         (json!({"aud": []}), another),
         (json!({"iss": "https://broker.example.com/"}), another),
         (json!({"iss": "https://Broker.example.com"}), another),
-        (json!({"iss": [ISSUER]}), unreadable),
-        (json!({"iss": null}), unreadable),
-        (json!({"aud": null}), unreadable),
-        (json!({"sub": null}), unreadable),
-        (json!({"exp": null}), unreadable),
-        (json!({"iat": null}), unreadable),
-        (json!({"exp": "4102444800"}), unreadable),
+        (json!({"iss": [ISSUER]}), no_text("iss")),
+        (json!({"iss": null}), no_text("iss")),
+        (json!({"aud": null}), audience),
+        (json!({"aud": 7}), audience),
+        (json!({"aud": [AUDIENCE, 7]}), audience),
+        (json!({"sub": null}), no_text("sub")),
+        (json!({"sub": 583_231}), no_text("sub")),
+        (json!({"exp": null}), no_time("exp")),
+        (json!({"iat": null}), no_time("iat")),
+        (json!({"exp": "4102444800"}), no_time("exp")),
+        (json!({"exp": (now() + 600) * 1000}), no_time("exp")),
+        (json!({"iat": -1}), no_time("iat")),
+        (json!({"nbf": true}), "its claim nbf is no time in seconds since 1970"),
+        (json!({"email": ["anna@example.com"]}), "its claim email is no text"),
         (json!({"sub": ""}), subject),
         (json!({"sub": "a\0b"}), subject),
         (json!({"sub": "a".repeat(256)}), subject),
-        (json!({"nonce": "n-0S6_WzA2Mj"}), "an ID token"),
         (json!({"at_hash": "77QmUPtjPfzWtF2AnpK9RQ"}), "an ID token"),
-        (json!({"padding": "a".repeat(8192)}), "longer than 8 KiB"),
+        (json!({"at_hash": "77QmUPtjPfzWtF2AnpK9RQ", "nonce": "n-0S6_WzA2Mj"}), "an ID token"),
+        (json!({"typ": "ID"}), "an ID token"),
     ];
     for (change, why) in table {
         let token = signer.token(&with(good(), &change));
@@ -65,6 +75,78 @@ async fn a_token_with_one_bad_claim_is_refused() {
     for same in [json!({"aud": ["other", AUDIENCE]}), json!({"exp": now() - 20}), json!({"nbf": now() + 20})] {
         user(&verifier, &signer.token(&with(good(), &same))).await;
     }
+}
+
+/// Okta's `ver` is a number, and what another issuer means by a name is its own affair.
+#[tokio::test]
+async fn a_claim_that_an_entry_does_not_look_at_may_be_of_any_type() {
+    let file = KeyFile::published();
+    let users = with(broker(&file), &json!({"audience": "users"}));
+    let entra = with(entra(&file), &json!({"audience": "entra"}));
+    let verifier = verifier([users, entra, services(&file)]).unwrap();
+    let signer = Signer::rs256();
+    let of_users = |change: &Value| signer.token(&with(with(good(), &json!({"aud": "users"})), change));
+    let of_entra = |change: &Value| signer.token(&with(with(entra_claims(), &json!({"aud": "entra"})), change));
+    let gateway = json!({"sub": "system:serviceaccount:ops:gateway", "email": null, "email_verified": null});
+    let of_services = |change: &Value| signer.token(&with(with(good(), &gateway), change));
+    let odds = [json!(1), json!(2.5), json!(true), json!("text"), json!(["a", 1]), json!({"a": [null]})];
+    for claim in ["ver", "tid", "oid", "idtyp", "scope", "scp", "xms_edov", "typ", "azp", "nonce", "groups", "amr"] {
+        for odd in &odds {
+            user(&verifier, &of_users(&json!({claim: odd}))).await;
+        }
+    }
+    for claim in ["ver", "tid", "oid", "idtyp", "email", "email_verified", "xms_edov", "typ", "azp", "uid", "cid"] {
+        for odd in &odds {
+            service(&verifier, &of_services(&json!({claim: odd}))).await;
+        }
+    }
+    for claim in ["scope", "email_verified", "typ", "azp", "nonce", "roles"] {
+        for odd in &odds {
+            user(&verifier, &of_entra(&json!({claim: odd}))).await;
+        }
+    }
+    // one that it does look at is named
+    let no_list = |claim: &str| format!("its claim {claim} is neither a text nor a list of texts");
+    let no_text = |claim: &str| format!("its claim {claim} is no text");
+    for odd in [json!(1), json!(true), json!([1]), json!({})] {
+        for claim in ["ver", "idtyp", "tid", "oid", "email"] {
+            assert_eq!(refusal(&verifier, &of_entra(&json!({claim: odd}))).await, no_text(claim), "{odd}");
+        }
+        assert_eq!(refusal(&verifier, &of_entra(&json!({"scp": odd}))).await, no_list("scp"), "{odd}");
+        for claim in ["scope", "scp"] {
+            assert_eq!(refusal(&verifier, &of_services(&json!({claim: odd}))).await, no_list(claim), "{odd}");
+        }
+        assert_eq!(refusal(&verifier, &of_users(&json!({"email": odd}))).await, no_text("email"), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_may_have_a_fraction() {
+    let file = KeyFile::published();
+    let verifier = verifier([broker(&file)]).unwrap();
+    let second = |seconds: i64, fraction: &str| format!("{seconds}{fraction}").parse::<serde_json::Number>().unwrap();
+    let now = now();
+    for fraction in ["", ".0", ".864", ".999999"] {
+        let (then, end) = (second(now - 60, fraction), second(now + 600, fraction));
+        let token = Signer::eddsa().token(&with(good(), &json!({"iat": then, "nbf": then, "exp": end})));
+        assert_eq!(user(&verifier, &token).await.attest_time.unix_timestamp(), now - 60, "{fraction}");
+    }
+    // the neighbour: it has ended, whatever the fraction says
+    let late = json!({"exp": second(now - 31, ".9")});
+    assert_eq!(refusal(&verifier, &Signer::eddsa().token(&with(good(), &late))).await, "expired");
+}
+
+#[tokio::test]
+async fn a_long_token_is_taken() {
+    let file = KeyFile::published();
+    let verifier = verifier([broker(&file)]).unwrap();
+    let groups = (0..144).map(|_| uuid::Uuid::new_v4().to_string()).collect::<Vec<_>>();
+    let token = Signer::rs256().token(&with(good(), &json!({"groups": groups})));
+    assert!(token.len() > 7 * 1024);
+    user(&verifier, &token).await;
+    let longer = Signer::rs256().token(&with(good(), &json!({"groups": "a".repeat(11 * 1024)})));
+    assert!((15 * 1024..16 * 1024).contains(&longer.len()), "{}", longer.len());
+    user(&verifier, &longer).await;
 }
 
 #[tokio::test]
@@ -105,6 +187,50 @@ async fn a_token_with_one_bad_header_is_refused() {
         user(&scoped, &typed(typ)).await;
     }
     assert_eq!(refusal(&scoped, &typed(Some("logout+jwt"))).await, wrong);
+}
+
+/// Keycloak before 25 has the `nonce` of the sign-in in access tokens, too.
+#[tokio::test]
+async fn an_access_token_with_a_nonce_is_taken() {
+    let file = KeyFile::published();
+    let by_typ = broker(&file);
+    let by_scope = with(broker(&file), &json!({"typ": null, "scope": "invitations"}));
+    let nonce = with(good(), &json!({"nonce": "n-0S6_WzA2Mj"}));
+    let signer = Signer::rs256();
+    let jwt = |claims: &Value| signer.sign(&Header { typ: Some("JWT".to_owned()), ..signer.header() }, claims);
+    // the type of RFC 9068
+    user(&verifier([by_typ.clone()]).unwrap(), &signer.token(&nonce)).await;
+    // Keycloak 24 as it is delivered
+    let keycloak = json!({
+        "typ": "Bearer", "azp": "web", "aud": [AUDIENCE, "account"], "scope": "openid invitations", "acr": "1",
+        "session_state": "8c8b", "auth_time": now() - 60, "allowed-origins": ["*"], "realm_access": {"roles": ["a"]},
+    });
+    let scoped = verifier([by_scope]).unwrap();
+    user(&scoped, &jwt(&with(nonce.clone(), &keycloak))).await;
+    user(&scoped, &jwt(&with(nonce.clone(), &json!({"scp": ["invitations"]})))).await;
+    // the ID token beside it, with and without what only ID tokens have
+    let id_token = json!({"typ": "ID", "azp": "web", "aud": AUDIENCE, "at_hash": "77QmUPtjPfzWtF2AnpK9RQ"});
+    assert_eq!(refusal(&scoped, &jwt(&with(nonce.clone(), &id_token))).await, "an ID token");
+    for missing in ["typ", "at_hash"] {
+        let id_token = with(with(nonce.clone(), &id_token), &json!({missing: null}));
+        assert_eq!(refusal(&scoped, &jwt(&id_token)).await, "an ID token", "{missing}");
+    }
+    let bare = json!({"azp": AUDIENCE});
+    assert_eq!(refusal(&scoped, &jwt(&with(nonce.clone(), &bare))).await, "an ID token");
+    let why = refusal(&verifier([by_typ]).unwrap(), &jwt(&with(nonce.clone(), &keycloak))).await;
+    assert_eq!(why, "its typ is another one");
+
+    // an entry for services asks for neither typ nor scope
+    let services = verifier([services(&file)]).unwrap();
+    let gateway = with(nonce, &json!({"sub": "system:serviceaccount:ops:gateway"}));
+    for says in [json!({"typ": "Bearer"}), json!({"scope": "invitations.read"}), json!({"azp": "gateway"})] {
+        service(&services, &jwt(&with(gateway.clone(), &says))).await;
+        let why = refusal(&services, &jwt(&with(with(gateway.clone(), &says), &json!({"at_hash": "77Qm"})))).await;
+        assert_eq!(why, "an ID token", "{says}");
+    }
+    for says_not in [json!({}), json!({"azp": AUDIENCE}), json!({"scope": ""})] {
+        assert_eq!(refusal(&services, &jwt(&with(gateway.clone(), &says_not))).await, "an ID token", "{says_not}");
+    }
 }
 
 /// As an issuer gives it to a web client that has asked for the code alone: without `nonce` and `at_hash`.

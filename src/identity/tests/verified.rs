@@ -73,7 +73,9 @@ async fn a_remembered_token_ends_with_its_key() {
         refusal(&verifier, &Signer::stranger("unknown").token(&good())).await;
     };
     user(&verifier, &token).await;
-    // the control: while nothing is read, it is remembered whatever the file says
+    // the controls: what has not changed ends nothing, and while nothing is read, it matters not what the file says
+    read_again().await;
+    user(&verifier, &token).await;
     file.replace(&jwks(&[&Signer::es256()]));
     user(&verifier, &token).await;
     assert_eq!(checks(keys, "eddsa"), 1);
@@ -102,7 +104,7 @@ async fn keys_that_are_old_are_fetched_again_though_every_token_is_remembered() 
     let token = Signer::eddsa().token(&good());
     user(&verifier, &token).await;
     file.replace(&jwks(&[&Signer::es256()]));
-    keys.age(Duration::from_mins(59)).await;
+    keys.age(Duration::from_mins(29)).await;
     user(&verifier, &token).await;
     keys.age(Duration::from_mins(1)).await;
     let mut known = keys.watch();
@@ -110,6 +112,27 @@ async fn keys_that_are_old_are_fetched_again_though_every_token_is_remembered() 
     user(&verifier, &token).await;
     tokio::time::timeout(Duration::from_secs(5), known.changed()).await.expect("nobody has read the file").unwrap();
     assert_eq!(refusal(&verifier, &token).await, "signed by an unknown key");
+}
+
+/// After a quiet night, say.
+#[tokio::test]
+async fn a_remembered_token_waits_for_keys_that_are_too_old_to_be_believed() {
+    let file = KeyFile::published();
+    let verifier = verifier([broker(&file)]).unwrap();
+    let keys = &verifier.issuers[0].keys;
+    let token = Signer::eddsa().token(&good());
+    user(&verifier, &token).await;
+    // the control: a set that has not changed keeps what was verified by it
+    keys.age(Duration::from_hours(8)).await;
+    user(&verifier, &token).await;
+    user(&verifier, &token).await;
+    assert_eq!(checks(keys, "eddsa"), 2);
+    file.replace(&jwks(&[&Signer::es256()]));
+    keys.age(Duration::from_hours(1)).await;
+    assert_eq!(refusal(&verifier, &token).await, "signed by an unknown key");
+    file.replace("nonsense");
+    keys.age(Duration::from_hours(1)).await;
+    assert_eq!(verifier.verify(&token).await.map(drop), Err(TokenError::NO_ANSWER));
 }
 
 #[tokio::test]
@@ -140,7 +163,7 @@ async fn a_flood_of_good_tokens_takes_no_more_than_its_places() {
     let (tokens, claims) = (VerifiedTokens::default(), serde_json::from_value::<Claims>(good()).unwrap());
     let remember = |token: &str| {
         let what = Verified {
-            times: claims.times(),
+            times: claims.times().unwrap(),
             leeway_seconds: 0,
             keys: Arc::clone(keys),
             key: keys.get("eddsa").unwrap(),

@@ -51,7 +51,7 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin, keys: &str, hea
 }
 
 /// The dev issuer's entry for GitHub, with its keys at that URL, and the keys.
-fn entry_at(dir: &std::path::Path, url: &str) -> (Value, String) {
+pub(super) fn entry_at(dir: &std::path::Path, url: &str) -> (Value, String) {
     let mut entry = serde_json::to_value(&issuer::entries(dir).unwrap()[0]).unwrap();
     let keys = std::fs::read_to_string(dir.join("issuer.jwks")).unwrap();
     entry["jwks_file"] = Value::Null;

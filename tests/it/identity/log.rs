@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 use tonic::transport::Endpoint;
 
@@ -74,6 +74,13 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
     person("gho_GoodSecretToken").create_account("anna").await.unwrap();
     assert_eq!(reason(person("gho_BadSecretToken").create_account("bert").await), "TOKEN_INVALID");
     assert_eq!(reason(person("eyJhbGciOiJub25lIn0.SecretPart.x").create_account("bert").await), "TOKEN_INVALID");
+    // a claim of another type than it is looked at with, by its name and not by what it says
+    let part = |json: serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let odd = [json!({"iss": 7}), json!({"iss": "x", "aud": {"SecretPart": 1}})];
+    for claims in odd {
+        let token = format!("{}.{}.SecretPart", part(json!({"alg": "EdDSA", "kid": "SecretPart"})), part(claims));
+        assert_eq!(reason(person(&token).create_account("bert").await), "TOKEN_INVALID");
+    }
     github.now_answers(Some(("500 Internal Server Error", "gho_DownSecretToken")));
     assert_eq!(reason(person("gho_DownSecretToken").create_account("bert").await), "ISSUER_UNAVAILABLE");
     drop(serve);
@@ -81,7 +88,9 @@ async fn no_token_and_no_secret_is_in_the_log_at_its_most_talkative() {
     let log = read_to_string(&log).unwrap();
     evidence::log_of(&database.name).write_all(log.as_bytes()).unwrap();
     // the control: it is as talkative as can be, and about these calls
-    for word in ["TRACE", "CreateAccount", "token refused", "GitHub cannot check a token"] {
+    for word in
+        ["TRACE", "CreateAccount", "token refused", "its claim iss", "its claim aud", "GitHub cannot check a token"]
+    {
         assert!(log.contains(word), "the log lacks {word}");
     }
     let basic = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));

@@ -267,7 +267,7 @@ async fn odd_tokens_are_taken_or_refused_for_what_they_are() {
     };
     let service = Service::start_trusting(["hub", "long", "expired"].map(entry).to_vec()).await;
     let token = async |issuer: &str, kind: &str| mock.service_token(issuer, &[("scope", kind)]).await;
-    for kind in ["good", "many-audiences", "unknown-claims"] {
+    for kind in ["good", "many-audiences", "unknown-claims", "nonce"] {
         let person = Person::new(&service.channel, token("hub", kind).await);
         let message = pb::GetAccountRequest { name: "accounts/me".to_owned() };
         assert_eq!(reason(person.accounts.clone().get_account(message).await), "ACCOUNT_REQUIRED", "{kind}");

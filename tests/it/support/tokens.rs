@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::{Person, Service, evidence, scratch};
 
 /// Every kind of token that must count for nothing.
-pub const FORGED: [&str; 9] = [
+pub const FORGED: [&str; 10] = [
     "expired",
     "not yet valid",
     "wrong audience",
@@ -23,6 +23,7 @@ pub const FORGED: [&str; 9] = [
     "unknown key",
     "embedded key",
     "an id token",
+    "an id token under the type of access tokens",
 ];
 
 impl Service {
@@ -92,11 +93,32 @@ impl Service {
                 let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
                 encode(&Header { jwk: Some(jwk), ..header }, &claims, &key).unwrap()
             }
-            "an id token" => with(json!({"nonce": "n-0S6_WzA2Mj"})),
+            "an id token" => {
+                let mut claims = claims;
+                claims["nonce"] = json!("n-0S6_WzA2Mj");
+                self.signed(Some("JWT"), &claims)
+            }
+            "an id token under the type of access tokens" => {
+                with(json!({"nonce": "n-0S6_WzA2Mj", "at_hash": "77QmUPtjPfzWtF2AnpK9RQ"}))
+            }
             _ => panic!("nobody forges like {how}"),
         };
         evidence::token(&forged);
         forged
+    }
+
+    /// Of the dev issuer, with these claims and whatever they lack of a good token: `aud`, `iat` and `exp`.
+    pub fn signed(&self, typ: Option<&str>, claims: &Value) -> String {
+        let good = issuer::user_token(&self.dir, "any", None, true, Provider::Github).unwrap();
+        let header = Header { typ: typ.map(str::to_owned), ..decode_header(&good).unwrap() };
+        let mut all = claims_of(&good);
+        for lacking in ["iss", "sub"] {
+            all.as_object_mut().unwrap().remove(lacking);
+        }
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let signed = encode(&header, &all, &self.key()).unwrap();
+        evidence::token(&signed);
+        signed
     }
 
     /// Signed anew by the dev issuer.

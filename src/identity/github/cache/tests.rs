@@ -83,9 +83,9 @@ async fn all_who_come_at_once_wait_for_one_question() {
 #[tokio::test]
 async fn that_nobody_answered_is_no_refusal_and_not_kept() {
     let (cache, now) = (cache(), Instant::now());
-    let down = Asked::answering(Err(TokenError::IssuerUnavailable));
+    let down = Asked::answering(Err(TokenError::NO_ANSWER));
     let all = join_all((0..50).map(|_| down.by(&cache, "gho_one", now))).await;
-    assert_eq!((all, down.count()), (vec![TokenError::IssuerUnavailable; 50], 1));
+    assert_eq!((all, down.count()), (vec![TokenError::NO_ANSWER; 50], 1));
     let up = Asked::answering(Err(REFUSED));
     assert_eq!((up.by(&cache, "gho_one", now).await, up.count()), (REFUSED, 1));
 }
@@ -105,7 +105,7 @@ async fn a_caller_that_hangs_up_does_not_cancel_the_question() {
 async fn a_question_that_panics_is_forgotten() {
     let (cache, now) = (cache(), Instant::now());
     let answer = cache.get(key("gho_one"), now, |_| async { panic!("as asked for") }).await;
-    assert_eq!(answer.unwrap_err(), TokenError::IssuerUnavailable);
+    assert_eq!(answer.unwrap_err(), TokenError::NO_ANSWER);
     assert_eq!(Asked::answering(Err(REFUSED)).by(&cache, "gho_one", now).await, REFUSED);
 }
 
@@ -148,7 +148,7 @@ async fn a_flood_of_made_up_tokens_takes_nothing_from_those_that_were_good() {
         for number in 0..MAX_ANSWERS + 10 {
             let token = format!("gho_{minute}_{number}");
             let known = number < 2 && minute > 0;
-            let expected = if known { REFUSED } else { TokenError::IssuerUnavailable };
+            let expected = if known { REFUSED } else { TokenError::NO_ANSWER };
             assert_eq!(flood.by(&cache, &token, now).await, expected, "{token}");
         }
         assert_eq!(flood.count() - asked, if minute == 0 { 0 } else { 2 });
