@@ -5,6 +5,8 @@ mod quoted_printable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::BidiClass;
 use lettre::Address;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, MultiPartKind, SinglePart};
@@ -96,7 +98,7 @@ impl Writer {
         context! {
             audience => audience(held.kind),
             recipient => held.recipient.wire(),
-            organization => plain(facts.organization.as_str()),
+            organization => isolated(&plain(facts.organization.as_str())),
             slug => held.organization.as_str(),
             base => link(base.to_owned()),
             organization_link => link(page.clone()),
@@ -106,14 +108,14 @@ impl Writer {
             invitation_link => optional(held.invitation.map(|InvitationId(id)| link(format!("{page}/invitations/{id}")))),
             code_link => optional(code.as_ref().map(|code| link(format!("{base}/invitations#code={code}")))),
             code => optional(code),
-            invited_email => optional(invitation.map(|i| i.email.typed().to_owned())),
+            invited_email => optional(invitation.map(|i| isolated(i.email.typed()))),
             username => optional(username),
-            account_email => optional(account_email.map(EmailAddress::typed)),
+            account_email => optional(account_email.map(EmailAddress::typed).map(isolated)),
             addresses_differ => invitation.zip(account_email).is_some_and(|(i, email)| i.email.key() != email.key()),
             role => optional(invitation.and_then(|i| i.role).map(Role::as_str)),
             expire_time => optional(invitation.and_then(|i| i.expire_time).and_then(|end| end.format(TIME).ok())),
             provider => optional(sign_in.map(|s| provider_name(&s.provider))),
-            tenant => optional(sign_in.and_then(|s| s.tenant.as_deref()).map(plain)),
+            tenant => optional(sign_in.and_then(|s| s.tenant.as_deref()).map(|tenant| isolated(&plain(tenant)))),
         }
     }
 
@@ -172,6 +174,16 @@ fn provider_name(provider: &str) -> String {
 /// On one line: names were checked when they came in, and a header or a line of text depends on it once more here.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
+}
+
+/// What runs from right to left does not turn the sentence round that it stands in: FIRST STRONG ISOLATE, and its end.
+fn isolated(text: &str) -> String {
+    let runs_left = |c: char| {
+        use BidiClass as Class;
+        let class = CodePointMapData::<Class>::new().get(c);
+        matches!(class, Class::RightToLeft | Class::ArabicLetter | Class::ArabicNumber)
+    };
+    if text.chars().any(runs_left) { format!("\u{2068}{text}\u{2069}") } else { text.to_owned() }
 }
 
 /// Stands in HTML as it is: the base is checked by [`BaseUrl`], and ids and codes need no escaping.

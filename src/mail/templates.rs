@@ -3,8 +3,10 @@
 //! Every kind of email has two templates, named like it in lower case: `.txt`, whose first line is the subject, and
 //! `.html`, in which every value is escaped. A value that a template names and the email does not have is an error.
 
+use std::collections::BTreeMap;
+
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, Error, HtmlEscape, UndefinedBehavior, Value, context};
 
 use crate::domain::EmailKind;
 
@@ -13,6 +15,9 @@ const FALLBACK: &str = "en";
 
 /// Every language that we have, with its files.
 const LOCALES: [(&str, &[(&str, &str)]); 1] = [("en", &locale_files!("en"))];
+
+/// Values that others have chosen, in any script.
+const ISOLATED: [&str; 4] = ["organization", "invited_email", "account_email", "tenant"];
 
 /// Those of every language.
 const SHARED: [(&str, &str); 1] = [("parts.html", include_str!("templates/parts.html"))];
@@ -76,10 +81,19 @@ impl Templates {
         let text = self.0.get_template(&format!("{name}.txt"))?.render(values)?;
         let (subject, text) = text.split_once('\n').unwrap_or((&text, ""));
         let subject = subject.trim().to_owned();
-        let values = context! { subject => &subject, ..values.clone() };
+        let isolated = ISOLATED.into_iter().filter_map(|name| Some((name, isolate(&values.get_attr(name).ok()?)?)));
+        let isolated = isolated.collect::<BTreeMap<_, _>>();
+        let values = context! { subject => &subject, ..context! { ..isolated, ..values.clone() } };
         let html = self.0.get_template(&format!("{name}.html"))?.render(values)?;
         Ok(Words { subject, text: text.trim_start().to_owned(), html })
     }
+}
+
+/// Whatever it is written in, it does not turn the sentence round. Mail programs that drop the tag still have what the
+/// text has.
+fn isolate(value: &Value) -> Option<Value> {
+    let text = value.as_str()?;
+    Some(Value::from_safe_string(format!("<bdi>{}</bdi>", HtmlEscape(text))))
 }
 
 fn folder(tag: &str) -> &'static str {
