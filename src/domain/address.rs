@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use unicode_normalization::is_nfc;
+use icu_properties::CodePointMapData;
+use icu_properties::props::Script;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
@@ -72,14 +75,17 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// The lower-case A-label of a domain of at least two labels, as policies and addresses compare it.
-pub fn a_label(domain: &str) -> Option<String> {
+/// The lower-case A-label of a domain of at least two labels, as policies and addresses compare it. An accent may be a
+/// character of its own (NFD), as macOS types it.
+pub fn a_label(typed: &str) -> Option<String> {
     // UTS 46 maps or drops zero-width and full-width characters; a domain that needs it was not typed by a person. Nor
     // was one with the signs for Kelvin and Ångström, which are letters to it
+    let is_letter = |c: char| c.is_alphanumeric() || is_combining_mark(c) && is_of_a_script(c);
+    let domain = &typed.nfc().collect::<String>();
     if domain.is_empty()
         || domain.ends_with('.')
-        || !is_nfc(domain)
-        || !domain.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '.')
+        || typed.chars().any(is_sign_for_a_letter)
+        || !domain.chars().all(|c| is_letter(c) || c == '-' || c == '.')
     {
         return None;
     }
@@ -90,6 +96,17 @@ pub fn a_label(domain: &str) -> Option<String> {
     let round_trip = idna::domain_to_unicode(&ascii).0 == domain.to_lowercase() || ascii == domain.to_ascii_lowercase();
     (labels.len() >= 2 && ascii.len() <= 253 && labels.iter().all(hyphens_inside) && top_is_a_name && round_trip)
         .then_some(ascii)
+}
+
+/// Whether NFC makes another single letter of it.
+fn is_sign_for_a_letter(c: char) -> bool {
+    let mut letters = std::iter::once(c).nfc();
+    letters.next() != Some(c) && letters.next().is_none()
+}
+
+/// A mark of one script, such as a vowel sign, and no accent that could stand on any letter.
+fn is_of_a_script(mark: char) -> bool {
+    !matches!(CodePointMapData::<Script>::new().get(mark), Script::Inherited | Script::Common)
 }
 
 fn is_dot_atom(local: &str) -> bool {
@@ -121,6 +138,26 @@ mod tests {
         assert_eq!(typed.key(), "anna.b@xn--bcher-kva.example");
         assert_eq!(typed.wire(), "Anna.B@xn--bcher-kva.example");
         assert_eq!(typed.domain(), "xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn an_accent_of_its_own_is_the_same_domain() {
+        for (typed, key) in [
+            ("anna@bu\u{308}cher.example", "anna@xn--bcher-kva.example"),
+            ("Anna@BU\u{308}CHER.example", "anna@xn--bcher-kva.example"),
+            ("anna@cafe\u{301}.example", "anna@xn--caf-dma.example"),
+            ("anna@caf\u{e9}-bu\u{308}cher.example", "anna@caf\u{e9}-b\u{fc}cher.example"),
+            ("anna@ho\u{302}\u{323}p.example", "anna@h\u{1ed9}p.example"),
+            ("anna@\u{1112}\u{1161}\u{11ab}.example", "anna@\u{d55c}.example"),
+            ("anna@\u{30db}\u{309a}.example", "anna@\u{30dd}.example"),
+            ("anna@\u{928}\u{93c}.example", "anna@\u{929}.example"),
+        ] {
+            let address = EmailAddress::parse(typed).unwrap_or_else(|| panic!("{typed:?}"));
+            assert_eq!(address.typed(), typed);
+            let composed = EmailAddress::parse(key).unwrap_or_else(|| panic!("{key:?}"));
+            assert_eq!(address.key(), composed.key(), "{typed:?}");
+            assert_eq!(address.wire().to_lowercase(), address.key(), "{typed:?}");
+        }
     }
 
     #[test]
@@ -159,7 +196,12 @@ mod tests {
             "a@b_c.de",
             "anna@example。com",
             "anna@\u{212a}elvin.example",
-            "anna@bu\u{308}cher.example",
+            "anna@\u{212b}ngstrom.example",
+            "anna@q\u{308}y.example",
+            "anna@\u{308}ucher.example",
+            "a\u{308}nna@bucher.example",
+            "anna@bu\u{308}\u{200b}cher.example",
+            "anna@bu\u{308}cher\u{3002}example",
             "anna%evil.example@b.cd",
             "evil!anna@b.cd",
             "evil.example/login@b.cd",

@@ -9,7 +9,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::InvitationId;
+use super::{InvitationId, typed_code};
 
 /// Crockford's base 32: no I, L, O, U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -40,12 +40,12 @@ impl InvitationCode {
         Self(symbols)
     }
 
-    /// Reads what a person typed: case, spaces and hyphens do not matter, O is 0, I and L are 1. `None` is a typing
-    /// error, found by public arithmetic.
+    /// Reads what a person typed or pasted, see [`typed_code::symbols`]; O is 0, I and L are 1. `None` is a typing error,
+    /// found by public arithmetic.
     pub fn parse(typed: &str) -> Option<Self> {
         let mut symbols = Vec::with_capacity(PAYLOAD + 2);
-        for c in typed.chars().filter(|c| !matches!(c, ' ' | '-')) {
-            let c = match c.to_ascii_uppercase() {
+        for c in typed_code::symbols(typed) {
+            let c = match c {
                 'O' => '0',
                 'I' | 'L' => '1',
                 c => c,
@@ -59,6 +59,11 @@ impl InvitationCode {
         let (payload, check) = symbols.split_at_checked(PAYLOAD)?;
         let code = Self(payload.try_into().ok()?);
         (code.check() == check).then_some(code)
+    }
+
+    /// Whether nobody types or pastes that much for a code.
+    pub fn is_too_long(typed: &str) -> bool {
+        typed_code::is_too_long(typed)
     }
 
     /// What the database finds it by. 130 random bits need no salt.
@@ -185,11 +190,74 @@ mod tests {
         assert_eq!(format!("{:?} {key:?}", code(1, 1)), "InvitationCode(…) CodeKey { id: \"k1\", .. }");
     }
 
+    #[test]
+    fn a_pasted_link_gives_its_code() {
+        let code = code(7, 1);
+        let text = code.reveal();
+        let wide = text.chars().filter_map(|c| char::from_u32(u32::from(c) + 0xfee0)).collect::<String>();
+        let (start, end) = text.split_at(12);
+        for typed in [
+            format!("https://hub.example/invitations#code={text}"),
+            format!("<https://hub.example/invitations#code={text}>."),
+            format!("https://hub.example/invitations#CODE={}", text.to_lowercase()),
+            format!("https://hub.example/invit\r\nations#co\r\nde={start}\r\n{end}\r\n"),
+            format!("> https://hub.example/invitations#code={start}\n> {end}"),
+            format!("https://hub.example/invitations#code={text}&utm_source=mail"),
+            format!("[https://hub.example/invitations#code={text}](https://hub.example/invitations#code={text})"),
+            format!("https://safe.example/?url=https%3A%2F%2Fhub.example%2Finvitations%23code%3D{text}&data=05%7C02"),
+            format!("https://safe.example/?url=https%3a%2f%2fhub.example%2f%23code%3d{text}%26data%3d05&x=y"),
+            format!("https://hub.example/invitations#code={}", text.replace('-', "%2D")),
+            format!("#code={text}"),
+            format!("code={text}"),
+            wide,
+            format!("“{text}”."),
+            text.replace('-', "\u{2011}"),
+            text.replace('-', " – "),
+            text.replace('-', ""),
+        ] {
+            assert_eq!(InvitationCode::parse(&typed), Some(code.clone()), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_code_stays_a_typing_error() {
+        let text = code(7, 1).reveal();
+        for typed in [
+            format!("{text}0"),
+            format!("{text}{text}"),
+            format!("{text}\0"),
+            format!("{text}\u{1b}"),
+            format!("{text}é"),
+            format!("К{text}"),
+            format!("{text}\u{ff11}"),
+            format!("{text}٣"),
+            format!("{text}①"),
+            format!("my code {text}"),
+            format!("https://hub.example/invitations/{text}"),
+            format!("https://hub.example/invitations#code={text}0"),
+            format!("https://hub.example/invitations#code=&x={text}"),
+            text.replacen(|c: char| c.is_ascii_digit(), "U", 1),
+            text[1..].to_owned(),
+            "#code=".to_owned(),
+            "…".to_owned(),
+        ] {
+            assert_eq!(InvitationCode::parse(&typed), None, "{typed}");
+        }
+    }
+
     proptest! {
         #[test]
         fn typing_is_forgiving(id: u128) {
             let code = code(id, 1);
             let typed = code.reveal().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+            prop_assert_eq!(InvitationCode::parse(&typed), Some(code));
+        }
+
+        #[test]
+        fn what_came_along_does_not_count(id: u128, junk in "[ \t\r\n\u{a0}\u{2002}\u{202f}\u{3000}\u{ad}\u{200b}-\u{200f}\u{2010}-\u{2015}\u{2028}-\u{202e}\u{2060}\u{2066}-\u{2069}\u{feff}\u{2212}\u{ff0d}\"'.,;:<>()\u{201c}\u{201d}]{1,8}", at in 0_usize..35) {
+            let code = code(id, 1);
+            let mut typed = code.reveal();
+            typed.insert_str(at.min(typed.len()), &junk);
             prop_assert_eq!(InvitationCode::parse(&typed), Some(code));
         }
 

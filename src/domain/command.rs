@@ -64,7 +64,8 @@ pub enum Operation {
     },
     UpdateMember {
         member: Username,
-        role: Role,
+        /// `None` stays as it is.
+        role: Option<Role>,
         etag: Option<String>,
     },
     DeleteMember {

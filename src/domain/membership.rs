@@ -13,14 +13,15 @@ pub fn update(
     actor: &Actor,
     standing: &Standing,
     username: &Username,
-    role: Role,
+    role: Option<Role>,
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     let oneself = actor.username() == Some(username);
-    if !oneself {
+    if let Some(role) = role.filter(|_| !oneself) {
         standing.check(Action::Grant(role))?;
     }
     let mut member = present(state, username)?;
+    let role = role.unwrap_or(member.role);
     if oneself && role > member.role {
         return Err(Refusal::RoleNotGrantable(role));
     } else if !oneself {

@@ -38,6 +38,7 @@ mod smtp_reply;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod typed_code;
 mod window;
 
 pub use account::Account;
@@ -50,7 +51,7 @@ pub use cover::{Cover, Granter};
 pub use decide::decide;
 pub use delivery::{Answer, Delivery, EmailState};
 pub use deployment::Deployment;
-pub use display_name::{DISPLAY_NAME_RULE, DisplayName};
+pub use display_name::DisplayName;
 pub use email::{Email, EmailKind, Withdrawal};
 pub use event::{Change, Event, EventKind};
 pub use invitation::{Invitation, StoredCode, check_etag, etag};

@@ -127,6 +127,7 @@ pub fn create(
     check_founder(context, caller, id, found)?;
     let owner = found.owner.clone();
     let account = context.accounts.get(&owner).ok_or_else(|| Refusal::AccountNotFound(owner.name()))?;
+    check_name(&found.display_name, account.emails.iter())?;
     let organization = Organization {
         id: id.clone(),
         display_name: found.display_name.clone(),
@@ -171,6 +172,11 @@ pub fn update(
     }
     standing.check(Action::EditProfile)?;
     let old = state.organization.clone();
+    if let Some(name) = edit.display_name.as_ref().filter(|name| **name != old.display_name) {
+        let owners = state.members.values().filter(|member| member.role == Role::Owner);
+        let owners = owners.filter_map(|member| context.accounts.get(&member.username));
+        check_name(name, owners.flat_map(|owner| &owner.emails))?;
+    }
     check_etag(edit.etag.as_deref(), old.revision)?;
 
     let edit = edit.clone();
@@ -195,6 +201,12 @@ pub fn update(
         warn(state, context, old.notification_email);
     }
     Ok(())
+}
+
+/// A name may hold a domain of which an owner has a verified address. It stays when that owner leaves.
+fn check_name<'a>(name: &DisplayName, held: impl Iterator<Item = &'a EmailAddress> + Clone) -> Result<(), Refusal> {
+    let check = name.check_domains(held);
+    check.map_err(|fault| Refusal::field("organization.display_name", fault.to_string()))
 }
 
 /// Writes to the old notification address and to every owner, under an address that they still hold. Nobody has proved

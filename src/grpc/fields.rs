@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DISPLAY_NAME_RULE, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode,
-    InvitationId, LIFETIMES, Method, OrganizationId, Refusal, Request, Role, Username,
+    ADDRESS_RULE, Caller, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode, InvitationId, LIFETIMES,
+    Method, OrganizationId, Refusal, Request, Role, Username,
 };
 use crate::pb;
 
@@ -112,8 +112,23 @@ impl Fields {
         self.take(field, EmailAddress::parse(email), ADDRESS_RULE)
     }
 
+    /// Which domains it may hold is asked where its owners are known.
     pub fn display_name(&mut self, field: &str, name: &str) -> Option<DisplayName> {
-        self.take(field, DisplayName::parse(name), DISPLAY_NAME_RULE)
+        let parsed = DisplayName::read(name);
+        self.keep(field, parsed)
+    }
+
+    /// The name of somebody with these verified addresses.
+    pub fn display_name_of(&mut self, field: &str, name: &str, emails: &[EmailAddress]) -> Option<DisplayName> {
+        let parsed = DisplayName::read(name).and_then(|name| name.check_domains(emails.iter()).map(|()| name));
+        self.keep(field, parsed)
+    }
+
+    fn keep<T>(&mut self, field: &str, parsed: Result<T, impl ToString>) -> Option<T> {
+        if let Err(fault) = &parsed {
+            self.refuse(field, fault.to_string());
+        }
+        parsed.ok()
     }
 
     /// A BCP 47 tag; empty is `None`.
@@ -151,12 +166,21 @@ impl Fields {
         self.take(field, good.then_some(etag), "must be an etag as it was returned, or empty")
     }
 
-    /// The request id with the digest of everything that the request says; empty is `None`.
-    pub fn request<M: Message>(&mut self, id: &str, method: Method, message: &M) -> Option<Option<Request>> {
-        if id.is_empty() {
+    /// The request id with the digest of everything that the request says; empty is `None`. A UUID is the same in capital
+    /// letters (RFC 9562), so it is digested in small ones.
+    pub fn request<M: Message + Clone>(
+        &mut self,
+        method: Method,
+        message: &M,
+        id_of: fn(&mut M) -> &mut String,
+    ) -> Option<Option<Request>> {
+        let mut message = message.clone();
+        let text = id_of(&mut message);
+        if text.is_empty() {
             return Some(None);
         }
-        let id = Uuid::try_parse(id).ok().filter(|uuid| id.len() == 36 && !uuid.is_nil());
+        text.make_ascii_lowercase();
+        let id = Uuid::try_parse(text).ok().filter(|uuid| text.len() == 36 && !uuid.is_nil());
         let id = self.take("request_id", id, "must be a UUID of 36 characters, or empty")?;
         let digest = Sha256::new()
             .chain_update(method.name())
@@ -168,8 +192,9 @@ impl Fields {
 
     /// The code of an invitation, as a person typed it.
     pub fn code(&mut self, field: &str, typed: &str) -> Option<InvitationCode> {
-        if typed.is_empty() || typed.len() > 64 {
-            self.refuse(field, "must be the code of the invitation email, at most 64 characters");
+        if typed.is_empty() || InvitationCode::is_too_long(typed) {
+            let rule = "must be the code of the invitation email, at most 64 characters, or its link, at most 2048";
+            self.refuse(field, rule);
             return None;
         }
         let code = InvitationCode::parse(typed);

@@ -24,7 +24,7 @@ impl InvitationService for Api {
         let organization = fields.organization("parent", &message.parent);
         let email = fields.email("invitation.email", &input.email);
         let locale = fields.locale("invitation.locale", &input.locale);
-        let request = fields.request(&message.request_id, Method::CreateInvitation, &message);
+        let request = fields.request(Method::CreateInvitation, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
@@ -106,7 +106,7 @@ impl InvitationService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         let code = fields.code("code", &message.code);
-        let request = fields.request(&message.request_id, Method::RequestAccess, &message);
+        let request = fields.request(Method::RequestAccess, &message, |m| &mut m.request_id);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
         let access = RequestAccess { caller, code, request };
         let view = self.app.request_access(access).await.map_err(status::from_error)?;
@@ -124,7 +124,7 @@ impl InvitationService for Api {
         let username = fields.username("username", &message.username);
         let email = fields.email("email", &message.email);
         let role = fields.role("role", message.role);
-        let request = fields.request(&message.request_id, Method::OfferMembership, &message);
+        let request = fields.request(Method::OfferMembership, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
@@ -140,7 +140,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::ApproveOffer, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::ApproveOffer, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::ApproveOffer, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -150,7 +150,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::RejectAccess, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::RejectAccess, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::RejectAccess, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -163,7 +163,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::RevokeInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::RevokeInvitation, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::RevokeInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -177,7 +177,7 @@ impl InvitationService for Api {
         let message = request.into_inner();
         let rotate_code = message.rotate_code;
         let transition =
-            Transition::new(Method::ResendInvitation, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::ResendInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command = transition.decode(&call.caller, |invitation, etag| Operation::ResendInvitation {
             invitation,
             etag,
@@ -193,7 +193,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::AcceptInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::AcceptInvitation, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::AcceptInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -206,7 +206,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::DeclineInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::DeclineInvitation, &message, &message.name, &message.etag, &message.request_id);
+            Transition::new(Method::DeclineInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -240,11 +240,17 @@ struct Transition<'a, M> {
     message: &'a M,
     name: &'a str,
     etag: &'a str,
-    request_id: &'a str,
+    request_id: fn(&mut M) -> &mut String,
 }
 
-impl<'a, M: prost::Message> Transition<'a, M> {
-    fn new(method: Method, message: &'a M, name: &'a str, etag: &'a str, request_id: &'a str) -> Self {
+impl<'a, M: prost::Message + Clone> Transition<'a, M> {
+    fn new(
+        method: Method,
+        message: &'a M,
+        name: &'a str,
+        etag: &'a str,
+        request_id: fn(&mut M) -> &mut String,
+    ) -> Self {
         Self { method, message, name, etag, request_id }
     }
 
@@ -256,7 +262,7 @@ impl<'a, M: prost::Message> Transition<'a, M> {
         let mut fields = Fields::default();
         let place = fields.invitation("name", self.name);
         let etag = fields.etag("etag", self.etag);
-        let request = fields.request(self.request_id, self.method, self.message);
+        let request = fields.request(self.method, self.message, self.request_id);
         let command = fields.finish(|| {
             let (organization, invitation) = place?;
             let operation = operation(invitation, etag?);

@@ -28,33 +28,32 @@ const PATHS: [&str; 17] = [
     "policy.reminders_disabled",
     "policy.expiry_notifications_disabled",
 ];
+/// What a mask may name without effect (AIP-134, AIP-203).
+const NOT_SET: [&str; 5] = ["name", "seats_taken", "create_time", "update_time", "etag"];
 /// The highest limit that an organization can have of its own.
 const MAX_LIMIT: i32 = 1_000_000;
 /// The most entries of a list in a policy.
 const MAX_LIST: usize = 100;
 
-/// What an update changes. An empty mask is what is set in the message, `*` is everything.
+/// What an update changes. Without a mask it is what the message holds, down to the single field of the policy; `*` is
+/// everything.
 pub fn edit(
     fields: &mut Fields,
     organization: &pb::Organization,
     mask: Option<&prost_types::FieldMask>,
+    providers: &[String],
 ) -> Option<Edit> {
     let given = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    if given.iter().any(|path| path != "*" && !PATHS.contains(&path.as_str())) {
+    let is_path = |path: &str| path == "*" || PATHS.contains(&path) || NOT_SET.contains(&path);
+    if !given.iter().all(|path| is_path(path)) {
         fields.refuse("update_mask", format!("must be * or hold some of {}", PATHS.join(", ")));
     }
-    let all = given.iter().any(|path| path == "*");
-    let is_set = |path: &str| match path {
-        "display_name" => !organization.display_name.is_empty(),
-        "notification_email" => !organization.notification_email.is_empty(),
-        "locale" => !organization.locale.is_empty(),
-        "seat_limit" => organization.seat_limit.is_some(),
-        "limits" => organization.limits.is_some(),
-        "policy" => organization.policy.is_some(),
-        _ => false,
+    let held = held(organization);
+    let named = |path: &str| {
+        let whole = path.split('.').next().unwrap_or_default();
+        let is_given = |given: &String| given == "*" || given == path || given == whole;
+        if given.is_empty() { held.contains(&path) } else { given.iter().any(is_given) }
     };
-    let named =
-        |path: &str| if given.is_empty() { is_set(path) } else { all || given.iter().any(|given| given == path) };
     let field = |path: &str| format!("organization.{path}");
 
     let display_name = fields.optional(named("display_name"), |fields| {
@@ -68,14 +67,14 @@ pub fn edit(
     });
     let seat_limit = fields.optional(named("seat_limit"), |fields| seat_limit(fields, organization));
     let limits = limits(fields, organization.limits.as_ref());
-    let limit = |path: &str, limit| Some(limit).filter(|_| named("limits") || named(&format!("limits.{path}")));
+    let limit = |path: &str, limit| Some(limit).filter(|_| named(&format!("limits.{path}")));
     let limits = limits.map(|limits| LimitsEdit {
         invitations_per_day: limit("invitations_per_day", limits.invitations_per_day),
         open_invitations: limit("open_invitations", limits.open_invitations),
     });
     let etag = fields.etag(&field("etag"), &organization.etag);
     let policy = organization.policy.clone().unwrap_or_default();
-    let policy = policy_edit(fields, &policy, |path| named("policy") || named(&format!("policy.{path}")));
+    let policy = policy_edit(fields, &policy, providers, |path| named(&format!("policy.{path}")));
     Some(Edit {
         display_name: display_name?,
         notification_email: notification_email?,
@@ -85,6 +84,30 @@ pub fn edit(
         limits: limits?,
         etag: etag?,
     })
+}
+
+/// The paths of what a message holds: texts that are not empty, flags that are set, lists with an entry.
+fn held(organization: &pb::Organization) -> Vec<&'static str> {
+    let policy = organization.policy.clone().unwrap_or_default();
+    let limits = organization.limits.unwrap_or_default();
+    let held = [
+        ("display_name", !organization.display_name.is_empty()),
+        ("notification_email", !organization.notification_email.is_empty()),
+        ("locale", !organization.locale.is_empty()),
+        ("seat_limit", organization.seat_limit.is_some()),
+        ("limits.invitations_per_day", limits.invitations_per_day.is_some()),
+        ("limits.open_invitations", limits.open_invitations.is_some()),
+        ("policy.allowed_email_domains", !policy.allowed_email_domains.is_empty()),
+        ("policy.blocked_email_domains", !policy.blocked_email_domains.is_empty()),
+        ("policy.allowed_providers", !policy.allowed_providers.is_empty()),
+        ("policy.address_match", policy.address_match != 0),
+        ("policy.invitation_lifetime", policy.invitation_lifetime.is_some()),
+        ("policy.offer_lifetime", policy.offer_lifetime.is_some()),
+        ("policy.approval_role", policy.approval_role != 0),
+        ("policy.reminders_disabled", policy.reminders_disabled),
+        ("policy.expiry_notifications_disabled", policy.expiry_notifications_disabled),
+    ];
+    held.into_iter().filter(|(_, is_held)| *is_held).map(|(path, _)| path).collect()
 }
 
 pub fn default_locale() -> String {
@@ -121,18 +144,23 @@ pub fn limits(fields: &mut Fields, limits: Option<&pb::OrganizationLimits>) -> O
 }
 
 /// The policy as a whole; what is not set has its default.
-pub fn policy(fields: &mut Fields, policy: Option<&pb::Policy>) -> Option<PolicyEdit> {
+pub fn policy(fields: &mut Fields, policy: Option<&pb::Policy>, providers: &[String]) -> Option<PolicyEdit> {
     match policy {
         None => Some(PolicyEdit::default()),
-        Some(policy) => policy_edit(fields, policy, |_| true),
+        Some(policy) => policy_edit(fields, policy, providers, |_| true),
     }
 }
 
-fn policy_edit(fields: &mut Fields, policy: &pb::Policy, named: impl Fn(&str) -> bool) -> Option<PolicyEdit> {
+fn policy_edit(
+    fields: &mut Fields,
+    policy: &pb::Policy,
+    providers: &[String],
+    named: impl Fn(&str) -> bool,
+) -> Option<PolicyEdit> {
     let default_lifetime = crate::domain::DEFAULT_LIFETIME;
     let allowed = domains(fields, "allowed_email_domains", &policy.allowed_email_domains);
     let blocked = domains(fields, "blocked_email_domains", &policy.blocked_email_domains);
-    let providers = providers(fields, &policy.allowed_providers);
+    let providers = allowed_providers(fields, &policy.allowed_providers, providers);
     let address_match = match pb::policy::AddressMatch::try_from(policy.address_match) {
         Ok(pb::policy::AddressMatch::Require) => Some(AddressMatch::Require),
         Ok(pb::policy::AddressMatch::Warn | pb::policy::AddressMatch::Unspecified) => Some(AddressMatch::Warn),
@@ -175,10 +203,13 @@ fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<Stri
     domains
 }
 
-fn providers(fields: &mut Fields, given: &[String]) -> Option<Vec<String>> {
-    let good = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
-    if given.len() > MAX_LIST || !given.iter().all(good) {
-        fields.refuse("organization.policy.allowed_providers", "must hold at most 100 names such as github or entra");
+/// Only what somebody can sign in with: a misspelt one would lock everybody out.
+fn allowed_providers(fields: &mut Fields, given: &[String], providers: &[String]) -> Option<Vec<String>> {
+    if given.len() > MAX_LIST || given.iter().any(|name| !providers.contains(name)) {
+        let there = providers.join(", ");
+        let there = if there.is_empty() { "none" } else { there.as_str() };
+        let rule = format!("must hold at most {MAX_LIST} providers that people can sign in with here: {there}");
+        fields.refuse("organization.policy.allowed_providers", rule);
         return None;
     }
     Some(given.to_vec())

@@ -9,6 +9,9 @@ use crate::domain::{Caller, Command, Method, NewOrganization, Operation, Usernam
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
+/// What the mask of UpdateMember may name without effect (AIP-134, AIP-203).
+const MEMBER_NOT_SET: [&str; 7] = ["name", "account", "email", "inviter", "create_time", "update_time", "etag"];
+
 #[tonic::async_trait]
 impl OrganizationService for Api {
     async fn create_organization(
@@ -24,11 +27,11 @@ impl OrganizationService for Api {
         let display_name = fields.display_name("organization.display_name", &input.display_name);
         let notification_email = fields.email("organization.notification_email", &input.notification_email);
         let locale = fields.locale("organization.locale", &input.locale);
-        let policy = organization_fields::policy(&mut fields, input.policy.as_ref());
+        let policy = organization_fields::policy(&mut fields, input.policy.as_ref(), self.verifier.providers());
         let seat_limit = organization_fields::seat_limit(&mut fields, &input);
         let limits = organization_fields::limits(&mut fields, input.limits.as_ref());
         let owner = owner(&mut fields, &message.owner, &call.caller);
-        let request = fields.request(&message.request_id, Method::CreateOrganization, &message);
+        let request = fields.request(Method::CreateOrganization, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let found = NewOrganization {
                 display_name: display_name?,
@@ -74,8 +77,9 @@ impl OrganizationService for Api {
         let input = message.organization.clone().unwrap_or_default();
         let mut fields = Fields::default();
         let organization = fields.organization("organization.name", &input.name);
-        let edit = organization_fields::edit(&mut fields, &input, message.update_mask.as_ref());
-        let request = fields.request(&message.request_id, Method::UpdateOrganization, &message);
+        let (mask, providers) = (message.update_mask.as_ref(), self.verifier.providers());
+        let edit = organization_fields::edit(&mut fields, &input, mask, providers);
+        let request = fields.request(Method::UpdateOrganization, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));
             Some(Command {
@@ -126,13 +130,14 @@ impl OrganizationService for Api {
         let input = message.member.clone().unwrap_or_default();
         let mut fields = Fields::default();
         let member = fields.member("member.name", &input.name, &call.caller);
-        let role = fields.role("member.role", input.role);
-        let etag = fields.etag("member.etag", &input.etag);
         let paths = message.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
-        if paths.iter().any(|path| path != "role" && path != "*") {
+        let is_named = paths.is_empty() || paths.iter().any(|path| path == "role" || path == "*");
+        let role = fields.optional(is_named, |fields| fields.role("member.role", input.role));
+        let etag = fields.etag("member.etag", &input.etag);
+        if !paths.iter().all(|path| path == "role" || path == "*" || MEMBER_NOT_SET.contains(&path.as_str())) {
             fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
         }
-        let request = fields.request(&message.request_id, Method::UpdateMember, &message);
+        let request = fields.request(Method::UpdateMember, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
@@ -149,7 +154,7 @@ impl OrganizationService for Api {
         let mut fields = Fields::default();
         let member = fields.member("name", &message.name, &call.caller);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(&message.request_id, Method::DeleteMember, &message);
+        let request = fields.request(Method::DeleteMember, &message, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };

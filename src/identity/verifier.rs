@@ -24,6 +24,8 @@ const OF_NO_ISSUER: &str = "of no configured issuer, tenant and audience";
 pub struct Verifier {
     pub(super) issuers: Vec<Issuer>,
     github: Option<Github>,
+    /// Sorted, each once.
+    providers: Vec<String>,
     pub(super) verified: VerifiedTokens,
 }
 
@@ -34,11 +36,13 @@ impl Verifier {
     /// An error is one line that names the entry and the field.
     pub fn new(entries: Vec<IssuerEntry>) -> Result<Self, String> {
         let mut ids = Vec::<String>::new();
-        let mut verifier = Self { issuers: Vec::new(), github: None, verified: VerifiedTokens::default() };
+        let mut verifier =
+            Self { issuers: Vec::new(), github: None, providers: Vec::new(), verified: VerifiedTokens::default() };
         for entry in entries {
             let id = entry.id.clone();
             let named = |error: String| format!("issuers: entry {id:?}: {error}");
             check_id(&entry).map_err(named)?;
+            verifier.providers.extend(entry.provider.clone());
             if ids.contains(&id) {
                 return Err(named("id is there twice".to_owned()));
             }
@@ -48,6 +52,8 @@ impl Verifier {
             }
             ids.push(id);
         }
+        verifier.providers.sort();
+        verifier.providers.dedup();
         Ok(verifier)
     }
 
@@ -136,6 +142,11 @@ impl Verifier {
             Callers::Services(services) => services.as_slice(),
             Callers::Users(_) => &[],
         })
+    }
+
+    /// What people can sign in with: `Account.provider` is one of these.
+    pub fn providers(&self) -> &[String] {
+        &self.providers
     }
 
     fn issuer_of(&self, claims: &Claims) -> Result<&Issuer, &'static str> {

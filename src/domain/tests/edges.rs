@@ -33,7 +33,7 @@ pub(super) fn accept(world: &mut World) -> Result<Subject, Refusal> {
 }
 
 pub(super) fn update(name: &str, role: Role) -> Operation {
-    Operation::UpdateMember { member: user(name), role, etag: None }
+    Operation::UpdateMember { member: user(name), role: Some(role), etag: None }
 }
 
 pub(super) fn remove(name: &str) -> Operation {

@@ -62,7 +62,7 @@ fn requests() -> Vec<(S, &'static str, Operation)> {
         (S::AccessRequested, "manager", Operation::RejectAccess { invitation, etag: etag.clone() }),
         (S::Offered, "manager", Operation::RevokeInvitation { invitation, etag: etag.clone() }),
         (S::Invited, "manager", Operation::ResendInvitation { invitation, etag: etag.clone(), rotate_code: true }),
-        (S::Invited, "manager", Operation::UpdateMember { member: user("reader"), role: Role::None, etag }),
+        (S::Invited, "manager", Operation::UpdateMember { member: user("reader"), role: Some(Role::None), etag }),
         (S::Invited, "manager", remove("reader")),
         (S::Invited, "manager", Operation::UpdateOrganization(Box::new(edit))),
     ]
@@ -123,7 +123,7 @@ fn a_request_id_is_for_one_code() {
 fn whoever_lost_the_right_since_still_hears_what_became_of_the_request() {
     let mut world = world();
     let first = world.decide_once("manager", request(1), invite(0, ANNA)).unwrap();
-    let demote = Operation::UpdateMember { member: user("manager"), role: Role::Reader, etag: None };
+    let demote = Operation::UpdateMember { member: user("manager"), role: Some(Role::Reader), etag: None };
     world.decide("owner", demote).unwrap();
     assert_eq!(world.decide_once("manager", request(1), invite(8, ANNA)), Ok(first));
     let answer = world.decide_once("manager", request(2), invite(8, "new@one.example"));

@@ -352,7 +352,7 @@ impl Call {
                 Operation::ResendInvitation { invitation: id(row), etag: tag(row, t), rotate_code: rotate }
             }
             Self::UpdateMember(name, role, t) => {
-                Operation::UpdateMember { member: user(name), role, etag: member_tag(name, t) }
+                Operation::UpdateMember { member: user(name), role: Some(role), etag: member_tag(name, t) }
             }
             Self::DeleteMember(name, t) => Operation::DeleteMember { member: user(name), etag: member_tag(name, t) },
             Self::Edit(setting, t) => {

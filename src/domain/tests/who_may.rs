@@ -169,7 +169,7 @@ fn the_present_and_the_new_role_are_both_within_what_one_may_grant() {
         for present in Role::ALL {
             let mut world = world();
             world.member("target", present);
-            let operation = Operation::UpdateMember { member: user("target"), role: role(new), etag: None };
+            let operation = Operation::UpdateMember { member: user("target"), role: Some(role(new)), etag: None };
             let answer = world.decide(caller, operation);
             let first = [role(new), present].map(|role| may_grant(caller, role)).into_iter().find(|cell| *cell != "+");
             assert_eq!(code_of(&answer), first.unwrap_or("+"), "{present:?} to {new} by {caller}");
@@ -217,7 +217,8 @@ fn oneself_one_may_lower_or_remove_and_nothing_else() {
         let name = present.as_str().to_lowercase().replace('_', "-");
         for new in Role::ALL {
             // another OWNER is there, so the organization keeps one
-            let answer = world().decide(&name, Operation::UpdateMember { member: user(&name), role: new, etag: None });
+            let answer =
+                world().decide(&name, Operation::UpdateMember { member: user(&name), role: Some(new), etag: None });
             let expected = if new <= present { "+" } else { "g" };
             assert_eq!(code_of(&answer), expected, "{present:?} to {new:?}");
         }
@@ -231,7 +232,7 @@ fn somebody_without_the_right_learns_nothing_of_who_is_a_member() {
     for caller in ["stranger", "none", "reader", "contributor", "deleted-owner", "service-bare", "service-outside"] {
         let answers = ["manager", "nobody"].map(|name| {
             let member = || user(name);
-            let update = Operation::UpdateMember { member: member(), role: Role::None, etag: None };
+            let update = Operation::UpdateMember { member: member(), role: Some(Role::None), etag: None };
             let delete = Operation::DeleteMember { member: member(), etag: None };
             [update, delete].map(|operation| code_of(&world().decide(caller, operation)))
         });
@@ -259,9 +260,9 @@ fn settings_are_changed_by_whom_they_concern() {
 #[test]
 fn an_owner_stays_whatever_the_way_out() {
     let ways = [
-        ("owner", Operation::UpdateMember { member: user("owner"), role: Role::Manager, etag: None }),
+        ("owner", Operation::UpdateMember { member: user("owner"), role: Some(Role::Manager), etag: None }),
         ("owner", Operation::DeleteMember { member: user("owner"), etag: None }),
-        ("service-grant-all", Operation::UpdateMember { member: user("owner"), role: Role::None, etag: None }),
+        ("service-grant-all", Operation::UpdateMember { member: user("owner"), role: Some(Role::None), etag: None }),
         ("service-grant-all", Operation::DeleteMember { member: user("owner"), etag: None }),
     ];
     for (caller, way) in ways {
