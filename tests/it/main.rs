@@ -26,3 +26,4 @@ mod statements;
 mod support;
 mod trail;
 mod transport;
+mod typing;

@@ -25,7 +25,7 @@ use Verdict::{None as Nothing, Other, Same};
 /// Where an address is changed. `l` is the local part, `d` the domain, `a` the domain's A-label.
 type Change = fn(l: &str, d: &str, a: &str) -> String;
 
-const CHANGES: [(Verdict, Change); 92] = [
+const CHANGES: [(Verdict, Change); 94] = [
     // case, and the two ways to write a domain
     (Same, |l, d, _| format!("{}@{d}", l.to_ascii_uppercase())),
     (Same, |l, d, _| format!("{}@{d}", capital(l))),
@@ -33,6 +33,8 @@ const CHANGES: [(Verdict, Change); 92] = [
     (Same, |l, _, a| format!("{l}@{}", a.to_ascii_uppercase())),
     (Same, |l, d, _| format!("{l}@{}", upper(d))),
     (Same, |l, d, _| format!("{l}@{}", capital(d))),
+    // an accent as a character of its own
+    (Same, |l, d, _| format!("{l}@{}", d.replace('\u{fc}', "u\u{308}"))),
     // other people's local parts, whatever some provider makes of them
     (Other, |l, d, _| format!("{l}.x@{d}")),
     (Other, |l, d, _| format!("{l}+x@{d}")),
@@ -52,6 +54,7 @@ const CHANGES: [(Verdict, Change); 92] = [
     (Other, |l, _, a| format!("{l}@evil-{}", a.trim_start_matches("xn--"))),
     (Other, |l, d, _| format!("{l}@{}", d.replacen('e', "\u{435}", 1))),
     (Other, |l, d, _| format!("{l}@{}", d.replacen('e', "\u{e9}", 1))),
+    (Other, |l, d, _| format!("{l}@{}", d.replacen('e', "e\u{301}", 1))),
     (Other, |l, d, _| format!("{l}@{}", d.replacen('e', "\u{4bd}", 1))),
     (Other, |l, d, _| format!("{l}@{}", d.replacen('m', "rn", 1))),
     (Other, |l, d, _| format!("{l}@{}", d.replacen('l', "1", 1))),
@@ -72,7 +75,7 @@ const CHANGES: [(Verdict, Change); 92] = [
     (Nothing, |l, d, _| format!("{l}@{}", d.replacen('e', "e\u{fe0f}", 1))),
     (Nothing, |l, d, _| format!("{l}\u{202e}@{d}")),
     // letters that are others after NFC, NFKC or a mapping to lower case
-    (Nothing, |l, d, _| format!("{l}@{}", d.replacen('e', "e\u{301}", 1))),
+    (Nothing, |l, d, _| format!("{l}@{}", d.replacen('x', "x\u{301}", 1))),
     (Nothing, |l, d, _| format!("{}@{d}", l.replacen('n', "n\u{303}", 1))),
     (Nothing, |l, d, _| format!("{}@{d}", l.replacen('n', "\u{f1}", 1))),
     (Nothing, |l, d, _| format!("{}@{d}", l.replacen('n', "\u{ff4e}", 1))),

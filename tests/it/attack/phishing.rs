@@ -77,7 +77,9 @@ async fn no_lure_in_a_name_reaches_anybody_as_a_link() {
     for (number, lure) in plain.iter().enumerate() {
         let address = format!("guest-{number}@example.com");
         let letter = letter(&service, &owner, lure, &address).await;
-        assert_eq!(letter.subject, harmless.subject.replace("Harmless", lure), "{lure:?}");
+        // what runs from right to left is isolated
+        let subject = letter.subject.replace(['\u{2068}', '\u{2069}'], "");
+        assert_eq!(subject, harmless.subject.replace("Harmless", lure), "{lure:?}");
         assert_eq!(letter.headers, harmless.headers, "{lure:?}");
         assert_eq!(letter.tags.len(), harmless.tags.len(), "{lure:?}");
         assert!(letter.shown.contains(lure.as_str()) && letter.text.contains(lure.as_str()), "{lure:?}: {letter:?}");

@@ -134,7 +134,7 @@ fn of_transitions(world: &World) -> Vec<Row> {
     let good = pb::RequestAccessRequest { code: code.clone(), request_id: ID.into() };
     let long = [String::new(), "x".repeat(65), format!("{code}{}", " ".repeat(60)), "x".repeat(60_000)];
     let one_wrong = with_a_typo(code);
-    let mistyped = ["\0", "\r\n", "\u{202e}", "\u{ff11}", "0"].map(|end| format!("{code}{end}"));
+    let mistyped = ["\0", "\u{1b}", "\u{663}", "\u{ff11}", "0"].map(|end| format!("{code}{end}"));
     let fields = vec![
         required(
             texts("code", code_of, mistyped.into_iter().chain([one_wrong, "K7QW".into(), "-".into(), "é".into()]))
@@ -301,8 +301,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
             &[
                 ("unknown", |m| m.update_mask = mask(&["*", "colour"])),
                 ("of another message", |m| m.update_mask = mask(&["organization.display_name"])),
-                ("output only", |m| m.update_mask = mask(&["seats_taken"])),
-                ("name", |m| m.update_mask = mask(&["name"])),
+                ("below a name", |m| m.update_mask = mask(&["seats_taken.name"])),
                 ("an unknown field of policy", |m| m.update_mask = mask(&["policy.colour"])),
                 ("empty", |m| m.update_mask = mask(&[""])),
                 ("NUL", |m| m.update_mask = mask(&["display_name\0"])),
@@ -371,7 +370,7 @@ fn of_members(world: &World) -> Vec<Row> {
         other(
             "update_mask",
             &[
-                ("another field", |m| m.update_mask = mask(&["role", "email"])),
+                ("another field", |m| m.update_mask = mask(&["role", "colour"])),
                 ("empty", |m| m.update_mask = mask(&[""])),
                 ("NUL", |m| m.update_mask = mask(&["role\0"])),
             ],

@@ -17,6 +17,11 @@ macro_rules! repeat {
         let again = $client.clone().$method(message.clone()).await.unwrap().into_inner();
         assert_eq!(without_emails(&again), without_emails(&first), stringify!($method));
         before.assert_same(&$service.tables().await, concat!(stringify!($method), " again"));
+        // the same UUID (RFC 9562)
+        message.request_id = message.request_id.to_uppercase();
+        let capitals = $client.clone().$method(message.clone()).await.unwrap().into_inner();
+        assert_eq!(without_emails(&capitals), without_emails(&first), concat!(stringify!($method), " in capitals"));
+        before.assert_same(&$service.tables().await, concat!(stringify!($method), " in capitals"));
         $(message.$field = $other;)+
         assert_eq!(reason($client.clone().$method(message).await), "REQUEST_ID_REUSED", stringify!($method));
         before.assert_same(&$service.tables().await, concat!(stringify!($method), " with another request"));

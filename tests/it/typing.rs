@@ -1,0 +1,7 @@
+//! What people type and paste: what is right in other words is understood, and nothing else.
+
+mod addresses;
+mod codes;
+mod masks;
+mod names;
+mod providers;
