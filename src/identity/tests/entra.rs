@@ -58,10 +58,10 @@ async fn a_token_is_refused_that_is_no_persons_access_token_of_version_2() {
     // an ID token of the same app: the scope is what it lacks, and so the nonce counts
     let signer = Signer::rs256();
     let jwt = Header { typ: Some("JWT".to_owned()), ..signer.header() };
-    let signed = |change: &Value| signer.sign(&jwt, &with(entra_claims(), change));
+    let minted = |change: &Value| signer.sign(&jwt, &with(entra_claims(), change));
     let id_token = json!({"scp": null, "nonce": "n-0S6_WzA2Mj"});
-    assert_eq!(refusal(&verifier, &signed(&id_token)).await, "an ID token");
-    user(&verifier, &signed(&json!({"nonce": "n-0S6_WzA2Mj"}))).await;
+    assert_eq!(refusal(&verifier, &minted(&id_token)).await, "an ID token");
+    user(&verifier, &minted(&json!({"nonce": "n-0S6_WzA2Mj"}))).await;
 }
 
 #[tokio::test]
