@@ -186,7 +186,9 @@ impl KeySet {
             last.at -= by;
         }
         self.known.send_if_modified(|known| {
-            known.iter_mut().for_each(|known| known.as_of -= by);
+            if let Some(known) = known {
+                known.as_of -= by;
+            }
             false
         });
     }
