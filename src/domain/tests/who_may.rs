@@ -180,6 +180,8 @@ fn the_present_and_the_new_role_are_both_within_what_one_may_grant() {
 #[test]
 fn an_offer_is_approved_by_those_who_could_make_it() {
     check(APPROVE, |world, column| {
+        world.account("olga", "github", &[]);
+        world.member("olga", Role::Owner);
         world.invitation(0, S::PendingApproval, "target", "target@one.example");
         let mut offer = world.state().invitations[&id(0)].clone();
         offer.role = Some(role(column));

@@ -83,7 +83,7 @@ async fn a_member_who_uses_a_code_settles_the_invitation() {
         }
 
         let settled = owner.get(&invited.name).await.unwrap();
-        assert_eq!((settled.state(), settled.account), (State::Revoked, format!("accounts/{username}")));
+        assert_eq!((settled.state(), settled.account.clone()), (State::Revoked, format!("accounts/{username}")));
         assert_eq!((settled.account_email.as_str(), settled.role()), ("", Role::Unspecified));
         assert_ne!(settled.etag, invited.etag);
         let reminder = settled.deliveries.iter().find(|delivery| delivery.kind() == Kind::InvitationReminder).unwrap();

@@ -288,7 +288,7 @@ pub(super) async fn with_idle_mail() -> Service {
     });
     let service = Service::start_with(&[("mail_workers", "1")], script).await;
     let decoy = service.owner("decoy", "decoy").await;
-    decoy.invite("decoy", "decoy@example.com").await.unwrap();
+    decoy.invite("decoy", "bait@example.com").await.unwrap();
     timeout(PATIENCE, busy.notified()).await.unwrap();
     service
 }
