@@ -89,12 +89,6 @@ impl FromIterator<SocketAddr> for Addresses {
     }
 }
 
-/// Connects to the first address of a host that answers.
-pub async fn connect(host: &str, port: u16, limit: Duration) -> io::Result<TcpStream> {
-    let connecting = async { Addresses::of(host, port).await?.connect(limit).await };
-    timeout(limit, connecting).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
@@ -217,8 +211,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["localhost", "127.0.0.1"] {
-            assert!(connect(host, port, LIMIT).await.is_ok(), "{host}");
+            assert!(Addresses::of(host, port).await.unwrap().connect(LIMIT).await.is_ok(), "{host}");
         }
-        assert!(connect("no-such-host.invalid", port, LIMIT).await.is_err());
+        assert!(Addresses::of("no-such-host.invalid", port).await.is_err());
     }
 }
