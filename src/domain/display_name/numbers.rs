@@ -50,7 +50,7 @@ fn is_dialled(c: char) -> bool {
 
 fn is_number(run: &[Key], before: Option<char>, is_all: bool) -> bool {
     let digits = |keys: &[Key]| keys.iter().filter(|key| key.c.is_numeric()).count();
-    let least = if run.iter().any(|key| key.is_disguised) {
+    let enough = if run.iter().any(|key| key.is_disguised) {
         MARKED
     } else if is_all {
         ALONE
@@ -67,5 +67,5 @@ fn is_number(run: &[Key], before: Option<char>, is_all: bool) -> bool {
         };
         last.is_none_or(begins) && marked.is_some_and(|marked| digits(&run[marked..]) >= MARKED)
     };
-    digits(run) >= least || (0..run.len()).any(is_international)
+    digits(run) >= enough || (0..run.len()).any(is_international)
 }
