@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn the_families_take_turns() {
-        let [a, b, c] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(at);
-        let [d, e] = ["127.0.0.1:1", "127.0.0.2:1"].map(at);
+        let [one, two, three] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(at);
+        let [four, five] = ["127.0.0.1:1", "127.0.0.2:1"].map(at);
         let order = |addresses: &[SocketAddr]| addresses.iter().copied().collect::<Addresses>().0;
-        assert_eq!(order(&[a, b, c, d, e]), [a, d, b, e, c]);
-        assert_eq!(order(&[d, e, a]), [d, a, e]);
-        assert_eq!(order(&[d, e]), [d, e]);
+        assert_eq!(order(&[one, two, three, four, five]), [one, four, two, five, three]);
+        assert_eq!(order(&[four, five, one]), [four, one, five]);
+        assert_eq!(order(&[four, five]), [four, five]);
         assert_eq!(order(&[]), []);
     }
 

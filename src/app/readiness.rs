@@ -21,9 +21,10 @@ impl Readiness {
     pub async fn look(&mut self) -> bool {
         let trouble = self.ask().await.err().map(|error| error.to_string());
         if trouble != self.trouble {
-            match &trouble {
-                Some(why) => tracing::warn!(why, "the database takes no changes"),
-                None => tracing::info!("the database takes changes again"),
+            if let Some(why) = &trouble {
+                tracing::warn!(why, "the database takes no changes");
+            } else {
+                tracing::info!("the database takes changes again");
             }
             self.trouble = trouble;
         }

@@ -87,8 +87,9 @@ impl DisplayName {
     }
 
     /// Whether somebody has a verified address of each domain that it names: a link to there is theirs.
-    pub fn check_domains<'a>(&self, held: impl Iterator<Item = &'a EmailAddress> + Clone) -> Result<(), NameFault> {
-        let is_held = |domain: &str| held.clone().any(|email| email.domain() == domain);
+    pub fn check_domains<'a>(&self, held: impl IntoIterator<Item = &'a EmailAddress>) -> Result<(), NameFault> {
+        let held = held.into_iter().collect::<Vec<_>>();
+        let is_held = |domain: &str| held.iter().any(|email| email.domain() == domain);
         let not_held = pieces(&self.0).find(|(word, _)| domain_of(word).is_some_and(|domain| !is_held(&domain)));
         not_held.map_or(Ok(()), |(word, _)| Err(NameFault::Domain(word.to_owned())))
     }

@@ -32,7 +32,9 @@ impl Resolve for Answering {
         Box::pin(async move {
             let mut addresses = Addresses::of(name.as_str(), port).await?.by_answer(LIMIT).await;
             // the one of the URL, which may be another issuer's
-            addresses.iter_mut().for_each(|address| address.set_port(0));
+            for address in &mut addresses {
+                address.set_port(0);
+            }
             Ok(Box::new(addresses.into_iter()) as _)
         })
     }

@@ -146,11 +146,14 @@ const SIGN_IN: [(&str, &str); 2] = [("smtp_username", "hub"), ("smtp_password", 
 /// `\0hub\0hunter2`, `hub` and `hunter2`.
 const WORDS: [&str; 3] = ["AGh1YgBodW50ZXIy", "aHVi", "aHVudGVyMg=="];
 
+/// To the steps of a sign-in.
+type Replies = &'static [&'static [u8]];
+
 #[tokio::test]
 async fn a_server_may_write_its_offers_and_prompts_as_it_likes() {
     let [both, name, password] = WORDS;
     let [plain, login] = [format!("AUTH PLAIN {both}"), format!("AUTH LOGIN {name} {password}")];
-    let cases: [(&'static [u8], &'static [&'static [u8]], &str); 5] = [
+    let cases: [(&'static [u8], Replies, &str); 5] = [
         (b"250-odd\r\n250-pipelining\r\n250 auth plain\r\n", &[b"235 ok\r\n"], &plain),
         (b"250-odd\r\n250 AUTH=LOGIN\r\n", &[b"334 VXNlcm5hbWU6\r\n", b"334 UGFzc3dvcmQ6\r\n", b"235\r\n"], &login),
         // "user:", and no base64 at all

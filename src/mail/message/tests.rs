@@ -218,9 +218,10 @@ fn an_email_that_the_policy_of_the_moment_does_not_want_is_dropped() {
 
 #[test]
 fn an_offer_that_rests_on_nothing_is_dropped() {
-    let changes: [(&str, fn(&mut Facts)); 4] = [
+    type Change = fn(&mut Facts);
+    let changes: [(&str, Change); 4] = [
         ("a lower role", |facts| {
-            facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = Some(Role::Reader)
+            facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = Some(Role::Reader);
         }),
         ("no member", |facts| facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = None),
         ("no second person", |facts| facts.policy.approval_role = Some(Role::Contributor)),

@@ -70,7 +70,9 @@ fn token(dir: &Path, subject: &str) -> String {
 
 async fn me(person: &Person, timeout: Option<Duration>) -> Result<pb::Account, Status> {
     let mut request = Request::new(pb::GetAccountRequest { name: "accounts/me".to_owned() });
-    timeout.into_iter().for_each(|timeout| request.set_timeout(timeout));
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
     Ok(person.accounts.clone().get_account(request).await?.into_inner())
 }
 

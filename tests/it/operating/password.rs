@@ -41,7 +41,7 @@ async fn start(
 }
 
 async fn a_changed_password_is_taken(role: &str, origin: impl FnOnce(&Path) -> Origin, written: fn(&str) -> String) {
-    let database = Database::create().await.as_role(role).await;
+    let database = Database::create().await.used_by(role).await;
     let (service, _server) = start(database, origin, written).await;
     let owner = service.owner("olga", "acme").await;
     let path = service.dir.join("database_url");
@@ -99,7 +99,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn the_real_program_says_that_its_password_is_refused_and_takes_the_new_one() {
     let role = "test_password_process";
-    let database = Database::create().await.as_role(role).await;
+    let database = Database::create().await.used_by(role).await;
     let dir = crate::support::scratch("password_process");
     let settings = settings_for(&database.service_url, &dir, SocketAddr::from(([127, 0, 0, 1], 25)), &[]);
     drop(settings);

@@ -70,7 +70,7 @@ impl Watched {
 #[tokio::test]
 async fn settings_of_the_database_and_of_the_role_stop_changes_and_health_follows() {
     let role = "test_read_only";
-    let database = Database::create().await.as_role(role).await;
+    let database = Database::create().await.used_by(role).await;
     let name = database.name.clone();
     let mut watched = Watched::start(database).await;
     let ways = [
@@ -112,7 +112,7 @@ async fn settings_of_the_database_and_of_the_role_stop_changes_and_health_follow
 #[tokio::test]
 async fn of_several_settings_the_one_that_a_new_session_gets_counts() {
     let role = "test_read_only_both";
-    let database = Database::create().await.as_role(role).await;
+    let database = Database::create().await.used_by(role).await;
     let (name, mut own) = (&database.name, Own::new(&database.service_url, Purpose::Read).unwrap());
     let set = async |whose: &str, value: &str| {
         database.execute_outside(&format!("ALTER {whose} SET default_transaction_read_only = {value}")).await;

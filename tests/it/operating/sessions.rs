@@ -52,7 +52,7 @@ async fn sessions_that_are_ended_in_the_middle_of_calls_are_unavailable_at_worst
 #[tokio::test]
 async fn a_server_that_lets_nobody_in_is_unavailable_and_later_it_is_not() {
     let role = "test_refused";
-    let database = Database::create().await.as_role(role).await;
+    let database = Database::create().await.used_by(role).await;
     let name = database.name.clone();
     let service = Service::start_on(database, &CHARGING, Script::accept_all()).await;
     let owner = service.owner("olga", "acme").await;

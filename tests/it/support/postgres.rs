@@ -39,7 +39,7 @@ impl Database {
     }
 
     /// As another role, which has what the service needs. Its name begins with `test_`, its password is `first`.
-    pub async fn as_role(mut self, role: &str) -> Self {
+    pub async fn used_by(mut self, role: &str) -> Self {
         self.service_url = roles::make(&self.url, role, "first").await.unwrap();
         assert!(roles::restrict(&self.url, role).await.unwrap());
         self

@@ -97,9 +97,9 @@ async fn behind_a_refused_recipient_nothing_is_sent_as_a_message() {
 
 #[tokio::test]
 async fn whatever_stands_behind_the_code_of_a_reply_it_is_read() {
-    let long = [b"250 ".as_slice(), &[b'x'; 20_000], b"\r\n"].concat();
+    let long = [b"250 ".as_slice(), &vec![b'x'; 20_000], b"\r\n"].concat();
     let many = [b"250-one\r\n".repeat(500).as_slice(), b"250 last\r\n"].concat();
-    let endless = [b"250 ".as_slice(), &[b'x'; 70_000]].concat();
+    let endless = [b"250 ".as_slice(), &vec![b'x'; 70_000]].concat();
     let replies: [(&[u8], Option<u16>); 17] = [
         (b"250\r\n", Some(250)),
         (b"250 \xfcbernommen\r\n", Some(250)),
