@@ -227,6 +227,8 @@ fn a_migration_is_one_statement() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let code = text.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join("\n");
+        // a DO block is one, whatever is in it
+        let code = code.split("$$").step_by(2).collect::<String>();
         assert_eq!(code.matches(';').count(), 1, "{}", path.display());
     }
 }
