@@ -51,7 +51,9 @@ impl Mailer {
             let Some(facts) = facts else { return Judged { item, verdict: Verdict::Lost } };
             if item.held.kind.is_to_organization() {
                 // it may have another one than when the email was written
-                item.held.recipient = facts.notification_email.clone();
+                // as it would stand in the outbox
+                let present = &facts.notification_email;
+                item.held.recipient = EmailAddress::stored(present.wire(), present.key().to_owned());
             }
             let verdict = self.by_itself(&item.held, facts);
             Judged { item, verdict }

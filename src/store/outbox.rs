@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 pub use self::facts::{Facts, InvitationFacts, SignIn, facts, sign_ins};
-use super::columns::column;
+use super::columns::{column, typed};
 use super::{Error, Result, interval};
 use crate::domain::{Answer, EmailAddress, EmailKind, EmailState, InvitationId, OrganizationId, Timestamp};
 
@@ -181,7 +181,7 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
         &column(&ended, |e| e.state.as_str().to_owned()),
         &column(&ended, |e| e.answer.to_string()),
         &column(&ended, |e| interval(e.wait)),
-        &column(&ended, |e| e.held.recipient.wire()),
+        &column(&ended, |e| typed(&e.held.recipient)),
     )
     .execute(connection)
     .await?;

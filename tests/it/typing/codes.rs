@@ -55,7 +55,6 @@ async fn a_code_still_has_one_spelling() {
     for typed in [
         format!("{typo}\r\n"),
         format!("https://hub.example/invitations#code={typo}"),
-        format!("https://hub.example/invitations/{code}"),
         format!("https://hub.example/invitations#code={code}0"),
         format!("{code}\u{ff10}"),
         format!("К{code}"),
@@ -75,6 +74,7 @@ async fn a_code_still_has_one_spelling() {
     for typed in [
         format!("{wide}1"),
         "x".repeat(65),
+        format!("https://hub.example/invitations/{code}"),
         format!("https://hub.example/{}#code={code}", "a".repeat(2048)),
         format!("{code}{}", "\u{200b}".repeat(2048)),
     ] {
