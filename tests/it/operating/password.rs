@@ -139,7 +139,11 @@ async fn the_real_program_says_that_its_password_is_refused_and_takes_the_new_on
 
     database.execute_outside(&format!("ALTER ROLE {role} PASSWORD 'second'")).await;
     database.end_sessions().await;
-    until("it says so", async || said().contains("password refused")).await;
+    // by each that needs a connection; the last line below comes only after readiness has noticed
+    until("it says so", async || {
+        said().contains("takes no changes\",\"why\":\"database unavailable: password refused")
+    })
+    .await;
     assert!(!said().contains("first@") && !said().contains("second@"), "no password is in the log");
     write(&url_file, &format!("{}\n", database.service_url.replace(":first@", ":second@")));
     until("it connects again", async || has_sessions().await).await;
