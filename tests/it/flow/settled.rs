@@ -121,7 +121,8 @@ async fn only_a_live_code_of_the_members_own_organization_settles_anything() {
         let invited = owner.invite("acme", address).await.unwrap();
         codes.push(service.code_to(address, 1).await);
         match address {
-            "ended@example.net" => service.let_expire(&invited.name).await,
+            // by its inviter: the sweep would write in the middle of what follows
+            "ended@example.net" => drop(owner.revoke(&invited.name).await.unwrap()),
             "rotated@example.net" => drop(owner.resend(&invited.name, true).await.unwrap()),
             _ => drop(rosa.request_access(&codes[2]).await.unwrap()),
         }
@@ -134,8 +135,8 @@ async fn only_a_live_code_of_the_members_own_organization_settles_anything() {
     before.assert_same(&service.tables().await, "a code that is no use to anybody");
 
     // a member of another organization is somebody new here
-    rosa.invite("rival", "max@example.com").await.unwrap();
-    let asked = max.request_access(&service.code_to("max@example.com", 3).await).await.unwrap();
+    rosa.invite("rival", "max@example.org").await.unwrap();
+    let asked = max.request_access(&service.code_to("max@example.org", 1).await).await.unwrap();
     assert_eq!(asked.state(), State::AccessRequested);
     service.recount().await;
 }
