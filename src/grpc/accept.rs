@@ -183,7 +183,12 @@ impl Connections {
             }
             () = idle.gives_way().cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                timeout(GOODBYE_TIMEOUT, connection).await.unwrap_or(Ok(()))
+                match timeout(GOODBYE_TIMEOUT, connection.as_mut()).await {
+                    Ok(ended) => ended,
+                    // a call was on its way already
+                    Err(_) if idle.has_call() => self.cut.run_until_cancelled(connection).await.unwrap_or(Ok(())),
+                    Err(_) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {

@@ -47,6 +47,10 @@ impl Idle {
         Busy(self.clone())
     }
 
+    pub(super) fn has_call(&self) -> bool {
+        self.now().calls > 0
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,8 +80,9 @@ mod tests {
         let all = Places::unlimited();
         let connection = Idle::new(&all);
         let call = connection.begin_call();
-        assert!(!all.free_one(), "a connection with a call has no place to give");
+        assert!(connection.has_call() && !all.free_one(), "a connection with a call has no place to give");
         drop(call);
+        assert!(!connection.has_call());
         assert!(all.free_one() && connection.gives_way().is_cancelled());
         drop(connection.begin_call());
         assert!(!all.free_one(), "nor has one that goes already");

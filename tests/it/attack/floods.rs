@@ -59,7 +59,8 @@ async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
     }
     eprintln!("from {start:.1} MiB: {story:#?}");
     bystander.stop.store(true, Ordering::Relaxed);
-    assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new(), "{story:#?}");
+    let log = || String::from_utf8_lossy(&process.log()).into_owned();
+    assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new(), "{story:#?}\n{}", log());
     assert!(process.lives());
 }
 
