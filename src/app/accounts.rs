@@ -3,8 +3,9 @@
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::batch::{Batch, Decided};
+use super::batch::{Batch, Decided, Locking};
 use super::error::ATTEMPTS;
+use super::reading::read;
 use super::registrar::{NewAccount, Registered};
 use super::{App, Error, Result};
 use crate::domain::{
@@ -32,8 +33,9 @@ impl App {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
         let charge = match self.charge_account_attempt(&hash).await {
             Err(Error::Refused(limit)) => {
-                let mut connection = self.reads.acquire().await?;
-                let repeated = replay(&mut connection, hash, new.request.as_ref(), Method::CreateAccount).await??;
+                let request = new.request.as_ref();
+                let repeated =
+                    read!(self.reads, connection, replay(&mut connection, hash, request, Method::CreateAccount))??;
                 // a repetition is answered all the same
                 repeated.ok_or(limit)?;
                 None
@@ -55,11 +57,10 @@ impl App {
     /// it leaves the others one by one, which the sweep finishes should this be cut off.
     pub async fn delete_account(&self, delete: DeleteAccount) -> Result<()> {
         let hash = identity_hash(&delete.issuer, &delete.subject);
-        {
-            let mut connection = self.reads.acquire().await?;
-            if replay(&mut connection, hash, delete.request.as_ref(), Method::DeleteAccount).await??.is_some() {
-                return Ok(());
-            }
+        let request = delete.request.as_ref();
+        let repeated = read!(self.reads, connection, replay(&mut connection, hash, request, Method::DeleteAccount))??;
+        if repeated.is_some() {
+            return Ok(());
         }
         let username = match (&delete.caller, &delete.username) {
             (None, _) => return Err(Refusal::AccountRequired.into()),
@@ -109,7 +110,7 @@ impl App {
         }
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
         let commands = owned.into_iter().map(|organization| deletion.leave(organization)).collect::<Vec<_>>();
-        let mut batch = Batch::lock(&mut transaction, &commands, &self.deployment).await?;
+        let mut batch = Batch::lock(&mut transaction, &commands, Locking::Wait, &self.deployment).await?;
         for command in &commands {
             if let Err(refusal) = batch.decide(command, &self.deployment) {
                 return Ok(Err(refusal));
@@ -130,10 +131,8 @@ impl App {
 
     /// The second part.
     pub(super) async fn leave_all(&self, deletion: &Deletion) -> Result<()> {
-        let organizations = {
-            let mut connection = self.reads.acquire().await?;
-            accounts::organizations_of(&mut connection, &deletion.username).await?
-        };
+        let organizations =
+            read!(self.reads, connection, accounts::organizations_of(&mut connection, &deletion.username))?;
         for organization in organizations {
             go_on(self.writer.submit(deletion.leave(organization)).await)?;
         }

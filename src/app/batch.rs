@@ -1,6 +1,6 @@
 //! What happens inside one transaction: lock, load, decide, write.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
@@ -13,6 +13,18 @@ use crate::store::changes::Changed;
 use crate::store::load::{self, Loaded, Wanted};
 use crate::store::request_ids::{Done, Key};
 use crate::store::{self, accounts, changes};
+
+/// What is done about an organization that another transaction has locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Locking {
+    /// The commands that need it are left out.
+    Skip,
+    /// It is waited for, as long as `lock_timeout` lets us.
+    Wait,
+}
+
+/// Organizations and accounts that another transaction has locked.
+type Locked = (HashSet<String>, HashSet<String>);
 
 /// What became of a command.
 #[derive(Debug)]
@@ -46,6 +58,7 @@ pub(super) struct Batch {
     /// As loaded: the emails of the invitations.
     deliveries: HashMap<InvitationId, Vec<Delivery>>,
     remembered: HashMap<Key, Remembered>,
+    locked: Locked,
     /// Request ids of what was decided here.
     done: Vec<Done>,
 }
@@ -56,28 +69,41 @@ impl Batch {
     pub async fn lock(
         connection: &mut PgConnection,
         commands: &[Command],
+        locking: Locking,
         deployment: &Deployment,
     ) -> store::Result<Self> {
         let ids = commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
-        load::lock(connection, &Vec::from_iter(ids)).await?;
-        let joining = commands.iter().filter_map(joins).collect::<BTreeSet<_>>();
-        if !joining.is_empty() {
-            accounts::hold(connection, &Vec::from_iter(joining)).await?;
+        let (ids, joining) = (Vec::from_iter(ids), commands.iter().filter_map(joins).collect::<BTreeSet<_>>());
+        let joining = Vec::from_iter(joining);
+        let mut locked = Locked::default();
+        match locking {
+            Locking::Wait => load::lock(connection, &ids).await?,
+            Locking::Skip => locked.0 = load::try_lock(connection, &ids).await?,
         }
-        Self::load(connection, commands, deployment).await
+        if !joining.is_empty() {
+            locked.1 = accounts::hold(connection, &joining).await?;
+        }
+        let free = commands.iter().filter(|command| !needs(&locked, command)).collect::<Vec<_>>();
+        Ok(Self { locked, ..Self::load(connection, &free, deployment).await? })
+    }
+
+    /// Whether everything that the command needs is locked here.
+    pub fn holds(&self, command: &Command) -> bool {
+        !needs(&self.locked, command)
     }
 
     /// The same without the locks, for a dry run: as it is at one moment.
     pub async fn load(
         connection: &mut PgConnection,
-        commands: &[Command],
+        commands: &[&Command],
         deployment: &Deployment,
     ) -> store::Result<Self> {
         let loaded = load::load(connection, &wanted(commands, deployment)).await?;
         let Loaded { now, organizations: before, accounts, deliveries, remembered } = loaded;
         let ids = commands.iter().map(|command| command.organization.clone());
         let after = ids.map(|id| (id.clone(), before.get(&id).cloned())).collect();
-        Ok(Self { now, before, after, accounts, deliveries, remembered, done: Vec::new() })
+        let locked = Locked::default();
+        Ok(Self { now, before, after, accounts, deliveries, remembered, locked, done: Vec::new() })
     }
 
     /// Decides one command; the next one sees what it did.
@@ -176,8 +202,14 @@ impl Batch {
     }
 }
 
+/// Whether another transaction has locked something that the command needs.
+fn needs((organizations, accounts): &Locked, command: &Command) -> bool {
+    organizations.contains(command.organization.as_str())
+        || !accounts.is_empty() && joins(command).is_some_and(|account| accounts.contains(&account))
+}
+
 /// What commands touch.
-fn wanted(commands: &[Command], deployment: &Deployment) -> Wanted {
+fn wanted(commands: &[&Command], deployment: &Deployment) -> Wanted {
     let mut wanted = Wanted { open_invitations_limit: deployment.open_invitations_limit, ..Wanted::default() };
     let organizations =
         commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();

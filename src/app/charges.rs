@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::batch::{Decided, request_key};
 use super::counter::Count;
 use super::limits::{Counted, Guess};
+use super::reading::read;
 use super::{App, Error, Result};
 use crate::domain::{Actor, Caller, Command, Operation, Refusal};
 use crate::store;
@@ -66,8 +67,7 @@ impl App {
                 Ok(identity_hash(&service.issuer, std::slice::from_ref(&service.subject)).to_vec())
             }
             Caller::Account(username) => {
-                let mut connection = self.reads.acquire().await?;
-                let identity = accounts::identity_of(&mut connection, username).await?;
+                let identity = read!(self.reads, connection, accounts::identity_of(&mut connection, username))?;
                 Ok(identity.ok_or(Refusal::AccountRequired)?)
             }
         }
@@ -124,8 +124,7 @@ impl App {
     /// Whether the same request has succeeded before.
     async fn is_repetition(&self, command: &Command) -> Result<bool> {
         let Some(key) = request_key(command) else { return Ok(false) };
-        let mut connection = self.reads.acquire().await?;
-        let remembered = store::request_ids::find(&mut connection, &key).await?;
+        let remembered = read!(self.reads, connection, store::request_ids::find(&mut connection, &key))?;
         Ok(remembered.is_some_and(|remembered| remembered.is_of(command)))
     }
 }

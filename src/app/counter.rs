@@ -37,11 +37,7 @@ impl Worker for Counter {
                 tracing::warn!(%error, "charges could not be given back, they end with their window");
             }
         }
-        let counted = match self.0.run(async |connection| store::limits::charge(connection, &asked).await).await {
-            Ok(counted) => counted.into_iter().map(|outcome| Ok(Some(outcome))).collect(),
-            Err(error) => vec![Err(Error::from(error)); asked.len()],
-        };
-        let mut counted = counted.into_iter();
+        let mut counted = self.charge(&asked).await.into_iter();
         is_charge
             .into_iter()
             .map(|is| if is { counted.next().unwrap_or(Err(Error::Fault)) } else { Ok(None) })
@@ -50,5 +46,34 @@ impl Worker for Counter {
 
     async fn end(mut self) {
         self.0.close().await;
+    }
+}
+
+impl Counter {
+    /// One outcome for each. A connection that has broken since it was used last is made anew: what it may have counted
+    /// twice then ends with its window.
+    async fn charge(&mut self, asked: &[Asked]) -> Vec<Result<Option<Counted>>> {
+        let may_be_broken = self.0.is_connected();
+        let mut counted = self.try_charge(asked).await;
+        if may_be_broken && counted.as_ref().is_err_and(store::Error::breaks_connection) {
+            counted = self.try_charge(asked).await;
+        }
+        match counted {
+            Ok(counted) => counted.into_iter().map(|outcome| Ok(Some(outcome))).collect(),
+            // a counter that is locked for long must not keep the others
+            Err(store::Error::Locked) if asked.len() > 1 => {
+                let mut outcomes = Vec::with_capacity(asked.len());
+                for one in asked {
+                    let alone = self.try_charge(std::slice::from_ref(one)).await;
+                    outcomes.push(alone.map(|mut outcome| outcome.pop()).map_err(Error::from));
+                }
+                outcomes
+            }
+            Err(error) => vec![Err(Error::from(error)); asked.len()],
+        }
+    }
+
+    async fn try_charge(&mut self, asked: &[Asked]) -> store::Result<Vec<Counted>> {
+        self.0.run(async |connection| store::limits::charge(connection, asked).await).await
     }
 }

@@ -6,6 +6,7 @@ use super::batch::{Batch, Decided};
 use super::error::{Error, Result};
 use super::together::{Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
+use crate::store;
 use crate::store::connection::Own;
 
 /// The most that one statement loads. Each command is tried on a copy of what was loaded of its organization, so where
@@ -44,8 +45,13 @@ impl Worker for DryRuns {
 
 impl DryRuns {
     async fn try_out(&mut self, commands: &[Command]) -> Vec<Result<DryRun>> {
-        let Self { connection, deployment } = self;
-        match connection.run(async |connection| Batch::load(connection, commands, deployment).await).await {
+        let may_be_broken = self.connection.is_connected();
+        let mut loaded = self.load(commands).await;
+        if may_be_broken && loaded.as_ref().is_err_and(store::Error::breaks_connection) {
+            loaded = self.load(commands).await;
+        }
+        let deployment = &self.deployment;
+        match loaded {
             Ok(mut batch) => {
                 let dry_run = |command| {
                     let (outcome, is_change) = batch.try_out(command, deployment);
@@ -58,5 +64,11 @@ impl DryRuns {
                 commands.iter().map(|_| Err(error.clone())).collect()
             }
         }
+    }
+
+    async fn load(&mut self, commands: &[Command]) -> store::Result<Batch> {
+        let Self { connection, deployment } = self;
+        let all = commands.iter().collect::<Vec<_>>();
+        connection.run(async |connection| Batch::load(connection, &all, deployment).await).await
     }
 }

@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The request was decided, and the answer is no.
     Refused(Refusal),
-    /// Too much is waiting; nothing was done.
+    /// Too much is waiting, or somebody else has locked what is to be changed; nothing was done.
     Overloaded,
     /// Postgres is away. A change may have taken effect: its request id tells.
     Unavailable,
@@ -35,6 +35,10 @@ impl From<store::Error> for Error {
             store::Error::Unavailable(why) => {
                 tracing::warn!(why, "database unavailable");
                 Self::Unavailable
+            }
+            store::Error::Locked | store::Error::Exhausted => {
+                tracing::debug!(%error, "overloaded");
+                Self::Overloaded
             }
             store::Error::Conflict | store::Error::Constraint(_) | store::Error::Stale(_) | store::Error::Fault(_) => {
                 tracing::error!(%error, "a statement failed");

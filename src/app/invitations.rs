@@ -5,14 +5,15 @@ use uuid::Uuid;
 use super::batch::{Decided, Shown};
 use super::callers::{About, Call};
 use super::limits::Guess;
+use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
     Account, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId, InvitationState,
     Method, Operation, OrganizationId, Refusal, Request, Subject, Username,
 };
-use crate::store::accounts;
 use crate::store::invitations::{self, FIRST_PAGE};
+use crate::store::{self, accounts};
 
 /// Which invitations of an organization are wanted.
 #[derive(Debug)]
@@ -96,18 +97,21 @@ impl App {
         let (access, _) = call.admitted(Method::ListInvitations, organization, &Subject::Organization)?;
         let before = filter.before.map_or(FIRST_PAGE, |InvitationId(id)| id);
         let limit = one_more(filter.size);
-        let mut connection = self.reads.acquire().await?;
-        let found = match &filter.email {
-            Some(email) => {
-                invitations::list_by_email(&mut connection, organization, before, limit, email.key(), &filter.states)
-                    .await?
-            }
-            None if filter.states.is_empty() => invitations::list(&mut connection, organization, before, limit).await?,
-            None => invitations::list_by_state(&mut connection, organization, before, limit, &filter.states).await?,
-        };
-        let page = Page::cut(found, filter.size, |invitation| invitation.id);
-        let ids = page.items.iter().map(|invitation| invitation.id.0).collect::<Vec<_>>();
-        let mut deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
+        let states = &filter.states;
+        let (page, mut deliveries) = read!(self.reads, connection, async {
+            let found = match &filter.email {
+                Some(email) => {
+                    invitations::list_by_email(&mut connection, organization, before, limit, email.key(), states)
+                        .await?
+                }
+                None if states.is_empty() => invitations::list(&mut connection, organization, before, limit).await?,
+                None => invitations::list_by_state(&mut connection, organization, before, limit, states).await?,
+            };
+            let page = Page::cut(found, filter.size, |invitation| invitation.id);
+            let ids = page.items.iter().map(|invitation| invitation.id.0).collect::<Vec<_>>();
+            let deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
+            store::Result::Ok((page, deliveries))
+        })?;
         let show = |invitation: Invitation| {
             let audience = Audience::Inviter(deliveries.remove(&invitation.id).unwrap_or_default());
             InvitationView::new(organization.clone(), access.display_name.clone(), invitation, call.now(), audience)
@@ -127,19 +131,14 @@ impl App {
         let (organization, id) = before.map_or((String::new(), FIRST_PAGE), |(organization, InvitationId(id))| {
             (organization.as_str().to_owned(), id)
         });
-        let mut connection = self.reads.acquire().await?;
-        let found = invitations::list_of_account(
-            &mut connection,
-            username,
-            caller.organizations(),
-            (id, &organization),
-            one_more(size),
-        )
-        .await?;
-        let page = Page::cut(found, size, |(organization, invitation)| (organization.clone(), invitation.id));
-        let ids = page.items.iter().map(|(organization, _)| organization.as_str().to_owned()).collect::<Vec<_>>();
-        let names = invitations::display_names(&mut connection, &ids).await?;
-        let now = accounts::now(&mut connection).await?;
+        let (organizations, before, limit) = (caller.organizations(), (id, organization.as_str()), one_more(size));
+        let (page, names, now) = read!(self.reads, connection, async {
+            let found = invitations::list_of_account(&mut connection, username, organizations, before, limit).await?;
+            let page = Page::cut(found, size, |(organization, invitation)| (organization.clone(), invitation.id));
+            let ids = page.items.iter().map(|(organization, _)| organization.as_str().to_owned()).collect::<Vec<_>>();
+            let names = invitations::display_names(&mut connection, &ids).await?;
+            store::Result::Ok((page, names, accounts::now(&mut connection).await?))
+        })?;
         let show = |(organization, invitation): (OrganizationId, Invitation)| {
             let name = names.get(&organization).cloned().unwrap_or_else(|| DisplayName::stored(String::new()));
             let audience = Audience::invitee(&account, &invitation);
@@ -159,10 +158,7 @@ impl App {
         let username = caller.username().ok_or(Refusal::PersonRequired)?;
         let actor = caller.actor();
         let code_hash = code.hash();
-        let found = {
-            let mut connection = self.reads.acquire().await?;
-            invitations::find_by_code(&mut connection, &code_hash, username).await?
-        };
+        let found = read!(self.reads, connection, invitations::find_by_code(&mut connection, &code_hash, username))?;
         let found = found.filter(|(_, _, key)| self.deployment.code_keys.get(key).is_some());
         // an unknown code, like a dead one, is looked for in an organization that does not exist: with all statements
         // that a live one takes
@@ -221,12 +217,14 @@ impl App {
     /// have to do with it.
     pub async fn account(&self, method: Method, caller: &Caller, username: &Username) -> Result<Account> {
         method.check_account(caller, username)?;
-        let mut connection = self.reads.acquire().await?;
-        let account = accounts::get(&mut connection, username).await?;
-        let exists = match caller.organizations() {
-            Some(organizations) => accounts::is_known_to(&mut connection, username, organizations).await?,
-            None => true,
-        };
+        let (account, exists) = read!(self.reads, connection, async {
+            let account = accounts::get(&mut connection, username).await?;
+            let exists = match caller.organizations() {
+                Some(organizations) => accounts::is_known_to(&mut connection, username, organizations).await?,
+                None => true,
+            };
+            store::Result::Ok((account, exists))
+        })?;
         account.filter(|_| exists).ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
     }
 }

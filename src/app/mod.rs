@@ -7,11 +7,13 @@ mod charges;
 mod counter;
 mod dry_run;
 mod error;
+mod held;
 mod invitations;
 mod limits;
 mod lookup;
 mod organizations;
 mod readiness;
+mod reading;
 mod registrar;
 mod suppressions;
 mod sweep;
@@ -79,7 +81,9 @@ pub struct Connections {
     counter: Own,
     registrar: Own,
     /// Each writer has one like it.
-    writers: Own,
+    lanes: Own,
+    /// Each writer that waits for locks.
+    waiting: Own,
     readiness: Own,
 }
 
@@ -98,8 +102,9 @@ impl Connections {
             callers: own(Purpose::Read)?,
             dry_runs: own(Purpose::Read)?,
             counter: own(Purpose::Charge)?,
-            registrar: own(Purpose::Write)?,
-            writers: own(Purpose::Write)?,
+            registrar: own(Purpose::Batch)?,
+            lanes: own(Purpose::Batch)?,
+            waiting: own(Purpose::Write)?,
             readiness: own(Purpose::Read)?,
         })
     }
@@ -125,7 +130,7 @@ impl App {
             ),
             counter: Queue::start([Counter(connections.counter)], &tasks),
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
-            writer: Writer::start(&connections.writers, &deployment, &tasks, committed),
+            writer: Writer::start([&connections.lanes, &connections.waiting], &deployment, &tasks, committed),
             readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
             deployment,
             limits,

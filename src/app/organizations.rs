@@ -2,6 +2,7 @@
 
 use super::batch::Shown;
 use super::callers::{About, Call};
+use super::reading::read;
 use super::views::{MemberView, OrganizationView};
 use super::{App, Error, Page, Result, one_more};
 use crate::domain::{
@@ -15,8 +16,7 @@ impl App {
     /// One organization, for its members and for services.
     pub async fn organization(&self, call: &Call, id: &OrganizationId) -> Result<OrganizationView> {
         let (_, standing) = call.admitted(Method::GetOrganization, id, &Subject::Organization)?;
-        let mut connection = self.reads.acquire().await?;
-        let found = organizations::get(&mut connection, id).await?;
+        let found = read!(self.reads, connection, organizations::get(&mut connection, id))?;
         let (organization, head) = found.ok_or_else(|| Refusal::OrganizationNotFound(id.name()))?;
         Ok(OrganizationView::new(organization, head, &standing))
     }
@@ -66,8 +66,7 @@ impl App {
         username: &Username,
         standing: &Standing,
     ) -> Result<MemberView> {
-        let mut connection = self.reads.acquire().await?;
-        let member = organizations::get_member(&mut connection, organization, username).await?;
+        let member = read!(self.reads, connection, organizations::get_member(&mut connection, organization, username))?;
         let member = member.ok_or_else(|| Refusal::MemberNotFound(member_name(organization, username)))?;
         Ok(MemberView::new(organization.clone(), member, &call.caller, standing))
     }
@@ -83,11 +82,15 @@ impl App {
         let (_, standing) = call.admitted(Method::ListMembers, organization, &Subject::Organization)?;
         let first_page = after.is_none();
         let after = after.as_ref().map_or("", Username::as_str);
-        let mut connection = self.reads.acquire().await?;
         let members = match call.username().filter(|_| !standing.may(Action::SeeMembers)) {
-            None => organizations::list_members(&mut connection, organization, after, one_more(size)).await?,
+            None => {
+                let limit = one_more(size);
+                read!(self.reads, connection, organizations::list_members(&mut connection, organization, after, limit))?
+            }
             Some(oneself) if first_page => {
-                organizations::get_member(&mut connection, organization, oneself).await?.into_iter().collect()
+                let member =
+                    read!(self.reads, connection, organizations::get_member(&mut connection, organization, oneself))?;
+                member.into_iter().collect()
             }
             Some(_) => Vec::new(),
         };
@@ -106,12 +109,13 @@ impl App {
         size: usize,
     ) -> Result<Page<Event, i64>> {
         call.admitted(Method::ListEvents, organization, &Subject::Organization)?;
-        let mut connection = self.reads.acquire().await?;
         let limit = one_more(size);
-        let found = match invitation {
-            None => events::list(&mut connection, organization, after, limit).await?,
-            Some(id) => events::list_of_invitation(&mut connection, organization, id, after, limit).await?,
-        };
+        let found = read!(self.reads, connection, async {
+            match invitation {
+                None => events::list(&mut connection, organization, after, limit).await,
+                Some(id) => events::list_of_invitation(&mut connection, organization, id, after, limit).await,
+            }
+        })?;
         Ok(Page::cut(found, size, |event| event.position))
     }
 
@@ -124,11 +128,13 @@ impl App {
         size: usize,
     ) -> Result<Page<Membership, OrganizationId>> {
         self.account(Method::ListAccountMemberships, caller, username).await?;
-        let mut connection = self.reads.acquire().await?;
-        let after = after.as_ref().map_or("", OrganizationId::as_str);
-        let found =
-            organizations::list_memberships(&mut connection, username, caller.organizations(), after, one_more(size))
-                .await?;
+        let (after, limit) = (after.as_ref().map_or("", OrganizationId::as_str), one_more(size));
+        let organizations = caller.organizations();
+        let found = read!(
+            self.reads,
+            connection,
+            organizations::list_memberships(&mut connection, username, organizations, after, limit)
+        )?;
         Ok(Page::cut(found, size, |membership| membership.organization.clone()))
     }
 }

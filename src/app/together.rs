@@ -25,6 +25,11 @@ pub(super) trait Worker: Send + 'static {
     type Task: Send + 'static;
     type Outcome: Send + 'static;
 
+    /// Whether a task goes into the round of the first one; what does not stays for the next round.
+    fn goes_with(&self, _first: &Self::Task, _other: &Self::Task) -> bool {
+        true
+    }
+
     /// One outcome for each task, in their order.
     fn work(&mut self, tasks: Vec<Self::Task>, turn: &Turn) -> impl Future<Output = Vec<Result<Self::Outcome>>> + Send;
 
@@ -52,15 +57,49 @@ type Waiting<W> = (<W as Worker>::Task, Option<oneshot::Sender<Result<<W as Work
 
 /// What waits, for whichever worker has the turn.
 struct Waitlist<W: Worker> {
-    tasks: AsyncMutex<mpsc::Receiver<Waiting<W>>>,
+    tasks: AsyncMutex<Tasks<W>>,
     turn: Arc<AsyncMutex<()>>,
+}
+
+/// What waits, oldest first.
+struct Tasks<W: Worker> {
+    /// Taken from the queue for a round that it did not go into.
+    left: Vec<Waiting<W>>,
+    queue: mpsc::Receiver<Waiting<W>>,
+}
+
+impl<W: Worker> Tasks<W> {
+    /// The next round, as soon as there is one; `None`: there will be no more tasks. A caller that has left leaves
+    /// nothing behind. `worker` is lent as what can be sent.
+    async fn next_round(&mut self, worker: &mut W) -> Option<Vec<Waiting<W>>> {
+        loop {
+            let has_left = |(_, reply): &Waiting<W>| reply.as_ref().is_some_and(oneshot::Sender::is_closed);
+            self.left.retain(|waiting| !has_left(waiting));
+            if self.left.is_empty() && self.queue.recv_many(&mut self.left, ROUND).await == 0 {
+                return None;
+            }
+            while self.left.len() < ROUND
+                && let Ok(waiting) = self.queue.try_recv()
+            {
+                self.left.push(waiting);
+            }
+            self.left.retain(|waiting| !has_left(waiting));
+            if self.left.is_empty() {
+                continue;
+            }
+            let first = self.left.remove(0);
+            let others = self.left.extract_if(.., |(task, _)| worker.goes_with(&first.0, task)).collect::<Vec<_>>();
+            return Some(std::iter::once(first).chain(others).collect());
+        }
+    }
 }
 
 impl<W: Worker> Queue<W> {
     /// Starts the workers; they end when the last handle is gone and what was queued is done.
     pub fn start(workers: impl IntoIterator<Item = W>, tracker: &TaskTracker) -> Self {
         let (tasks, queue) = mpsc::channel::<Waiting<W>>(QUEUE);
-        let waitlist = Arc::new(Waitlist { tasks: AsyncMutex::new(queue), turn: Arc::default() });
+        let tasks_of_all = AsyncMutex::new(Tasks { left: Vec::new(), queue });
+        let waitlist = Arc::new(Waitlist { tasks: tasks_of_all, turn: Arc::default() });
         for worker in workers {
             tracker.spawn(work(worker, Arc::clone(&waitlist)));
         }
@@ -81,19 +120,10 @@ impl<W: Worker> Queue<W> {
 }
 
 async fn work<W: Worker>(mut worker: W, waitlist: Arc<Waitlist<W>>) {
-    let mut waiting = Vec::with_capacity(ROUND);
     loop {
         let turn = Turn(Mutex::new(Some(Arc::clone(&waitlist.turn).lock_owned().await)));
-        if waitlist.tasks.lock().await.recv_many(&mut waiting, ROUND).await == 0 {
-            break;
-        }
-        // a caller that has left leaves nothing behind
-        let has_left = |reply: &oneshot::Sender<_>| reply.is_closed();
-        let awaited = waiting.drain(..).filter(|(_, reply)| !reply.as_ref().is_some_and(has_left));
-        let (tasks, replies): (Vec<_>, Vec<_>) = awaited.unzip();
-        if tasks.is_empty() {
-            continue;
-        }
+        let Some(round) = waitlist.tasks.lock().await.next_round(&mut worker).await else { break };
+        let (tasks, replies): (Vec<_>, Vec<_>) = round.into_iter().unzip();
         let mut round = pin!(worker.work(tasks, &turn));
         let outcomes = if let Ok(outcomes) = timeout(PATIENCE, &mut round).await {
             outcomes
@@ -159,6 +189,32 @@ mod tests {
         assert!(is_done_behind_a_stuck_round(2).await);
         // the control: nobody else is there to take the turn
         assert!(!is_done_behind_a_stuck_round(1).await);
+    }
+
+    /// Answers with its round: the tasks that are alike in their last digit.
+    struct Sorting;
+
+    impl Worker for Sorting {
+        type Task = u8;
+        type Outcome = Vec<u8>;
+
+        fn goes_with(&self, first: &u8, other: &u8) -> bool {
+            first % 10 == other % 10
+        }
+
+        async fn work(&mut self, tasks: Vec<u8>, _turn: &Turn) -> Vec<Result<Vec<u8>>> {
+            tasks.iter().map(|_| Ok(tasks.clone())).collect()
+        }
+
+        async fn end(self) {}
+    }
+
+    #[tokio::test]
+    async fn what_does_not_go_with_the_first_one_waits_for_its_own_round() {
+        let queue = Queue::start([Sorting], &TaskTracker::new());
+        let asked = futures_util::future::join_all([1, 2, 11, 3, 12, 21].map(|task| queue.ask(task)));
+        let rounds = asked.await.into_iter().map(std::result::Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(rounds, [vec![1, 11, 21], vec![2, 12], vec![1, 11, 21], vec![3], vec![2, 12], vec![1, 11, 21]]);
     }
 
     #[tokio::test]

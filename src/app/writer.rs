@@ -4,6 +4,9 @@
 //! cancelled call can neither tear a transaction nor poison a connection. A caller that left before its command was
 //! taken leaves nothing behind. One writer per organization at a time is the database's doing (the head row's lock), so
 //! any number of replicas may run.
+//!
+//! No command waits for the lock of another one. The lanes carry out what they can lock and leave out the rest, which
+//! goes to writers that wait for the lock of one organization: in the database's queue, so no replica starves.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -11,45 +14,81 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use sqlx::Connection;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-use super::batch::{Batch, Decided};
+use super::batch::{Batch, Decided, Locking};
 use super::error::{ATTEMPTS, Error};
+use super::held::Held;
 use super::together::{Queue, Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store;
 use crate::store::connection::Own;
 
 /// While one writer commits, the other one decides.
-const WRITERS: usize = 2;
+const LANES: usize = 2;
+/// Writers that wait for a lock. They connect when one is first waited for.
+const WAITING: usize = 2;
+/// How long a command is tried for while somebody else has locked what it needs: longer than most calls may take.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
+/// Between two tries, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 10..40;
 
-type Outcome = Result<Decided, Refusal>;
+/// `None`: somebody else has locked what the command needs.
+type Outcome = Option<Result<Decided, Refusal>>;
 
 /// Hands commands to the writers.
 #[derive(Clone, Debug)]
 pub struct Writer {
     lanes: Queue<Lane>,
+    /// For what the lanes have left out.
+    waiting: Queue<Lane>,
 }
 
 impl Writer {
-    /// Starts the writers, each with a connection like this one; they end when the last handle is gone and what was
-    /// queued is done.
+    /// Starts the lanes and the waiting writers, each with a connection like the one for it; they end when the last
+    /// handle is gone and what was queued is done.
     pub fn start(
-        connection: &Own,
+        [of_lanes, of_waiting]: [&Own; 2],
         deployment: &Arc<Deployment>,
         tasks: &TaskTracker,
         committed: &Arc<tokio::sync::Notify>,
     ) -> Self {
-        let lane =
-            |_| Lane { connection: connection.another(), deployment: deployment.clone(), committed: committed.clone() };
-        Self { lanes: Queue::start((0..WRITERS).map(lane), tasks) }
+        let held = Held::default();
+        let writer = |connection: &Own, locking| Lane {
+            connection: connection.another(),
+            deployment: deployment.clone(),
+            committed: committed.clone(),
+            held: held.clone(),
+            locking,
+        };
+        Self {
+            lanes: Queue::start((0..LANES).map(|_| writer(of_lanes, Locking::Skip)), tasks),
+            waiting: Queue::start((0..WAITING).map(|_| writer(of_waiting, Locking::Wait)), tasks),
+        }
     }
 
     /// Carries a command out and waits for what became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`]: too much waits, or somebody else had locked what it needs for 15 s.
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
-        // the span of the call: what is logged about its command alone belongs there
-        self.lanes.ask((command, Span::current())).await
+        let began = Instant::now();
+        loop {
+            for writers in [&self.lanes, &self.waiting] {
+                // the span of the call: what is logged about its command alone belongs there
+                if let Some(decided) = writers.ask((command.clone(), Span::current())).await? {
+                    return Ok(decided);
+                }
+                if began.elapsed() > GIVE_UP_AFTER {
+                    tracing::warn!(method = command.operation.method(), "given up: what is to be changed stays locked");
+                    return Err(Error::Overloaded);
+                }
+            }
+            sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
+        }
     }
 }
 
@@ -70,13 +109,23 @@ struct Lane {
     deployment: Arc<Deployment>,
     /// Woken after each commit: there may be email to send.
     committed: Arc<tokio::sync::Notify>,
+    held: Held,
+    locking: Locking,
 }
 
 impl Worker for Lane {
     type Task = (Command, Span);
-    type Outcome = Decided;
+    type Outcome = Option<Decided>;
 
-    async fn work(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Decided, Error>> {
+    /// Who waits for a lock waits for one organization's.
+    fn goes_with(&self, (first, _): &Self::Task, (other, _): &Self::Task) -> bool {
+        self.locking == Locking::Skip || first.organization == other.organization
+    }
+
+    async fn work(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Option<Decided>, Error>> {
+        if self.locking == Locking::Wait {
+            turn.pass();
+        }
         let outcomes = self.carry_out(commands, turn).await;
         self.committed.notify_one();
         outcomes
@@ -90,7 +139,7 @@ impl Worker for Lane {
 impl Lane {
     /// One outcome for each command. What fails as a whole is tried again in halves, down to the culprit: one bad row
     /// must not fail its neighbours.
-    async fn carry_out(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Decided, Error>> {
+    async fn carry_out(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Option<Decided>, Error>> {
         let mut pending = vec![commands];
         let mut outcomes = Vec::new();
         // depth first and first half first, so outcomes come in the order of the commands
@@ -101,7 +150,8 @@ impl Lane {
             let batch = commands.iter().map(|(command, _)| command.clone()).collect::<Vec<_>>();
             let span = if let [(_, span)] = &*commands { span.clone() } else { Span::none() };
             match self.attempt(&batch, turn).instrument(span.clone()).await {
-                Ok(decided) => outcomes.extend(decided.into_iter().map(|outcome| outcome.map_err(Error::from))),
+                Ok(decided) => outcomes.extend(decided.into_iter().map(|o| o.transpose().map_err(Error::from))),
+                Err(Failure::Before(store::Error::Locked)) => outcomes.extend(commands.iter().map(|_| Ok(None))),
                 Err(
                     Failure::Before(store::Error::Unavailable(why)) | Failure::AtCommit(store::Error::Unavailable(why)),
                 ) => {
@@ -141,7 +191,9 @@ impl Lane {
                     attempt < ATTEMPTS
                 }
                 Failure::Before(store::Error::Unavailable(_)) => attempt == 1,
-                Failure::Before(store::Error::Fault(_)) | Failure::AtCommit(_) | Failure::Panic => false,
+                Failure::Before(store::Error::Locked | store::Error::Exhausted | store::Error::Fault(_))
+                | Failure::AtCommit(_)
+                | Failure::Panic => false,
             };
             if !again {
                 return Err(failure);
@@ -152,12 +204,19 @@ impl Lane {
 
     /// One transaction. The next one may begin while this one commits.
     async fn transact(&mut self, commands: &[Command], turn: &Turn) -> Result<Vec<Outcome>, Failure> {
-        let Self { connection, deployment, .. } = self;
+        let Self { connection, deployment, held, locking, .. } = self;
+        let _taken = match locking {
+            Locking::Skip => {
+                Some(held.take(commands.iter().map(|command| command.organization.clone()).collect()).await)
+            }
+            Locking::Wait => None,
+        };
         let mut committing = false;
         let transaction = connection.run(async |connection| {
             let mut transaction = connection.begin().await?;
-            let mut batch = Batch::lock(&mut transaction, commands, deployment).await?;
-            let outcomes = commands.iter().map(|command| batch.decide(command, deployment)).collect();
+            let mut batch = Batch::lock(&mut transaction, commands, *locking, deployment).await?;
+            let mut decide = |command| batch.holds(command).then(|| batch.decide(command, deployment));
+            let outcomes = commands.iter().map(&mut decide).collect();
             batch.write(&mut transaction).await?;
             committing = true;
             turn.pass();

@@ -1,5 +1,7 @@
 //! Accounts, their identities and addresses.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
@@ -61,16 +63,21 @@ pub async fn is_known_to(
 }
 
 /// Keeps accounts from being deleted until the end of the transaction that makes them members: the deletion would not
-/// see a membership that is about to be committed. Sorted, so that two transactions never wait for each other.
-pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<()> {
-    sqlx::query!(
-        "SELECT a.username FROM unnest($1::text[]) AS w(u), \
-                LATERAL (SELECT username FROM accounts WHERE username = w.u FOR SHARE) a",
+/// see a membership that is about to be committed. Waits for none that another transaction has locked, and returns these:
+/// whoever waits has locked an organization.
+pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<HashSet<String>> {
+    let rows = sqlx::query!(
+        r#"SELECT w.u AS "username!", a.username IS NULL AND e.username IS NOT NULL AS "is_of_another!"
+             FROM unnest($1::text[]) AS w(u)
+             LEFT JOIN LATERAL (
+               SELECT username FROM accounts WHERE username = w.u FOR SHARE SKIP LOCKED) a ON true
+             LEFT JOIN LATERAL (
+               SELECT username FROM accounts WHERE username = w.u OFFSET 0) e ON true"#,
         usernames,
     )
     .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().filter(|row| row.is_of_another).map(|row| row.username).collect())
 }
 
 /// Notes that a newer token attests what is stored already. `false`: another token was faster.

@@ -15,6 +15,10 @@ pub enum Error {
     Constraint(String),
     /// A conditional write found another row than the one that was read, which the lock should have made impossible.
     Stale(&'static str),
+    /// Another transaction has locked what this one needs, and held it for longer than `lock_timeout`. Nothing was written.
+    Locked,
+    /// All connections are in use. Nothing was asked.
+    Exhausted,
     /// Postgres cannot be reached, does not write, or is too busy; nothing is known about a COMMIT that was under way.
     Unavailable(String),
     /// Ours: a statement or a row that should not be.
@@ -43,6 +47,7 @@ fn from_database(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Error {
     let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
     match code.as_ref() {
         "40001" | "40P01" => Error::Conflict,
+        "55P03" => Error::Locked,
         "23505" | "23514" | "23503" | "23502" => {
             Error::Constraint(constraint_name(error.constraint(), error.message()).unwrap_or_default().to_owned())
         }
@@ -59,7 +64,7 @@ fn trouble(code: &str, ends_the_session: bool) -> Option<&'static str> {
     Some(match code {
         "28P01" => "password refused",
         "25006" => "read-only",
-        "25P03" | "25P04" | "55P03" | "57014" => "it took too long",
+        "25P03" | "25P04" | "57014" => "it took too long",
         "53100" => "its disk is full",
         "53300" => "too many connections",
         "57P05" => "the session was idle for too long",
@@ -104,6 +109,8 @@ impl fmt::Display for Error {
             Self::Conflict => f.write_str("the transaction met another one"),
             Self::Constraint(name) => write!(f, "constraint {name} refused the write"),
             Self::Stale(what) => write!(f, "{what} changed under the lock"),
+            Self::Locked => f.write_str("a row is locked by another transaction"),
+            Self::Exhausted => f.write_str("all connections are in use"),
             Self::Unavailable(why) => write!(f, "database unavailable: {why}"),
             Self::Fault(why) => write!(f, "database fault: {why}"),
         }
@@ -135,8 +142,8 @@ mod tests {
     fn what_is_wrong_with_the_server_is_no_fault_of_a_statement() {
         for code in [
             "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P03", "25P04", "28000", "28P01",
-            "53000", "53100", "53200", "53300", "53400", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04",
-            "57P05", "58000", "58030", "58P01", "58P02", "58P03",
+            "53000", "53100", "53200", "53300", "53400", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
+            "58000", "58030", "58P01", "58P02", "58P03",
         ] {
             assert!(trouble(code, false).is_some(), "{code}");
         }

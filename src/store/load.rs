@@ -3,7 +3,7 @@
 //! Under the lock of the heads all of it stays true until the commit. It is another statement than the one that locks,
 //! because the snapshot of a statement that waits for a lock is older than the lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
@@ -48,6 +48,22 @@ pub struct Loaded {
     /// The emails of the invitations, oldest first.
     pub deliveries: HashMap<InvitationId, Vec<Delivery>>,
     pub remembered: HashMap<Key, Remembered>,
+}
+
+/// Locks the heads that no other transaction has locked, and waits for none; returns the organizations of the others.
+pub async fn try_lock(connection: &mut PgConnection, organizations: &[String]) -> Result<HashSet<String>> {
+    let rows = sqlx::query!(
+        r#"SELECT w.o AS "organization!", h.organization IS NULL AND e.organization IS NOT NULL AS "is_of_another!"
+             FROM unnest($1::text[]) AS w(o)
+             LEFT JOIN LATERAL (
+               SELECT organization FROM organization_heads WHERE organization = w.o FOR UPDATE SKIP LOCKED) h ON true
+             LEFT JOIN LATERAL (
+               SELECT organization FROM organization_heads WHERE organization = w.o OFFSET 0) e ON true"#,
+        organizations,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().filter(|row| row.is_of_another).map(|row| row.organization).collect())
 }
 
 /// Locks the heads, in the order of the ids, so that two transactions never wait for each other.

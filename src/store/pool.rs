@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::live::Live;
@@ -15,9 +15,12 @@ use super::source::Source;
 pub use super::source::{DatabaseUrl, PLANNING, Purpose, is_url};
 use super::{Error, Result};
 
-/// How long a call waits until another one gives its connection back: past that the service is overloaded and says so.
-/// Connecting has a limit of its own.
-const WAIT: Duration = Duration::from_secs(1);
+/// How long a call waits until another one gives its connection back: past that the service is overloaded and says so,
+/// soon enough for the caller to go elsewhere. Connecting has a limit of its own.
+const WAIT: Duration = Duration::from_millis(150);
+/// How long one that is on its way back is waited for before another one is made. It is taken after that, too, if it comes
+/// first: where the machine is too busy, new connections would make it worse.
+const GROW_AFTER: Duration = Duration::from_millis(10);
 /// How long the first connection is tried for.
 const WARM_UP: Duration = Duration::from_secs(10);
 
@@ -28,6 +31,8 @@ pub struct Pool(Arc<Inner>);
 struct Inner {
     source: Source,
     idle: Mutex<Vec<Live>>,
+    /// Whoever waits for one that comes back.
+    back: Notify,
     places: Arc<Semaphore>,
 }
 
@@ -45,7 +50,8 @@ pub struct Lent {
 /// It is no URL of Postgres.
 pub fn open(url: impl Into<DatabaseUrl>, purpose: Purpose, size: usize) -> std::result::Result<Pool, sqlx::Error> {
     let source = Source::new(url.into(), purpose)?;
-    Ok(Pool(Arc::new(Inner { source, idle: Mutex::default(), places: Arc::new(Semaphore::new(size)) })))
+    let places = Arc::new(Semaphore::new(size));
+    Ok(Pool(Arc::new(Inner { source, idle: Mutex::default(), back: Notify::new(), places })))
 }
 
 impl Pool {
@@ -53,15 +59,37 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`]: none is free within 1 s, the server lets nobody in, or the pool is closed.
+    /// [`Error::Exhausted`]: none is free within 150 ms. [`Error::Unavailable`]: the server lets nobody in, or the pool is
+    /// closed.
     pub async fn acquire(&self) -> Result<Lent> {
-        let unavailable = |why: &str| Error::Unavailable(why.to_owned());
         let place = timeout(WAIT, Arc::clone(&self.0.places).acquire_owned()).await;
-        let place = place.map_err(|_| unavailable("no connection became free in time"))?;
-        let place = place.map_err(|_| unavailable("the pool is closed"))?;
-        let idle = self.idle().pop();
-        let live = self.0.source.take(idle).await?;
+        let place = place.map_err(|_| Error::Exhausted)?;
+        let place = place.map_err(|_| Error::Unavailable("the pool is closed".to_owned()))?;
+        let another = async {
+            sleep(GROW_AFTER).await;
+            self.0.source.take(None).await
+        };
+        let live = tokio::select! {
+            biased;
+            live = self.next_idle() => self.0.source.take(Some(live)).await?,
+            live = another => live?,
+        };
         Ok(Lent { live: Some((live, place)), pool: self.clone() })
+    }
+
+    async fn next_idle(&self) -> Live {
+        loop {
+            let back = self.0.back.notified();
+            if let Some(live) = self.idle().pop() {
+                return live;
+            }
+            back.await;
+        }
+    }
+
+    /// One has broken: each of the others is asked before it is used again.
+    pub fn doubt(&self) {
+        self.idle().iter_mut().for_each(Live::doubt);
     }
 
     /// Lends no more, and says goodbye to the server.
@@ -77,8 +105,9 @@ impl Pool {
     async fn take_back(self, mut live: Live, place: OwnedSemaphorePermit) {
         if !self.0.places.is_closed() && live.is_of_use().await {
             self.idle().push(live);
+            self.0.back.notify_waiters();
         } else {
-            self.idle().iter_mut().for_each(Live::doubt);
+            self.doubt();
             live.close().await;
         }
         drop(place);

@@ -13,9 +13,11 @@ use sqlx::postgres::PgConnectOptions;
 pub enum Purpose {
     /// Single statements that write nothing.
     Read,
-    /// Transactions.
+    /// Transactions of one caller.
     Write,
-    /// Counting what callers do. A crash of Postgres may forget the last half second of it, so no commit waits for the disk.
+    /// Transactions of many callers: one lock that is not to be had must not keep the others.
+    Batch,
+    /// Counting what callers do, for many at once. A crash of Postgres may forget the last half second of it, so no commit waits for the disk.
     Charge,
     /// The outbox.
     Mail,
@@ -39,6 +41,8 @@ pub const PLANNING: [(&str, &str); 5] = [
 /// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds.
 const STATEMENT_TIMEOUT: &str = "3000";
 const LOCK_TIMEOUT: &str = "2000";
+/// Where many callers would wait for it.
+const BATCH_LOCK_TIMEOUT: &str = "100";
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10000";
 
 /// Whether that is where a Postgres may be.
@@ -92,7 +96,7 @@ impl fmt::Debug for DatabaseUrl {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     url: DatabaseUrl,
-    purpose: Purpose,
+    pub purpose: Purpose,
 }
 
 impl Source {
@@ -109,19 +113,24 @@ impl Source {
         let name = match self.purpose {
             Purpose::Read => "invitations read",
             Purpose::Write => "invitations write",
+            Purpose::Batch => "invitations batch",
             Purpose::Charge => "invitations charge",
             Purpose::Mail => "invitations mail",
         };
         let options = self.url.now().expose_secret().parse::<PgConnectOptions>()?;
         let options = options.application_name(name).disable_statement_logging().options(PLANNING).options([
             ("statement_timeout", STATEMENT_TIMEOUT),
-            ("lock_timeout", LOCK_TIMEOUT),
+            ("lock_timeout", if self.is_for_many() { BATCH_LOCK_TIMEOUT } else { LOCK_TIMEOUT }),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
         ]);
         Ok(match self.purpose {
             Purpose::Charge => options.options([("synchronous_commit", "off")]),
-            Purpose::Read | Purpose::Write | Purpose::Mail => options,
+            Purpose::Read | Purpose::Write | Purpose::Batch | Purpose::Mail => options,
         })
+    }
+
+    fn is_for_many(&self) -> bool {
+        matches!(self.purpose, Purpose::Batch | Purpose::Charge)
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod batches;
 mod deletion;
+mod locks;
 mod organizations;
 mod requests;
 mod workers;

@@ -37,7 +37,7 @@ const ACCOUNTS: &[Case] = &[
     // in the biggest organization, and in a small one
     case("AS \"is_known!\"", "'{acme}', 'p10010'"),
     case("AS \"is_known!\"", "'{o1000,o1001,o1002}', 'p10026'"),
-    case("SELECT username FROM accounts WHERE username = w.u FOR SHARE", "'{p7,p8,p9}'"),
+    case("SELECT username FROM accounts WHERE username = w.u FOR SHARE SKIP LOCKED", "'{p7,p8,p9}'"),
     case("WHERE identity = $1 AND attest_time = $3", "hash(7), now(), '2026-01-01'"),
     case("(attest_time IS NULL OR attest_time < $2)", "hash(7), now()"),
     case("DELETE FROM account_emails", "'p7'"),
@@ -256,6 +256,7 @@ const SWEEP: &[Case] = &[
 
 const LOAD: &[Case] = &[
     case("SELECT h.organization FROM unnest($1::text[])", "'{acme,o1000,o1001}'"),
+    case("FROM organization_heads WHERE organization = w.o FOR UPDATE SKIP LOCKED", "'{acme,o1000,o1001}'"),
     // without and with what is overdue
     case("WITH invitation AS MATERIALIZED", LOADED),
     case("WITH invitation AS MATERIALIZED", LOADED_OVERDUE),

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use invitations::pb::invitation::State;
 use sqlx::{AssertSqlSafe, PgPool};
+use uuid::Uuid;
 
-use super::{Replicas, at_once, count, held_up, until, until_blocked, until_nobody_gives_up};
+use super::{Replicas, at_once, count, until};
 use crate::support::{Person, Service, reason};
 
 /// How many commands meet in a batch.
@@ -17,7 +18,7 @@ async fn a_command_that_breaks_a_constraint_fails_alone() {
     let owner = service.owner("olga", "acme").await;
 
     // the control: nothing is wrong, and they do share a transaction
-    let (_, invited) = together(&service, |attempt| invite_all(&owner, format!("{attempt}.example"))).await;
+    let invited = together(&service, &owner, invite_all(&owner, "fine.example")).await;
     let created =
         invited.into_iter().map(|invitation| invitation.unwrap().create_time.unwrap()).map(|t| (t.seconds, t.nanos));
     let transactions = created.collect::<BTreeSet<_>>().len();
@@ -25,22 +26,20 @@ async fn a_command_that_breaks_a_constraint_fails_alone() {
 
     execute(
         service.pool(),
-        "ALTER TABLE emails ADD CONSTRAINT emails_poison CHECK (recipient NOT LIKE 'guest-5@poison-%')",
+        "ALTER TABLE emails ADD CONSTRAINT emails_poison CHECK (recipient <> 'guest-5@poison.example')",
     )
     .await;
-    let domain = |attempt: usize| format!("poison-{attempt}.example");
-    let (attempt, invited) = together(&service, |attempt| invite_all(&owner, domain(attempt))).await;
+    let invited = together(&service, &owner, invite_all(&owner, "poison.example")).await;
     for (n, invitation) in invited.into_iter().enumerate() {
         if n == 5 {
             assert_eq!(reason(invitation), "INTERNAL_ERROR");
         } else {
             // everybody gets the outcome of their own command
-            assert_eq!(invitation.unwrap().email, format!("guest-{n}@{}", domain(attempt)));
+            assert_eq!(invitation.unwrap().email, format!("guest-{n}@poison.example"));
         }
     }
-    let written = sqlx::query_scalar("SELECT count(*) FROM invitations WHERE email_key LIKE '%@' || $1");
-    let written: i64 = written.bind(domain(attempt)).fetch_one(service.pool()).await.unwrap();
-    assert_eq!(written, 11);
+    let written = "SELECT count(*) FROM invitations WHERE email_key LIKE '%@poison.example'";
+    assert_eq!(count(service.pool(), written).await, 11);
     service.recount().await;
 }
 
@@ -58,8 +57,8 @@ async fn a_decision_that_panics_fails_alone() {
         &format!("UPDATE organization_heads SET event_position = {} WHERE organization = 'acme-5'", i64::MAX),
     )
     .await;
-    let invite = async |slug: &String, attempt| owner.invite(slug, &format!("anna{attempt}@example.com")).await;
-    let (_, invited) = together(&service, |attempt| slugs.iter().map(move |slug| invite(slug, attempt))).await;
+    let invite = async |slug: &String| owner.invite(slug, "anna@example.com").await;
+    let invited = together(&service, &owner, slugs.iter().map(invite)).await;
     for (invitation, slug) in invited.into_iter().zip(&slugs) {
         if slug != "acme-5" {
             assert!(invitation.unwrap().name.starts_with(&format!("organizations/{slug}/")));
@@ -91,37 +90,42 @@ async fn what_cannot_be_closed_does_not_keep_the_sweep_from_the_rest() {
     assert_eq!(count(service.pool(), "SELECT count(*) FROM events WHERE kind = 'EXPIRED'").await, 1);
 }
 
-fn invite_all(owner: &Person, domain: String) -> impl Iterator<Item = impl Future<Output = Invited>> {
+fn invite_all(owner: &Person, domain: &'static str) -> impl Iterator<Item = impl Future<Output = Invited>> {
     let emails = (0..NEIGHBOURS).map(move |n| format!("guest-{n}@{domain}"));
     emails.map(async move |email| owner.invite("acme", &email).await)
 }
 
 type Invited = Result<invitations::pb::Invitation, tonic::Status>;
 
-/// Makes the calls while the writers are held up, so that the commands wait and are taken together. Returns which attempt
-/// it was at which none of them gave up: each attempt needs other calls.
-async fn together<I>(service: &Service, calls: impl Fn(usize) -> I) -> (usize, Vec<Invited>)
-where
-    I: IntoIterator<Item: Future<Output = Invited>>,
-{
-    until_nobody_gives_up(async |attempt| {
-        let mut gate = service.pool().begin().await.unwrap();
-        sqlx::query("SELECT FROM organization_heads FOR UPDATE").execute(&mut *gate).await.unwrap();
-        let waits = async {
-            until_blocked(service.pool()).await;
-            // and until every call has read what it reads before the writers' turn comes
-            let mut quiet = 0;
-            while quiet < 50 {
-                let reading = "SELECT count(*) FROM pg_stat_activity \
-                                WHERE datname = current_database() AND state = 'active' \
-                                  AND wait_event_type IS DISTINCT FROM 'Lock' AND pid <> pg_backend_pid()";
-                quiet = if count(service.pool(), reading).await == 0 { quiet + 1 } else { 0 };
-            }
-        };
-        let outcomes = held_up(at_once(calls(attempt)), waits, gate).await?;
-        Some((attempt, outcomes))
-    })
-    .await
+/// Makes the calls while both lanes are busy with something else, so that the commands wait and are taken together.
+async fn together(
+    service: &Service,
+    owner: &Person,
+    calls: impl IntoIterator<Item: Future<Output = Invited>>,
+) -> Vec<Invited> {
+    const LANES: [&str; 2] = ["plug-1", "plug-2"];
+    let plug = "CREATE OR REPLACE FUNCTION plug() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN IF NEW.organization LIKE 'plug-%' THEN PERFORM pg_sleep(2.5); END IF; RETURN NEW; END $$; \
+                CREATE OR REPLACE TRIGGER plug BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION plug()";
+    for organization in LANES {
+        // the second time they are there already
+        owner.create_organization(organization).await.ok();
+    }
+    sqlx::raw_sql(plug).execute(service.pool()).await.unwrap();
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let mut busy = Vec::new();
+    for organization in LANES {
+        let (owner, email) = (owner.clone(), format!("{}@example.com", Uuid::new_v4()));
+        busy.push(tokio::spawn(async move { owner.invite(organization, &email).await }));
+        // one in each lane
+        let count = i64::try_from(busy.len()).unwrap();
+        until(service.pool(), asleep, |asleep| asleep == count).await;
+    }
+    let invited = at_once(calls).await;
+    for plug in busy {
+        plug.await.unwrap().unwrap();
+    }
+    invited
 }
 
 async fn execute(pool: &PgPool, statement: &str) {
