@@ -6,6 +6,7 @@ mod far;
 mod keys;
 mod password;
 mod read_only;
+mod readers;
 mod sessions;
 
 use std::net::SocketAddr;

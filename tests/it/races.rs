@@ -100,7 +100,7 @@ async fn until_nobody_gives_up<T>(race: impl AsyncFn(usize) -> Option<T>) -> T {
 }
 
 /// Waits until a number in the database is as it should be.
-async fn until(pool: &PgPool, query: &'static str, is_reached: impl Fn(i64) -> bool) {
+pub async fn until(pool: &PgPool, query: &'static str, is_reached: impl Fn(i64) -> bool) {
     let reached = async { while !is_reached(count(pool, query).await) {} };
     tokio::time::timeout(PATIENCE, reached).await.expect("what is waited for comes");
 }
