@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use super::{Caller, Database, People, Result};
 
 /// Connections that the callers share; gateways have a few.
-const CONNECTIONS: u32 = 8;
+const CONNECTIONS: usize = 8;
 /// Looks for an answer of the health service, 50 ms apart.
 const START_TRIES: u32 = 400;
 
@@ -24,6 +24,7 @@ pub struct Service {
     pub people: Arc<People>,
     pub process: Child,
     log: PathBuf,
+    address: String,
     connections: Vec<Channel>,
 }
 
@@ -77,12 +78,23 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(50)).await;
             tries += 1;
         }
-        let endpoint = Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(endpoint.connect().await?);
+        let mut service = Self { database, people, process, log, address, connections: Vec::new() };
+        service.connect(CONNECTIONS).await?;
+        Ok(service)
+    }
+
+    /// Gives the callers so many connections.
+    pub async fn connect(&mut self, count: usize) -> Result<()> {
+        while self.connections.len() < count {
+            let connection = self.another_connection().await?;
+            self.connections.push(connection);
         }
-        Ok(Self { database, people, process, log, connections })
+        Ok(())
+    }
+
+    /// One that nobody else uses.
+    pub async fn another_connection(&self) -> Result<Channel> {
+        Ok(Channel::from_shared(format!("http://{}", self.address))?.tcp_nodelay(true).connect().await?)
     }
 
     /// Callers, spread over the connections.

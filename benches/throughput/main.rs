@@ -11,6 +11,7 @@ mod cost;
 mod figures;
 mod machine;
 mod outbox;
+mod overload;
 mod pgbench;
 mod plot;
 mod report;
@@ -60,6 +61,12 @@ async fn main() -> Result<()> {
     let people = Arc::new(People::new(&dir)?);
     if let Some(calls) = std::env::args().skip_while(|argument| argument != "--only").nth(1) {
         profile(&calls, postgres.url(), &dir, &people).await?;
+        postgres.stop().await;
+        return Ok(());
+    }
+
+    if std::env::args().any(|argument| argument == "--overload") {
+        overload::measure(&postgres, &dir, &people).await?;
         postgres.stop().await;
         return Ok(());
     }
