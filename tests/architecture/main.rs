@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod imports;
+mod line_ends;
 
 use std::collections::BTreeSet;
 use std::fs;
