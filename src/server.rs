@@ -1,5 +1,6 @@
 //! The service from its settings to its last connection: what `serve`, `dev` and the tests start alike.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Connections, Limits, Sweeper};
 use crate::config::Settings;
-use crate::domain::Deployment;
+use crate::domain::{Deployment, Timestamp};
 use crate::grpc::serve::serve;
 use crate::grpc::{Api, ServeSettings};
 use crate::mail;
@@ -79,11 +80,11 @@ impl Server {
         for pool in [&reads, &writes] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
-        check_database(&writes, settings).await?;
+        let key_ages = check_database(&writes, settings).await?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
-            code_keys: settings.tenancy.code_keys.clone(),
+            code_keys: settings.tenancy.code_keys.clone().with_ages(key_ages),
             address_key: settings.tenancy.address_key.clone(),
             reserved_names: settings.tenancy.reserved_names.clone(),
             accounts_create_organizations: settings.tenancy.accounts_create_organizations,
@@ -124,6 +125,7 @@ impl Server {
         }
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
         tasks.spawn(sweeper.run(stop.clone()));
+        tasks.spawn(app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
         let routes = Api::new(app.clone(), Arc::clone(&verifier)).routes();
         let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
@@ -156,8 +158,8 @@ impl Server {
     }
 }
 
-/// Whether the schema and the keys are those of this database.
-async fn check_database(pool: &Pool, settings: &Settings) -> Result<(), StartError> {
+/// Whether the schema and the keys are those of this database; since when it knows each code key.
+async fn check_database(pool: &Pool, settings: &Settings) -> Result<HashMap<String, Timestamp>, StartError> {
     let mut connection = pool.acquire().await.map_err(StartError::Database)?;
     let missing = migrations::missing(&mut connection).await.map_err(StartError::Database)?;
     if missing > 0 {
@@ -175,7 +177,7 @@ async fn check_database(pool: &Pool, settings: &Settings) -> Result<(), StartErr
             "the database role of this service may change and delete events: give it one of its own, see the setting"
         );
     }
-    Ok(())
+    key_checks::ages(&mut connection).await.map_err(StartError::Database)
 }
 
 fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {

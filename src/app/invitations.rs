@@ -83,7 +83,12 @@ impl App {
     /// Changes an invitation, and answers with it as it is then.
     pub async fn change_invitation(&self, call: &Call, command: Command) -> Result<InvitationView> {
         let organization = command.organization.clone();
-        let decided = self.change(command, call.role()).await?;
+        let decided = match self.change(command.clone(), call.role()).await {
+            Err(Error::Refused(Refusal::CodeKeyMissing(key))) if !self.is_key_held(&key).await? => {
+                self.change(command.with_gone_key(key), call.role()).await?
+            }
+            decided => decided?,
+        };
         self.changed_invitation(&call.caller, organization, decided).await
     }
 
@@ -158,17 +163,20 @@ impl App {
         let username = caller.username().ok_or(Refusal::PersonRequired)?;
         let actor = caller.actor();
         let code_hash = code.hash();
-        let found = read!(self.reads, connection, invitations::find_by_code(&mut connection, &code_hash, username))?;
-        let found = found.filter(|(_, _, key)| self.deployment.code_keys.get(key).is_some());
+        let (place, missing_key) = self.find_code(&code_hash, username).await?;
         // an unknown code, like a dead one, is looked for in an organization that does not exist: with all statements
         // that a live one takes
-        let (organization, invitation) = found.map_or_else(nowhere, |(organization, id, _)| (organization, id));
+        let (organization, invitation) = place.unwrap_or_else(nowhere);
         let operation = Operation::RequestAccess { invitation, code_hash };
         let command = Command { organization: organization.clone(), caller: Some(caller.clone()), request, operation };
         let settlement = Operation::SettleInvitation { invitation, code_hash };
         let settlement = Command { operation: settlement, ..command.clone() };
         let charge = self.charge_guess(&actor, Guess::Code, &command).await?;
-        let outcome = match self.change(command, None).await {
+        let outcome = match missing_key {
+            Some(key) => Err(Refusal::CodeKeyMissing(key).into()),
+            None => self.change(command, None).await,
+        };
+        let outcome = match outcome {
             Err(Error::Refused(refusal @ Refusal::AlreadyMember(_))) => {
                 Err(self.settle_code(settlement, refusal).await)
             }
@@ -176,6 +184,25 @@ impl App {
         };
         let decided = self.settle_guess(Guess::Code, charge, outcome)?;
         self.changed_invitation(&caller, organization, decided).await
+    }
+
+    /// Where the invitation of a code is that this replica can check; else the key of the code, if another one has it.
+    async fn find_code(
+        &self,
+        code_hash: &[u8; 32],
+        caller: &Username,
+    ) -> Result<(Option<InvitationPlace>, Option<String>)> {
+        let found = read!(self.reads, connection, invitations::find_by_code(&mut connection, code_hash, caller))?;
+        let key = match found {
+            Some((organization, id, key)) if self.deployment.code_keys.get(&key).is_some() => {
+                return Ok((Some((organization, id)), None));
+            }
+            Some((.., key)) => Some(key),
+            None => None,
+        };
+        // asked for each bad code alike
+        let is_held = self.is_key_held(key.as_deref().unwrap_or_default()).await?;
+        Ok((None, key.filter(|_| is_held)))
     }
 
     /// Ends the invitation whose code a member has used, and returns what they are told.

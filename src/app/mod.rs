@@ -8,6 +8,7 @@ mod counter;
 mod dry_run;
 mod error;
 mod held;
+mod held_keys;
 mod invitations;
 mod limits;
 mod lookup;

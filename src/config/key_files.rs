@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_first_key_makes_new_codes_and_the_others_are_known() {
         let keys = parse(&format!("# of 2026\n\nnew {SECRET}\n old\t{SECRET}\r\n")).unwrap();
-        assert_eq!(keys.newest().id, "new");
+        assert_eq!(keys.first().id, "new");
         assert!(keys.get("old").is_some());
     }
 

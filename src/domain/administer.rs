@@ -1,8 +1,8 @@
 //! RejectAccess, RevokeInvitation, ResendInvitation: what an administrator does with an invitation that is under way.
 
 use super::{
-    Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, OrganizationState, Refusal,
-    Standing, Withdrawal, check_etag, invite, offer, request_access, rights::Action,
+    Actor, CodeKeys, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, OrganizationState,
+    Refusal, Standing, StoredCode, Withdrawal, check_etag, invite, offer, request_access, rights::Action,
 };
 
 /// Says no to an access request.
@@ -46,8 +46,16 @@ pub fn revoke(
     Ok(())
 }
 
-/// Sends the email of the present state again, with the same code. `rotate_code` makes a new code and kills the old
-/// one, and so does a key that is no longer configured: its code counts for nothing.
+/// What a resend does with the code.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal<'a> {
+    /// Makes a new one and kills the old one.
+    pub rotate_code: bool,
+    /// The key that nobody has any more: its codes count for nothing, and are replaced.
+    pub gone_key: Option<&'a str>,
+}
+
+/// Sends the email of the present state again, with the same code unless there is a reason for another one.
 pub fn resend(
     state: &mut OrganizationState,
     context: &Context<'_>,
@@ -55,7 +63,7 @@ pub fn resend(
     standing: &Standing,
     id: InvitationId,
     etag: Option<&str>,
-    rotate_code: bool,
+    renewal: Renewal<'_>,
 ) -> Result<(), Refusal> {
     let now = context.now;
     let mut invitation = state.invitation(id)?.clone();
@@ -63,7 +71,7 @@ pub fn resend(
     let present = invitation.state_at(now);
     if !present.is_open()
         || present == InvitationState::PendingApproval
-        || rotate_code && present != InvitationState::Invited
+        || renewal.rotate_code && present != InvitationState::Invited
     {
         return Err(invitation.refuse(state.id(), now));
     }
@@ -80,12 +88,13 @@ pub fn resend(
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });
     }
+    let keys = &context.deployment.code_keys;
+    let code = invitation.code.clone().filter(|_| present == InvitationState::Invited);
+    let dead_code = code.map(|code| renewal.ends(code, keys)).transpose()?.flatten();
     // also where somebody has asked for it: nobody has to prove that the notification address is theirs
     state.count_invitation(context)?;
 
     let policy = &state.organization.policy;
-    let code = invitation.code.clone().filter(|_| present == InvitationState::Invited);
-    let dead_code = code.filter(|code| rotate_code || context.deployment.code_keys.get(&code.key_id).is_none());
     invitation.send_time = now;
     invitation.expire_time = match present {
         InvitationState::Invited => Some(now + policy.invitation_lifetime),
@@ -94,7 +103,7 @@ pub fn resend(
     };
     let kind = if dead_code.is_some() { EventKind::CodeRotated } else { EventKind::Resent };
     if let Some(dead) = dead_code {
-        invitation.code = Some(invite::new_code(context, id, dead.generation + 1));
+        invitation.code = Some(invite::new_code(keys.after(&dead.key_id), id, dead.generation + 1));
         state.withdraw(Withdrawal::Codes(id));
     }
     let invitation = state.transition(invitation, present, kind, Some(actor.clone()), now);
@@ -104,6 +113,18 @@ pub fn resend(
         _ => request_access::tell(state, context, &invitation),
     }
     Ok(())
+}
+
+impl Renewal<'_> {
+    /// The code, if it is to be replaced. What only this replica lacks may be a newer key than its own: it neither sends
+    /// nor replaces such a code.
+    fn ends(self, code: StoredCode, keys: &CodeKeys) -> Result<Option<StoredCode>, Refusal> {
+        let is_here = keys.get(&code.key_id).is_some();
+        if !is_here && self.gone_key != Some(code.key_id.as_str()) {
+            return Err(Refusal::CodeKeyMissing(code.key_id));
+        }
+        Ok(Some(code).filter(|_| self.rotate_code || !is_here))
+    }
 }
 
 /// What is not an offer yet may be handled by every inviter, an offer by those who may grant its role.

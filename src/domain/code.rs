@@ -9,7 +9,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::{InvitationId, typed_code};
+use super::{CodeKey, InvitationId, typed_code};
 
 /// Crockford's base 32: no I, L, O, U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -25,7 +25,7 @@ pub struct InvitationCode([u8; PAYLOAD]);
 impl InvitationCode {
     /// The code of an invitation's generation (1, 2, …) under a key.
     pub fn derive(key: &CodeKey, invitation: InvitationId, generation: i32) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret)
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.secret())
             .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
         mac.update(b"\x01invitation-code");
         mac.update(invitation.0.as_bytes());
@@ -90,60 +90,6 @@ impl fmt::Debug for InvitationCode {
     }
 }
 
-/// A secret that codes are made with, and the id that rows name it by.
-#[derive(Clone)]
-pub struct CodeKey {
-    pub id: String,
-    secret: Vec<u8>,
-}
-
-impl CodeKey {
-    /// Takes a secret of at least 32 random bytes.
-    pub fn new(id: String, secret: Vec<u8>) -> Option<Self> {
-        (secret.len() >= 32 && !id.is_empty()).then_some(Self { id, secret })
-    }
-
-    /// Tells this secret from another one, and nothing about it: it is kept where codes are not.
-    pub fn check_value(&self) -> [u8; 8] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret)
-            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-        mac.update(b"\x01key-check");
-        let mut value = [0; 8];
-        value.copy_from_slice(&mac.finalize().into_bytes()[..8]);
-        value
-    }
-}
-
-impl fmt::Debug for CodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CodeKey").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// The configured keys. The first one makes new codes; a code counts only while its key is here.
-#[derive(Clone, Debug)]
-pub struct CodeKeys(Vec<CodeKey>);
-
-impl CodeKeys {
-    /// Takes at least one key, each with an id of its own.
-    pub fn new(keys: Vec<CodeKey>) -> Option<Self> {
-        let unique = keys.iter().enumerate().all(|(n, key)| keys[..n].iter().all(|other| other.id != key.id));
-        (!keys.is_empty() && unique).then_some(Self(keys))
-    }
-
-    pub fn newest(&self) -> &CodeKey {
-        &self.0[0]
-    }
-
-    pub fn all(&self) -> &[CodeKey] {
-        &self.0
-    }
-
-    pub fn get(&self, id: &str) -> Option<&CodeKey> {
-        self.0.iter().find(|key| key.id == id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -170,18 +116,6 @@ mod tests {
         for different in [code(2, 1), code(1, 2), other] {
             assert_ne!(code(1, 1), different);
         }
-    }
-
-    #[test]
-    fn a_check_value_tells_secrets_apart_whatever_their_ids() {
-        let key = |id: &str, byte| CodeKey::new(id.to_owned(), vec![byte; 32]).unwrap();
-        assert_eq!(key("k1", 7).check_value(), key("k2", 7).check_value());
-        assert_ne!(key("k1", 7).check_value(), key("k1", 8).check_value());
-    }
-
-    #[test]
-    fn a_short_secret_is_no_key() {
-        assert!(CodeKey::new("k".to_owned(), vec![0; 31]).is_none());
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub enum Operation {
         invitation: InvitationId,
         etag: Option<String>,
         rotate_code: bool,
+        /// A code key that nobody has any more.
+        gone_key: Option<String>,
     },
     UpdateMember {
         member: Username,
@@ -170,6 +172,15 @@ impl Command {
             }
             None => true,
         }
+    }
+
+    /// The same, knowing that nobody has that code key any more.
+    #[must_use]
+    pub fn with_gone_key(mut self, key: String) -> Self {
+        if let Operation::ResendInvitation { gone_key, .. } = &mut self.operation {
+            *gone_key = Some(key);
+        }
+        self
     }
 
     /// The typed caller under which a request id is kept.

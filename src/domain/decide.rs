@@ -137,8 +137,9 @@ fn administer(
         Operation::RevokeInvitation { invitation, etag } => {
             administration::revoke(state, context, actor, standing, *invitation, etag.as_deref())?;
         }
-        Operation::ResendInvitation { invitation, etag, rotate_code } => {
-            administration::resend(state, context, actor, standing, *invitation, etag.as_deref(), *rotate_code)?;
+        Operation::ResendInvitation { invitation, etag, rotate_code, gone_key } => {
+            let renewal = administration::Renewal { rotate_code: *rotate_code, gone_key: gone_key.as_deref() };
+            administration::resend(state, context, actor, standing, *invitation, etag.as_deref(), renewal)?;
         }
         Operation::UpdateOrganization(edit) => settings::update(state, context, actor, standing, edit)?,
         Operation::UpdateMember { member, role, etag } => {

@@ -86,7 +86,9 @@ impl EmailState {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Answer {
     Smtp(SmtpReply),
-    /// The key of the code that it carries is no longer configured.
+    /// The key of the code that it carries is not known to the replica that took it: another one may have it.
+    KeyMissing,
+    /// The same, for so long that nobody has it any more.
     KeyRetired,
     /// It could not be written.
     Unbuildable,
@@ -109,7 +111,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 10] = [
+    const REASONS: [(Self, &'static str); 11] = [
+        (Self::KeyMissing, "KEY_MISSING"),
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
         (Self::MovedOn, "MOVED_ON"),
@@ -137,9 +140,10 @@ impl Answer {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Smtp(reply) => reply.sentence(),
-            Self::KeyRetired => {
-                "The key of the code is no longer in use: resend the invitation, which makes a new code."
+            Self::KeyMissing => {
+                "The key of the code has not reached every replica of this service yet; it is tried again for an hour."
             }
+            Self::KeyRetired => "The key of the code was missing for an hour: resend the invitation.",
             Self::Unbuildable => "The email could not be written; this is a fault of the service.",
             Self::MovedOn => "Not sent: the invitation had moved on.",
             Self::AlreadyMember => "Not sent: whoever was invited is a member already.",

@@ -50,6 +50,11 @@ pub struct Invitation {
 }
 
 impl Invitation {
+    /// Whether that is the hash of its present code.
+    pub fn has_code(&self, hash: &[u8; 32]) -> bool {
+        self.code.as_ref().is_some_and(|code| code.hash == *hash)
+    }
+
     /// Whether its time has passed and the sweep has not been here yet.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.state.is_open() && self.expire_time.is_some_and(|end| end <= now)

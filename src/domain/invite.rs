@@ -1,8 +1,8 @@
 //! CreateInvitation: an administrator invites a person by email.
 
 use super::{
-    Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId, InvitationState,
-    OrganizationState, Refusal, StoredCode,
+    Actor, CodeKey, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId,
+    InvitationState, OrganizationState, Refusal, StoredCode,
 };
 
 /// Reminders come this long before a code or an offer expires.
@@ -46,7 +46,7 @@ pub fn create(
         offerer: None,
         approver: None,
         locale: invite.locale.clone(),
-        code: Some(new_code(context, invite.id, 1)),
+        code: Some(new_code(context.deployment.code_keys.first(), invite.id, 1)),
         create_time: now,
         update_time: now,
         expire_time: Some(now + state.organization.policy.invitation_lifetime),
@@ -60,9 +60,8 @@ pub fn create(
     Ok(invitation.id)
 }
 
-/// The code of a generation, made with the first key.
-pub fn new_code(context: &Context<'_>, invitation: InvitationId, generation: i32) -> StoredCode {
-    let key = context.deployment.code_keys.newest();
+/// The code of a generation.
+pub fn new_code(key: &CodeKey, invitation: InvitationId, generation: i32) -> StoredCode {
     let hash = InvitationCode::derive(key, invitation, generation).hash();
     StoredCode { hash, key_id: key.id.clone(), generation }
 }

@@ -59,6 +59,10 @@ pub enum Refusal {
     ApprovalRequired(Role),
     LastOwner(String),
 
+    // what another replica can do
+    /// The invitation's code was made with that key, which this replica lacks.
+    CodeKeyMissing(String),
+
     // limits
     TooManyWrongCodes {
         wait: Duration,

@@ -21,14 +21,15 @@ pub fn request_access(
 ) -> Result<InvitationId, Refusal> {
     let now = context.now;
     let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
-    let invitation =
-        state.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash)).ok_or(Refusal::CodeNotFound)?;
-    if invitation.username.as_ref() == Some(caller) {
+    let invitation = state.invitations.get(&id).filter(|i| i.has_code(code_hash)).ok_or(Refusal::CodeNotFound)?;
+    let is_bound = invitation.username.as_ref() == Some(caller);
+    if !is_bound && invitation.state_at(now) != InvitationState::Invited {
+        return Err(Refusal::CodeNotFound);
+    }
+    check_key(invitation, context)?;
+    if is_bound {
         let invitation = invitation.clone();
         return repeat(state, context, account, invitation).map(|()| id);
-    }
-    if invitation.state_at(now) != InvitationState::Invited {
-        return Err(Refusal::CodeNotFound);
     }
     if let Some(member) = state.members.get(caller) {
         return Err(Refusal::AlreadyMember(member.name(state.id())));
@@ -129,14 +130,19 @@ pub fn is_open_to_all(
     id: InvitationId,
     code_hash: &[u8; 32],
 ) -> bool {
-    let invitation = state.invitations.get(&id).filter(|i| is_live_code(i, context, code_hash));
+    let invitation = state.invitations.get(&id).filter(|i| i.has_code(code_hash) && check_key(i, context).is_ok());
     invitation.is_some_and(|i| i.state_at(context.now) == InvitationState::Invited)
 }
 
-/// A code counts only while it is the invitation's present one and its key is configured.
-fn is_live_code(invitation: &Invitation, context: &Context<'_>, hash: &[u8; 32]) -> bool {
-    let configured = |id: &str| context.deployment.code_keys.get(id).is_some();
-    invitation.code.as_ref().is_some_and(|code| code.hash == *hash && configured(&code.key_id))
+/// A code counts only where its key is. Whoever gets this far holds a right one, which is no guess: another replica has
+/// its key.
+fn check_key(invitation: &Invitation, context: &Context<'_>) -> Result<(), Refusal> {
+    match &invitation.code {
+        Some(code) if context.deployment.code_keys.get(&code.key_id).is_none() => {
+            Err(Refusal::CodeKeyMissing(code.key_id.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The invited address where the account holds it, else the account's first one.

@@ -6,6 +6,7 @@ mod failure;
 mod limits;
 mod not_found;
 mod refusal;
+mod replica;
 mod request;
 mod rights;
 mod state;

@@ -182,6 +182,7 @@ impl InvitationService for Api {
             invitation,
             etag,
             rotate_code,
+            gone_key: None,
         })?;
         self.change_invitation(&call, command).await
     }

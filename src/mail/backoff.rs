@@ -9,6 +9,11 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// and a service that stood still for a weekend must not give up what it never tried.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(3 * 24);
 
+/// Until an email is taken again whose code's key this replica lacks: by then another one may take it.
+pub const KEY_WAIT: Duration = Duration::from_secs(30);
+/// How long the key of a code may be missing. While keys are rolled out, a replica with the key takes the email before.
+pub const KEY_GIVE_UP_AFTER: Duration = Duration::from_hours(1);
+
 /// How long to wait after that attempt (1, 2, …); `None`: give up.
 ///
 /// `jitter` of 0 to 1 spreads the wait over ±20 %, so that what failed together does not come back together.

@@ -26,7 +26,7 @@ pub struct Judged {
 #[derive(Debug)]
 pub enum Verdict {
     Send(Box<Known>),
-    /// Never to be sent.
+    /// Not sent by this attempt.
     End(EmailState, Answer),
     /// Not before that time has passed: its address has had enough for now.
     Wait(Duration),

@@ -14,6 +14,7 @@ use minijinja::{Value, context};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::backoff;
 use super::settings::BaseUrl;
 use super::smtp::Letter;
 use super::templates::{Templates, Words};
@@ -38,7 +39,7 @@ pub struct Writer {
     pub services: Vec<Service>,
 }
 
-/// How an email ends for which there is nothing to send.
+/// How an attempt ends for which there is nothing to send.
 pub type Ending = (EmailState, Answer);
 
 /// Whether the email shows where the account signs in.
@@ -50,7 +51,7 @@ impl Writer {
     /// Whether there is something to write, by the facts of this moment; with the code that it carries.
     pub fn check(&self, held: &Held, facts: &Facts) -> Result<Option<InvitationCode>, Ending> {
         wanted::check(held, facts, &self.services).map_err(|answer| (EmailState::Dropped, answer))?;
-        self.code(held, facts.invitation.as_ref()).map_err(|answer| (EmailState::Failed, answer))
+        self.code(held, facts.invitation.as_ref()).map_err(|()| without_key(held, facts.now))
     }
 
     /// Checks, and writes.
@@ -61,12 +62,12 @@ impl Writer {
         letter.ok().flatten().ok_or((EmailState::Failed, Answer::Unbuildable))
     }
 
-    /// The code that the email carries, the same on every attempt.
-    fn code(&self, held: &Held, invitation: Option<&InvitationFacts>) -> Result<Option<InvitationCode>, Answer> {
+    /// The code that the email carries, the same on every attempt. Fails where its key is missing.
+    fn code(&self, held: &Held, invitation: Option<&InvitationFacts>) -> Result<Option<InvitationCode>, ()> {
         let (true, Some(id), Some(invitation)) = (held.kind.carries_code(), held.invitation, invitation) else {
             return Ok(None);
         };
-        let key = invitation.code_key_id.as_deref().and_then(|id| self.code_keys.get(id)).ok_or(Answer::KeyRetired)?;
+        let key = invitation.code_key_id.as_deref().and_then(|id| self.code_keys.get(id)).ok_or(())?;
         Ok(Some(InvitationCode::derive(key, id, held.generation)))
     }
 
@@ -147,6 +148,15 @@ impl Writer {
             .formatted();
         // neither 8BITMIME nor SMTPUTF8 is ever needed
         message.is_ascii().then(|| Letter { sender: self.from.email.clone(), recipient, message })
+    }
+}
+
+/// Another replica may have the key, for a while.
+fn without_key(held: &Held, now: Timestamp) -> Ending {
+    if held.missing_since.is_none_or(|since| now - since < backoff::KEY_GIVE_UP_AFTER) {
+        (EmailState::Retrying, Answer::KeyMissing)
+    } else {
+        (EmailState::Failed, Answer::KeyRetired)
     }
 }
 

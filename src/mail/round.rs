@@ -137,7 +137,7 @@ impl Worker {
         let Ready { mut item, known } = ready;
         let letter = match self.mailer.writer.draft(&item.held, &known.facts, known.sign_in.as_ref()) {
             Ok(letter) => letter,
-            Err((state, answer)) => return batch.end(item, state, answer, Duration::ZERO, round),
+            Err((state, answer)) => return batch.end_unsent(item, state, answer, round),
         };
         let waiting = batch.ready.len();
         let result = self.hand_over(&letter, &mut item.held, batch, fresh_until, life).await;
@@ -215,7 +215,7 @@ impl Batch {
         let Judged { item, verdict } = judged;
         match verdict {
             Verdict::Send(known) => self.ready.push_back(Ready { item, known }),
-            Verdict::End(state, answer) => self.end(item, state, answer, Duration::ZERO, round),
+            Verdict::End(state, answer) => self.end_unsent(item, state, answer, round),
             Verdict::Wait(wait) => {
                 self.release(item, wait);
                 round.waiting += 1;
@@ -225,6 +225,12 @@ impl Batch {
                 round.lost += 1;
             }
         }
+    }
+
+    /// Nothing was sent; it is taken again only where the key of its code is missing.
+    fn end_unsent(&mut self, item: Item, state: EmailState, answer: Answer, round: &mut Round) {
+        let wait = if state == EmailState::Retrying { backoff::KEY_WAIT } else { Duration::ZERO };
+        self.end(item, state, answer, wait, round);
     }
 
     fn end(&mut self, item: Item, state: EmailState, answer: Answer, wait: Duration, round: &mut Round) {

@@ -1,11 +1,18 @@
 //! Which keys were used with this database, so that another secret under a known name is noticed at the start: with it,
-//! whoever wants no email would get some, and reminders would carry dead codes.
+//! whoever wants no email would get some, and reminders would carry dead codes. And which code keys some replica has at
+//! present.
+
+use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::Result;
 use super::columns::column;
-use crate::domain::{AddressKey, CodeKeys};
+use super::{Result, interval};
+use crate::domain::{AddressKey, CodeKeys, Timestamp};
+
+/// A code key that no replica has reported for so long is gone.
+pub const GONE_AFTER: Duration = Duration::from_mins(10);
 
 /// A key by its name, and what tells its secret from another one.
 #[derive(Clone, Debug)]
@@ -79,4 +86,33 @@ async fn insert(connection: &mut PgConnection, keys: &[Key]) -> Result<()> {
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Since when this database knows each code key, by its id.
+pub async fn ages(connection: &mut PgConnection) -> Result<HashMap<String, Timestamp>> {
+    let ages = sqlx::query!("SELECT key_id, create_time FROM key_checks WHERE kind = 'code'");
+    Ok(ages.fetch_all(connection).await?.into_iter().map(|row| (row.key_id, row.create_time)).collect())
+}
+
+/// Reports that a replica has that code key. Of many replicas one is enough.
+pub async fn report(connection: &mut PgConnection, key_id: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE key_checks SET seen_time = now() \
+          WHERE kind = 'code' AND key_id = $1 AND now() - seen_time > interval '30 seconds'",
+        key_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether some replica has that code key.
+pub async fn is_held(connection: &mut PgConnection, key_id: &str) -> Result<bool> {
+    let is_held = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM key_checks WHERE kind = 'code' AND key_id = $1
+                             AND now() - seen_time < $2) AS "is_held!""#,
+        key_id,
+        interval(GONE_AFTER),
+    );
+    Ok(is_held.fetch_one(connection).await?)
 }

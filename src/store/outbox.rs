@@ -39,6 +39,8 @@ pub struct Held {
     /// 1, 2, …: this attempt.
     pub attempt: i32,
     pub lease_until: Timestamp,
+    /// Since when those who took it lacked the key of its code.
+    pub missing_since: Option<Timestamp>,
 }
 
 /// How an attempt ended.
@@ -90,7 +92,7 @@ pub async fn claim(
             WHERE ($1::text IS NULL OR e.organization = $1)
               AND e.organization = ANY (ARRAY[due.organization]) AND e.email_id = due.email_id
            RETURNING e.organization, e.email_id, e.invitation, e.kind, e.generation, e.recipient, e.attempt,
-                     e.lease_until AS "lease_until!""#,
+                     e.lease_until AS "lease_until!", e.answer, e.update_time"#,
         organization.map(OrganizationId::as_str),
         &kinds,
         WINDOW,
@@ -99,6 +101,7 @@ pub async fn claim(
     )
     .fetch_all(connection)
     .await?;
+    let missing = Answer::KeyMissing.to_string();
     let held = rows.into_iter().map(|row| {
         let kind = EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email".to_owned()))?;
         let key = row.recipient.to_lowercase();
@@ -111,6 +114,7 @@ pub async fn claim(
             recipient: EmailAddress::stored(row.recipient, key),
             attempt: row.attempt,
             lease_until: row.lease_until,
+            missing_since: row.answer.filter(|answer| *answer == missing).map(|_| row.update_time),
         })
     });
     held.collect()
@@ -160,7 +164,8 @@ pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]
 }
 
 /// Records how attempts ended. That the mail server took an email is a fact, whatever was decided meanwhile and whoever
-/// holds it now; anything else is recorded only as the holder.
+/// holds it now; anything else is recorded only as the holder. Where the key of its code is missing, nothing was tried: the
+/// attempt is given back, and `update_time` stays the moment from which it is missing.
 pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()> {
     if ended.is_empty() {
         return Ok(());
@@ -169,7 +174,9 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     ended.sort_unstable_by_key(|ended| ended.held.key());
     sqlx::query!(
         "UPDATE emails e SET state = n.s::email_state, answer = n.r, recipient = n.t, lease_until = NULL, \
-                update_time = now(), due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \
+                attempt = e.attempt - CASE n.r WHEN $9 THEN 1 ELSE 0 END, \
+                update_time = CASE WHEN n.r = $9 AND e.answer = $9 THEN e.update_time ELSE now() END, \
+                due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \
            FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::interval[], \
                        $8::text[]) AS n(o, i, a, l, s, r, w, t) \
           WHERE e.organization = ANY (ARRAY[n.o]) AND e.email_id = n.i \
@@ -182,6 +189,7 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
         &column(&ended, |e| e.answer.to_string()),
         &column(&ended, |e| interval(e.wait)),
         &column(&ended, |e| typed(&e.held.recipient)),
+        Answer::KeyMissing.to_string(),
     )
     .execute(connection)
     .await?;

@@ -17,7 +17,7 @@ pub const GRANTS: [(&str, &str); 15] = [
     ("events", "SELECT, INSERT"),
     ("identities", "SELECT, INSERT, UPDATE, DELETE"),
     ("invitations", "SELECT, INSERT, UPDATE"),
-    ("key_checks", "SELECT, INSERT"),
+    ("key_checks", "SELECT, INSERT, UPDATE (seen_time)"),
     ("members", "SELECT, INSERT, UPDATE, DELETE"),
     ("organization_heads", "SELECT, INSERT, UPDATE"),
     ("organizations", "SELECT, INSERT, UPDATE"),

@@ -7,6 +7,7 @@ mod keys;
 mod password;
 mod read_only;
 mod readers;
+mod rotation;
 mod sessions;
 
 use std::net::SocketAddr;

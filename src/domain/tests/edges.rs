@@ -285,7 +285,7 @@ fn an_old_code_dies_when_another_one_is_made() {
     let invite = Invite { id: id(1), email: email("new@one.example"), locale: None };
     world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
     world.now = at(110);
-    let rotate = Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: true };
+    let rotate = Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: true, gone_key: None };
     world.decide("manager", rotate).unwrap();
     assert!(world.state().emails.iter().all(|email| email.generation == 2), "the old one is not sent any more");
     let request =
@@ -326,7 +326,7 @@ fn every_owner_and_the_old_address_hear_that_the_notification_address_changed() 
 
 #[test]
 fn all_but_the_answer_to_a_request_is_counted_as_an_invitation() {
-    let resend = || Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: false };
+    let resend = || Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: false, gone_key: None };
     let story = |asks: bool| {
         let mut world = world();
         world.account("bert", "github", &["bert@one.example"]);

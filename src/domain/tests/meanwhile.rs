@@ -80,7 +80,7 @@ fn an_offer_that_lost_its_cover_is_taken_over_by_whoever_makes_it_again() {
         let seats = world.state().head.seats_taken;
         // it has its seat already
         world.state().head.seat_limit = Some(0);
-        let resend = Operation::ResendInvitation { invitation: id(0), etag: None, rotate_code: false };
+        let resend = Operation::ResendInvitation { invitation: id(0), etag: None, rotate_code: false, gone_key: None };
         let dead = Err(Refusal::OfferNotCovered(Role::Reader));
         assert_eq!(world.decide("olga", resend), dead, "{way}");
         let other = Err(Refusal::AlreadyOffered(id(0).name(&acme())));

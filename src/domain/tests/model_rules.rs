@@ -44,7 +44,7 @@ impl Model {
             Call::Decline(row, tag) => self.decline(caller, row, tag),
             Call::Reject(row, tag) => self.reject(caller, row, tag),
             Call::Revoke(row, tag) => self.revoke(caller, row, tag),
-            Call::Resend { row, tag, rotate } => self.resend(caller, row, tag, rotate),
+            Call::Resend { row, tag, rotate, gone } => self.resend(caller, row, tag, rotate, gone),
             Call::UpdateMember(name, role, tag) => self.update_member(caller, name, role, tag),
             Call::DeleteMember(name, tag) => self.delete_member(caller, name, tag),
             Call::Edit(setting, tag) => self.edit(caller, setting, tag),
@@ -129,14 +129,15 @@ impl Model {
             return Err(Refusal::AccountRequired);
         }
         let found = self.rows.get(row).cloned().ok_or(Refusal::CodeNotFound)?;
-        if (found.generation, found.key) != (generation, key) || !self.keys.contains(&key) {
+        let is_bound = found.account == Some(caller);
+        if (found.generation, found.key) != (generation, key) || !is_bound && found.state != S::Invited {
             return Err(Refusal::CodeNotFound);
         }
-        if found.account == Some(caller) {
+        if !self.keys.contains(&key) {
+            return Err(Refusal::CodeKeyMissing(key.to_owned()));
+        }
+        if is_bound {
             return self.request_again(caller, row);
-        }
-        if found.state != S::Invited {
-            return Err(Refusal::CodeNotFound);
         }
         if self.members.contains_key(caller) {
             return Err(Refusal::AlreadyMember(member_name(caller)));
@@ -279,7 +280,7 @@ impl Model {
         Ok(Subject::Invitation(id(row)))
     }
 
-    fn resend(&mut self, caller: Name, row: usize, tag: Tag, rotate: bool) -> Outcome {
+    fn resend(&mut self, caller: Name, row: usize, tag: Tag, rotate: bool, gone: Option<Name>) -> Outcome {
         let found = self.handled(caller, row)?;
         let from = if rotate { &[S::Invited][..] } else { &[S::Invited, S::AccessRequested, S::Offered] };
         if !from.contains(&found.state) {
@@ -298,12 +299,16 @@ impl Model {
         if wait > 0 {
             return Err(Refusal::ResentTooSoon { wait: time::Duration::hours(wait) });
         }
+        let is_here = self.keys.contains(&found.key);
+        if found.state == S::Invited && !is_here && gone != Some(found.key) {
+            return Err(Refusal::CodeKeyMissing(found.key.to_owned()));
+        }
         self.rows[row].asked = self.now;
         self.counted += 1;
         match found.state {
             S::Invited => {
                 // the code of a key that is gone counts for nothing, so another one is sent
-                let is_dead = rotate || !self.keys.contains(&found.key);
+                let is_dead = rotate || !is_here;
                 if is_dead {
                     self.rows[row].generation += 1;
                     self.rows[row].key = self.keys[0];

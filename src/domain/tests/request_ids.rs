@@ -61,7 +61,11 @@ fn requests() -> Vec<(S, &'static str, Operation)> {
         (S::Offered, "anna", Operation::DeclineInvitation { invitation, etag: etag.clone() }),
         (S::AccessRequested, "manager", Operation::RejectAccess { invitation, etag: etag.clone() }),
         (S::Offered, "manager", Operation::RevokeInvitation { invitation, etag: etag.clone() }),
-        (S::Invited, "manager", Operation::ResendInvitation { invitation, etag: etag.clone(), rotate_code: true }),
+        (
+            S::Invited,
+            "manager",
+            Operation::ResendInvitation { invitation, etag: etag.clone(), rotate_code: true, gone_key: None },
+        ),
         (S::Invited, "manager", Operation::UpdateMember { member: user("reader"), role: Some(Role::None), etag }),
         (S::Invited, "manager", remove("reader")),
         (S::Invited, "manager", Operation::UpdateOrganization(Box::new(edit))),

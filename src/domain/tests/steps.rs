@@ -150,15 +150,33 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     Create(Name),
-    Request { row: usize, generation: i32, key: Name },
-    Settle { row: usize, generation: i32, key: Name },
-    Offer { account: Name, address: Name, role: Role },
+    Request {
+        row: usize,
+        generation: i32,
+        key: Name,
+    },
+    Settle {
+        row: usize,
+        generation: i32,
+        key: Name,
+    },
+    Offer {
+        account: Name,
+        address: Name,
+        role: Role,
+    },
     Approve(usize, Tag),
     Accept(usize, Tag),
     Decline(usize, Tag),
     Reject(usize, Tag),
     Revoke(usize, Tag),
-    Resend { row: usize, tag: Tag, rotate: bool },
+    /// The last one is a key that nobody has any more.
+    Resend {
+        row: usize,
+        tag: Tag,
+        rotate: bool,
+        gone: Option<Name>,
+    },
     UpdateMember(Name, Role, Tag),
     DeleteMember(Name, Tag),
     Edit(Setting, Tag),
@@ -250,7 +268,10 @@ impl Step {
             22 => Self::Call(dice.administrator(), Call::Revoke(dice.row(model, &EARLIER), dice.tag())),
             23..25 => {
                 let (row, tag) = (dice.row(model, &EARLIER), dice.tag());
-                Self::Call(dice.administrator(), Call::Resend { row, tag, rotate: dice.one_in(3) })
+                Self::Call(
+                    dice.administrator(),
+                    Call::Resend { row, tag, rotate: dice.one_in(3), gone: dice.pick(&[None, Some("k1"), Some("k2")]) },
+                )
             }
             25..27 => {
                 let (member, role) = (dice.member(model), dice.pick(&Role::ALL));
@@ -348,8 +369,9 @@ impl Call {
             Self::Decline(row, t) => Operation::DeclineInvitation { invitation: id(row), etag: tag(row, t) },
             Self::Reject(row, t) => Operation::RejectAccess { invitation: id(row), etag: tag(row, t) },
             Self::Revoke(row, t) => Operation::RevokeInvitation { invitation: id(row), etag: tag(row, t) },
-            Self::Resend { row, tag: t, rotate } => {
-                Operation::ResendInvitation { invitation: id(row), etag: tag(row, t), rotate_code: rotate }
+            Self::Resend { row, tag: t, rotate, gone } => {
+                let (invitation, etag, gone_key) = (id(row), tag(row, t), gone.map(str::to_owned));
+                Operation::ResendInvitation { invitation, etag, rotate_code: rotate, gone_key }
             }
             Self::UpdateMember(name, role, t) => {
                 Operation::UpdateMember { member: user(name), role: Some(role), etag: member_tag(name, t) }

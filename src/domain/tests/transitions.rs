@@ -16,7 +16,7 @@ const ANNA: &str = "anna@one.example";
 fn every_transition_from_every_state_by_every_caller_ends_as_the_table_says() {
     let (invitation, etag) = (id(0), None);
     let offer = |role| Offer { id: id(7), username: user("anna"), email: email(ANNA), role };
-    let resend = |rotate_code| Operation::ResendInvitation { invitation, etag: None, rotate_code };
+    let resend = |rotate_code| Operation::ResendInvitation { invitation, etag: None, rotate_code, gone_key: None };
     let tables = [
         (Operation::CreateInvitation(Invite { id: id(7), email: email(ANNA), locale: None }), CREATE),
         (Operation::RequestAccess { invitation, code_hash: code_hash("k1", 0, 1) }, REQUEST),

@@ -207,7 +207,7 @@ fn an_offer_is_revoked_and_resent_by_those_who_may_grant_its_role() {
         if state == S::Offered {
             check(HANDLE, |world, column| {
                 offered(world, column);
-                Operation::ResendInvitation { invitation: id(0), etag: None, rotate_code: false }
+                Operation::ResendInvitation { invitation: id(0), etag: None, rotate_code: false, gone_key: None }
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Each refusal and who has the words for it.
 
-use super::{Problem, exists, limits, not_found, request, rights, state};
+use super::{Problem, exists, limits, not_found, replica, request, rights, state};
 use crate::domain::Refusal;
 
 impl From<Refusal> for Problem {
@@ -45,6 +45,8 @@ impl From<Refusal> for Problem {
             Refusal::OfferNotCovered(role) => state::offer_not_covered(role),
             Refusal::ApprovalRequired(role) => state::approval_required(role),
             Refusal::LastOwner(name) => state::last_owner(name),
+
+            Refusal::CodeKeyMissing(_) => replica::code_key_missing(),
 
             Refusal::TooManyWrongCodes { wait } => limits::wrong_codes(wait),
             Refusal::TooManyWrongAccounts { wait } => limits::wrong_accounts(wait),

@@ -52,6 +52,7 @@ fn held(kind: EmailKind) -> Held {
         recipient: address(recipient),
         attempt: 1,
         lease_until: datetime!(2026-11-23 12:01 UTC),
+        missing_since: None,
     }
 }
 
@@ -273,7 +274,13 @@ fn a_code_without_its_key_is_never_written() {
     let kind = EmailKind::InvitationReminder;
     let mut facts = facts(kind);
     facts.invitation.as_mut().unwrap().code_key_id = Some("2025".to_owned());
-    assert!(matches!(writer().draft(&held(kind), &facts, None), Err((EmailState::Failed, Answer::KeyRetired))));
+    let missing = |minutes| {
+        let since = facts.now - time::Duration::minutes(minutes);
+        writer().draft(&Held { missing_since: Some(since), ..held(kind) }, &facts, None).unwrap_err()
+    };
+    assert_eq!(writer().draft(&held(kind), &facts, None).unwrap_err(), (EmailState::Retrying, Answer::KeyMissing));
+    assert_eq!(missing(59), (EmailState::Retrying, Answer::KeyMissing));
+    assert_eq!(missing(60), (EmailState::Failed, Answer::KeyRetired));
 }
 
 #[test]
@@ -323,7 +330,7 @@ fn every_line_is_one_that_any_mail_server_takes() {
 #[test]
 fn debug_shows_neither_address_nor_code() {
     let kind = EmailKind::AccountInvitation;
-    let code = InvitationCode::derive(writer().code_keys.newest(), held(kind).invitation.unwrap(), 1).reveal();
+    let code = InvitationCode::derive(writer().code_keys.first(), held(kind).invitation.unwrap(), 1).reveal();
     let shown = format!("{:?} {:?} {:?}", held(kind), facts(kind), letter_with(kind, |_| {}));
     assert!(!shown.contains("example") && !shown.contains(&code), "{shown}");
 }

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Database, scratch, settings_for};
 
 /// A key, by its id and the byte that its secret is made of.
-type Key = (&'static str, u8);
+pub(super) type Key = (&'static str, u8);
 
-fn file(path: &Path, keys: &[Key]) -> String {
+pub(super) fn file(path: &Path, keys: &[Key]) -> String {
     let lines = keys.iter().map(|(id, byte)| format!("{id} {}\n", BASE64_STANDARD.encode([*byte; 32])));
     std::fs::write(path, lines.collect::<String>()).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -109,7 +109,12 @@ async fn the_database_learns_no_key_and_the_service_cannot_change_what_it_knows(
         assert_ne!(value[..], [byte; 8]);
     }
     let mut service = sqlx::PgConnection::connect(&database.service_url).await.unwrap();
-    for statement in ["UPDATE key_checks SET check_value = ''", "DELETE FROM key_checks", "TRUNCATE key_checks"] {
+    for statement in [
+        "UPDATE key_checks SET check_value = ''",
+        "UPDATE key_checks SET create_time = now()",
+        "DELETE FROM key_checks",
+        "TRUNCATE key_checks",
+    ] {
         let refused = sqlx::raw_sql(statement).execute(&mut service).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("42501"), "{statement}");
     }

@@ -81,4 +81,5 @@ SELECT 'p' || n, 'entra', a, a, m, '2026-01-01'
 INSERT INTO email_suppressions (address_hash) SELECT hash(n) FROM generate_series(FIRST, LAST) n;
 
 -- the keys of one deployment
-INSERT INTO key_checks (kind, key_id, check_value) SELECT 'code', 'k1', substr(hash(0), 1, 8) WHERE FIRST = 0;
+INSERT INTO key_checks (kind, key_id, check_value, seen_time)
+  SELECT 'code', 'k1', substr(hash(0), 1, 8), now() - interval '1 minute' WHERE FIRST = 0;

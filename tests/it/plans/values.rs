@@ -156,6 +156,9 @@ const INVITATIONS: &[Case] = &[
 
 const KEY_CHECKS: &[Case] = &[
     case("SELECT kind, key_id, check_value FROM key_checks", ""),
+    case("SELECT key_id, create_time FROM key_checks WHERE kind = 'code'", ""),
+    case("UPDATE key_checks SET seen_time", "'k1'"),
+    case("SELECT EXISTS (SELECT FROM key_checks", "'k1', interval '10 minutes'"),
     case("INSERT INTO key_checks", "'{code,address}', '{k2,b}', ARRAY[substr(hash(1), 1, 8), substr(hash(2), 1, 8)]"),
 ];
 
@@ -190,7 +193,7 @@ const OUTBOX: &[Case] = &[
     case(
         "UPDATE emails e SET state = n.s::email_state",
         "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}', \
-         '{a@x.example,b@x.example}'",
+         '{a@x.example,b@x.example}', 'KEY_MISSING'",
     ),
     case(
         "UPDATE emails e SET attempt = e.attempt - 1",

@@ -31,6 +31,7 @@ pub use channel::{Answer, Channel};
 pub use people::{Person, bad_fields, named, patiently, reason, retry_after, with_a_typo, words};
 pub use postgres::Database;
 pub use statements::Watched;
+pub use tables::Tables;
 pub use tokens::FORGED;
 pub use wire::Bytes;
 

@@ -43,8 +43,9 @@ impl Watched {
             // the name under which a connection has prepared it
             let statement =
                 statement.split_once(": ").filter(|(name, _)| !name.contains(' ')).map_or(statement, |(_, s)| s);
-            // readiness is asked every few seconds, and a connection after its use, whenever that is
-            let of_its_own = ["pg_is_in_recovery", "current_setting('transaction_read_only')"];
+            // readiness is asked every few seconds, a connection after its use, whenever that is, and keys are reported
+            let of_its_own =
+                ["pg_is_in_recovery", "current_setting('transaction_read_only')", "UPDATE key_checks SET seen_time"];
             let is_own = of_its_own.iter().any(|own| statement.contains(own));
             let is_of_calls = of_calls.iter().any(|part| place.contains(part));
             (is_of_calls && !is_own).then(|| statement.to_owned())
