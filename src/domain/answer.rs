@@ -78,7 +78,9 @@ fn bound<'a>(
 ) -> Result<(Invitation, &'a Account), Refusal> {
     let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
     match state.invitations.get(&id) {
-        Some(invitation) if invitation.username.as_ref() == Some(caller) => Ok((invitation.clone(), account)),
+        Some(invitation) if invitation.username.as_ref() == Some(caller) => {
+            invitation.check_known().map(|()| (invitation.clone(), account))
+        }
         _ if state.members.contains_key(caller) => Err(Refusal::InviteeRequired),
         _ => Err(Refusal::InvitationNotFound(id.name(state.id()))),
     }

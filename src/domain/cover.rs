@@ -15,6 +15,13 @@ pub struct Cover {
 }
 
 impl Cover {
+    /// Whether this version knows all that it rests on.
+    pub fn is_known(&self) -> bool {
+        let mut granters = std::iter::once(&self.offerer).chain(&self.approver);
+        let is_known = |(actor, role): &Granter| !matches!(actor, Actor::Newer(_)) && *role != Some(Role::Newer);
+        self.role != Role::Newer && granters.all(is_known)
+    }
+
     /// Whether everybody it rests on may still grant the role.
     pub fn is_granted(&self, organization: &OrganizationId, services: &[Service]) -> bool {
         let mut granters = std::iter::once(&self.offerer).chain(&self.approver);
@@ -33,5 +40,6 @@ fn may_grant((actor, role): &Granter, offered: Role, organization: &Organization
         Actor::Service { .. } => services.iter().find(|service| service.is(actor)).is_some_and(|service| {
             service.reaches(organization) && Standing::Service(service.clone()).may(Action::Grant(offered))
         }),
+        Actor::Newer(_) => false,
     }
 }

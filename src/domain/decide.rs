@@ -185,7 +185,10 @@ fn decide_create(
 /// What the same request did before.
 fn replay(command: &Command, remembered: Option<&Remembered>) -> Result<Option<Subject>, Refusal> {
     match remembered.filter(|_| command.request.is_some()) {
-        Some(remembered) if remembered.is_of(command) => Ok(Subject::parse(&remembered.resource)),
+        // what only a newer version can name was done all the same
+        Some(remembered) if remembered.is_of(command) => {
+            Subject::parse(&remembered.resource).map(Some).ok_or(Refusal::NewerVersionNeeded)
+        }
         Some(_) => Err(Refusal::RequestIdReused),
         None => Ok(None),
     }

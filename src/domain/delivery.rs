@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::{EmailKind, SmtpReply, Timestamp, Withdrawal};
 
-/// One email of an invitation, as far as the administrator sees it.
+/// One email of an invitation, as far as the administrator sees it. `None`: a newer version has written it, or nobody has
+/// answered yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    pub kind: EmailKind,
-    pub state: EmailState,
+    pub kind: Option<EmailKind>,
+    pub state: Option<EmailState>,
     pub attempts: i32,
     /// To the last attempt.
     pub answer: Option<Answer>,
@@ -19,18 +20,20 @@ pub struct Delivery {
 impl Delivery {
     /// What the emails of an invitation are sorted by: of one moment, reminders come last.
     pub fn order(&self) -> (Timestamp, bool, &'static str) {
-        (self.create_time, self.kind.is_reminder(), self.kind.as_str())
+        (self.create_time, self.kind.is_some_and(EmailKind::is_reminder), self.kind.map_or("", EmailKind::as_str))
     }
 
     /// Of an email that is written to the outbox.
     pub fn queued(kind: EmailKind, now: Timestamp) -> Self {
-        Self { kind, state: EmailState::Queued, attempts: 0, answer: None, create_time: now, update_time: now }
+        let (kind, state) = (Some(kind), Some(EmailState::Queued));
+        Self { kind, state, attempts: 0, answer: None, create_time: now, update_time: now }
     }
 
-    /// Takes it back, unless it is over.
+    /// Takes it back, unless it is over. What a newer version has written is left to it.
     pub fn withdraw(&mut self, withdrawal: Withdrawal, now: Timestamp) {
-        if matches!(self.state, EmailState::Queued | EmailState::Retrying) && withdrawal.takes(self.kind) {
-            self.state = EmailState::Dropped;
+        let is_waiting = matches!(self.state, Some(EmailState::Queued | EmailState::Retrying));
+        if is_waiting && self.kind.is_some_and(|kind| withdrawal.takes(kind)) {
+            self.state = Some(EmailState::Dropped);
             self.answer = Some(withdrawal.answer());
             self.update_time = now;
         }

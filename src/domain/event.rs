@@ -73,7 +73,8 @@ impl EventKind {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
     pub position: i64,
-    pub kind: EventKind,
+    /// `None`: one that a newer version has written.
+    pub kind: Option<EventKind>,
     /// `None`: the service itself.
     pub actor: Option<Actor>,
     pub invitation: Option<InvitationId>,

@@ -55,6 +55,11 @@ impl Invitation {
         self.code.as_ref().is_some_and(|code| code.hash == *hash)
     }
 
+    /// Refuses where nobody here knows what may be done with it.
+    pub fn check_known(&self) -> Result<(), Refusal> {
+        if self.state == InvitationState::Newer { Err(Refusal::NewerVersionNeeded) } else { Ok(()) }
+    }
+
     /// Whether its time has passed and the sweep has not been here yet.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.state.is_open() && self.expire_time.is_some_and(|end| end <= now)

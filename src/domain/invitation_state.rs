@@ -12,9 +12,12 @@ pub enum InvitationState {
     Rejected,
     Revoked,
     Expired,
+    /// One that a newer version has written. Nothing leaves it here: what it stands for is not known.
+    Newer,
 }
 
 impl InvitationState {
+    /// Those that this version knows.
     pub const ALL: [Self; 9] = [
         Self::Invited,
         Self::AccessRequested,
@@ -27,7 +30,7 @@ impl InvitationState {
         Self::Expired,
     ];
 
-    /// The name in the contract and the database.
+    /// The name in the contract and the database; empty for what a newer version has written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invited => "INVITED",
@@ -39,11 +42,17 @@ impl InvitationState {
             Self::Rejected => "REJECTED",
             Self::Revoked => "REVOKED",
             Self::Expired => "EXPIRED",
+            Self::Newer => "",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Reads a row.
+    pub fn stored(text: &str) -> Self {
+        Self::parse(text).unwrap_or(Self::Newer)
     }
 
     /// Nothing leaves a state that is not open.

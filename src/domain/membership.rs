@@ -22,6 +22,9 @@ pub fn update(
     }
     let mut member = present(state, username)?;
     let role = role.unwrap_or(member.role);
+    if member.role == Role::Newer {
+        return Err(Refusal::NewerVersionNeeded);
+    }
     if oneself && role > member.role {
         return Err(Refusal::RoleNotGrantable(role));
     } else if !oneself {
@@ -108,6 +111,7 @@ fn present(state: &OrganizationState, username: &Username) -> Result<Member, Ref
 /// anew. A deleted account that has not left yet gets nothing: as the last OWNER it could never leave.
 fn check_rise(state: &OrganizationState, context: &Context<'_>, member: &Member, role: Role) -> Result<(), Refusal> {
     let policy = &state.organization.policy;
+    policy.check_known()?;
     if policy.needs_approval(role) {
         return Err(Refusal::ApprovalRequired(role));
     }

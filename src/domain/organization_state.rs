@@ -95,8 +95,10 @@ impl OrganizationState {
         Standing::of(caller, self.id(), role)
     }
 
+    /// One that something may be done with.
     pub fn invitation(&self, id: InvitationId) -> Result<&Invitation, Refusal> {
-        self.invitations.get(&id).ok_or_else(|| Refusal::InvitationNotFound(id.name(self.id())))
+        let invitation = self.invitations.get(&id).ok_or_else(|| Refusal::InvitationNotFound(id.name(self.id())))?;
+        invitation.check_known().map(|()| invitation)
     }
 
     /// The open invitation of an account, if there is one.
@@ -154,6 +156,10 @@ impl OrganizationState {
     /// Refuses an offer that does not count any more. One that waits for its second person may lack them.
     pub fn check_covered(&self, invitation: &Invitation, context: &Context<'_>) -> Result<(), Refusal> {
         let Some(cover) = self.cover(invitation, context.accounts) else { return Ok(()) };
+        self.organization.policy.check_known()?;
+        if !cover.is_known() {
+            return Err(Refusal::NewerVersionNeeded);
+        }
         let is_pending = invitation.state == InvitationState::PendingApproval;
         let is_approved = is_pending || !cover.lacks_approval(&self.organization.policy);
         if is_approved && cover.is_granted(self.id(), &context.deployment.services) {
@@ -178,7 +184,7 @@ impl OrganizationState {
         let position = self.head.event_position;
         self.events.push(Event {
             position,
-            kind,
+            kind: Some(kind),
             actor,
             invitation,
             member,

@@ -37,14 +37,17 @@ pub enum AddressMatch {
     Warn,
     /// The code does not work for that account.
     Require,
+    /// What a newer version has written.
+    Newer,
 }
 
 impl AddressMatch {
-    /// The name in the contract.
+    /// The name in the contract; empty for what a newer version has written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warn => "WARN",
             Self::Require => "REQUIRE",
+            Self::Newer => "",
         }
     }
 }
@@ -66,9 +69,20 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether this version knows every value. If not, nobody is let in here, as nobody knows what is demanded.
+    pub fn is_known(&self) -> bool {
+        self.address_match != AddressMatch::Newer && self.approval_role != Some(Role::Newer)
+    }
+
+    /// The same, or the refusal.
+    pub fn check_known(&self) -> Result<(), Refusal> {
+        if self.is_known() { Ok(()) } else { Err(Refusal::NewerVersionNeeded) }
+    }
+
     /// Whether mail may go to that domain and its owner may join. A listed domain covers its subdomains when blocked,
     /// never when allowed.
     pub fn admits_address(&self, email: &EmailAddress) -> Result<(), Refusal> {
+        self.check_known()?;
         let domain = email.domain();
         let below = |listed: &String| {
             domain == listed || domain.strip_suffix(listed.as_str()).is_some_and(|sub| sub.ends_with('.'))
@@ -94,14 +108,16 @@ impl Policy {
 
     /// Whether an account that has the invited address, or has not, may ask for access, and later accept.
     pub fn admits_invited(&self, account: &Account, invited: &EmailAddress) -> Result<(), Refusal> {
+        self.check_known()?;
         match self.address_match {
             AddressMatch::Require if !account.holds(invited) => Err(Refusal::AddressMismatch),
-            AddressMatch::Require | AddressMatch::Warn => Ok(()),
+            AddressMatch::Require | AddressMatch::Warn | AddressMatch::Newer => Ok(()),
         }
     }
 
     /// Whether people may come from where that account signs in.
     pub fn admits_provider(&self, account: &Account) -> Result<(), Refusal> {
+        self.check_known()?;
         if !self.allowed_providers.is_empty() && !self.allowed_providers.contains(&account.provider) {
             return Err(Refusal::ProviderNotAllowed(account.provider.clone()));
         }

@@ -62,6 +62,8 @@ pub enum Refusal {
     // what another replica can do
     /// The invitation's code was made with that key, which this replica lacks.
     CodeKeyMissing(String),
+    /// It is about something that a newer version wrote.
+    NewerVersionNeeded,
 
     // limits
     TooManyWrongCodes {

@@ -22,6 +22,7 @@ pub fn request_access(
     let now = context.now;
     let account = context.accounts.get(caller).ok_or(Refusal::AccountRequired)?;
     let invitation = state.invitations.get(&id).filter(|i| i.has_code(code_hash)).ok_or(Refusal::CodeNotFound)?;
+    invitation.check_known()?;
     let is_bound = invitation.username.as_ref() == Some(caller);
     if !is_bound && invitation.state_at(now) != InvitationState::Invited {
         return Err(Refusal::CodeNotFound);
@@ -88,7 +89,8 @@ fn repeat(
         | InvitationState::Declined
         | InvitationState::Rejected
         | InvitationState::Revoked
-        | InvitationState::Expired => match state.members.get(&account.username) {
+        | InvitationState::Expired
+        | InvitationState::Newer => match state.members.get(&account.username) {
             Some(member) if invitation.is_settled() => Err(Refusal::AlreadyMember(member.name(state.id()))),
             _ => Err(invitation.refuse(state.id(), context.now)),
         },

@@ -173,7 +173,10 @@ impl Standing {
 
     /// What an action needs of a role or of a service.
     pub fn check(&self, action: Action) -> Result<(), Refusal> {
+        let is_newer = matches!(action, Action::Grant(Role::Newer) | Action::Handle(Role::Newer));
         match self {
+            Self::Member(Role::Newer) => Err(Refusal::NewerVersionNeeded),
+            _ if is_newer => Err(Refusal::NewerVersionNeeded),
             Self::Member(role) => check_member(*role, action),
             Self::Service(service) => check_service(service, action),
         }

@@ -3,6 +3,8 @@
 /// A member's role, in ascending order. None can be added at run time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
+    /// One that a newer version has written. Has and gives no right here: what it stands for is not known.
+    Newer,
     /// In the organization, without access; takes no seat.
     None,
     /// Views packages and workspaces.
@@ -18,12 +20,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// Those that this version knows.
     pub const ALL: [Self; 6] =
         [Self::None, Self::Reader, Self::Contributor, Self::SecurityManager, Self::Manager, Self::Owner];
 
-    /// The name in the contract, the configuration and the database.
+    /// The name in the contract, the configuration and the database; empty for what a newer version has written.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Newer => "",
             Self::None => "NONE",
             Self::Reader => "READER",
             Self::Contributor => "CONTRIBUTOR",
@@ -37,6 +41,11 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
+    /// Reads a row.
+    pub fn stored(text: &str) -> Self {
+        Self::parse(text).unwrap_or(Self::Newer)
+    }
+
     /// Whether a member with this role invites, offers, rejects, revokes and resends.
     pub fn may_invite(self) -> bool {
         self >= Self::SecurityManager
@@ -45,14 +54,15 @@ impl Role {
     /// Whether a member with this role may give `granted` to somebody or take it away.
     pub fn may_grant(self, granted: Self) -> bool {
         match self {
-            Self::None | Self::Reader | Self::Contributor => false,
+            _ if granted == Self::Newer => false,
+            Self::Newer | Self::None | Self::Reader | Self::Contributor => false,
             Self::SecurityManager => granted <= Self::Contributor,
             Self::Manager => granted < Self::Owner,
             Self::Owner => true,
         }
     }
 
-    /// How many seats a member with this role takes.
+    /// How many seats a member with this role takes: the contract has one role that takes none.
     pub fn seats(self) -> i32 {
         i32::from(self != Self::None)
     }
@@ -78,5 +88,12 @@ mod tests {
         for role in Role::ALL {
             assert_eq!(role.may_invite(), Role::ALL.into_iter().any(|granted| role.may_grant(granted)));
         }
+    }
+
+    #[test]
+    fn a_role_of_a_newer_version_has_and_gives_no_right() {
+        assert_eq!((Role::stored("AUDITOR"), Role::stored("OWNER")), (Newer, Owner));
+        assert!(!Newer.may_invite() && Role::ALL.into_iter().all(|known| known > Newer));
+        assert!(Role::ALL.into_iter().all(|known| !Newer.may_grant(known) && !known.may_grant(Newer)));
     }
 }

@@ -179,6 +179,10 @@ pub fn update(
     }
     check_etag(edit.etag.as_deref(), old.revision)?;
 
+    if edit.policy != PolicyEdit::default() {
+        // what cannot be read here would be lost
+        old.policy.check_known()?;
+    }
     let edit = edit.clone();
     let mut new = old.clone();
     new.display_name = edit.display_name.unwrap_or(new.display_name);

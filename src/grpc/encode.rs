@@ -1,4 +1,5 @@
-//! What callers get to see, from what the use cases found.
+//! What callers get to see, from what the use cases found. A value that a newer version has written has no name here, and
+//! is shown as the unspecified one.
 
 use prost_types::{Duration, Timestamp};
 
@@ -68,8 +69,16 @@ pub fn invitation(view: InvitationView) -> pb::Invitation {
 
 fn delivery(delivery: &Delivery) -> pb::Delivery {
     pb::Delivery {
-        kind: pb::delivery::Kind::from_str_name(delivery.kind.as_str()).unwrap_or_default().into(),
-        state: pb::delivery::State::from_str_name(delivery.state.as_str()).unwrap_or_default().into(),
+        kind: delivery
+            .kind
+            .and_then(|kind| pb::delivery::Kind::from_str_name(kind.as_str()))
+            .unwrap_or_default()
+            .into(),
+        state: delivery
+            .state
+            .and_then(|state| pb::delivery::State::from_str_name(state.as_str()))
+            .unwrap_or_default()
+            .into(),
         attempts: delivery.attempts,
         smtp_code: delivery.answer.map_or(0, Answer::smtp_code).into(),
         detail: delivery.answer.map_or("", Answer::sentence).to_owned(),
@@ -174,7 +183,7 @@ pub fn event(organization: &OrganizationId, event: Event) -> pb::Event {
     };
     pb::Event {
         name: format!("{}/events/{}", organization.name(), event.position),
-        kind: pb::event::Kind::from_str_name(event.kind.as_str()).unwrap_or_default().into(),
+        kind: event.kind.and_then(|kind| pb::event::Kind::from_str_name(kind.as_str())).unwrap_or_default().into(),
         actor: actor(event.actor.as_ref()),
         invitation: event.invitation.map(|id| id.name(organization)).unwrap_or_default(),
         member: event.member.map(|username| member_name(organization, &username)).unwrap_or_default(),

@@ -13,6 +13,8 @@ const GIVE_UP_AFTER: Duration = Duration::from_hours(3 * 24);
 pub const KEY_WAIT: Duration = Duration::from_secs(30);
 /// How long the key of a code may be missing. While keys are rolled out, a replica with the key takes the email before.
 pub const KEY_GIVE_UP_AFTER: Duration = Duration::from_hours(1);
+/// Until an email is looked at again that only a newer version understands.
+pub const NEWER_WAIT: Duration = Duration::from_mins(1);
 
 /// How long to wait after that attempt (1, 2, …); `None`: give up.
 ///

@@ -28,7 +28,7 @@ pub enum Verdict {
     Send(Box<Known>),
     /// Not sent by this attempt.
     End(EmailState, Answer),
-    /// Not before that time has passed: its address has had enough for now.
+    /// Not before that time has passed: its address has had enough for now, or a newer version has to judge it.
     Wait(Duration),
     /// It is held no more.
     Lost,
@@ -69,6 +69,9 @@ impl Mailer {
         if backoff::is_spent(held.attempt) {
             // no attempt of it ever came to an end
             return Verdict::End(EmailState::Failed, Answer::Unbuildable);
+        }
+        if !facts.are_known() {
+            return Verdict::Wait(backoff::NEWER_WAIT);
         }
         match self.writer.check(held, &facts) {
             Ok(_) => Verdict::Send(Box::new(Known { facts, sign_in: None })),

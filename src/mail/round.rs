@@ -39,7 +39,7 @@ pub struct Round {
     pub dropped: usize,
     /// Given back untried.
     pub released: usize,
-    /// Given back untried: their addresses have had enough for now.
+    /// Given back untried: their addresses have had enough for now, or a newer version has to judge them.
     pub waiting: usize,
     /// Withdrawn, or taken over by somebody else, between lease and attempt.
     pub lost: usize,

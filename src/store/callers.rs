@@ -143,7 +143,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
             attest_time: row.attest_time,
             older_emails: row.older_emails.map(in_order),
         });
-        let role = row.member_role.as_deref().map(rows::role).transpose()?;
+        let role = row.member_role.as_deref().map(Role::stored);
         let access = row.display_name.map(|name| Access { display_name: DisplayName::stored(name), role });
         let invitation = || {
             Some(InvitationRow {
@@ -174,7 +174,7 @@ pub async fn find(connection: &mut PgConnection, questions: &[Question], seeing:
         let invitation = invitation().map(|invitation| {
             Ok::<_, Error>(FoundInvitation {
                 invitation: invitation.try_into()?,
-                deliveries: rows::deliveries(row.deliveries.unwrap_or_default())?,
+                deliveries: rows::deliveries(row.deliveries.unwrap_or_default()),
                 is_own_email: row.is_own_email.unwrap_or(false),
             })
         });

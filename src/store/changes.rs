@@ -52,7 +52,11 @@ pub async fn write(
 
     let existing = changed.iter().filter_map(|c| c.before.map(|before| (before, c.after))).collect::<Vec<_>>();
     let edited = existing.iter().filter(|(before, after)| before.organization != after.organization);
-    organizations::update(connection, &edited.map(|(_, after)| &after.organization).collect::<Vec<_>>()).await?;
+    organizations::update(
+        connection,
+        &edited.map(|(before, after)| (&before.organization, &after.organization)).collect::<Vec<_>>(),
+    )
+    .await?;
 
     let members = Rows::diff(changed, |state| &state.members);
     members::delete(connection, &members.removed).await?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::{Error, Result};
+use super::Result;
 use crate::domain::{Actor, Change, Event, EventKind, InvitationId, OrganizationId, Timestamp, Username};
 
 /// A change as the column `events.changes` holds it.
@@ -24,10 +24,11 @@ pub(super) fn encode_changes(changes: &[Change]) -> serde_json::Value {
     serde_json::to_value(stored).unwrap_or_default()
 }
 
-fn decode_changes(value: serde_json::Value) -> Result<Vec<Change>> {
-    let stored: Vec<StoredChange> =
-        serde_json::from_value(value).map_err(|_| Error::Fault("an event's changes cannot be read".to_owned()))?;
-    Ok(stored.into_iter().map(|StoredChange { field, before, after }| Change { field, before, after }).collect())
+/// What a newer version has written in another form is left out.
+fn decode_changes(value: serde_json::Value) -> Vec<Change> {
+    let serde_json::Value::Array(stored) = value else { return Vec::new() };
+    let stored = stored.into_iter().filter_map(|change| serde_json::from_value(change).ok());
+    stored.map(|StoredChange { field, before, after }| Change { field, before, after }).collect()
 }
 
 struct EventRow {
@@ -58,7 +59,7 @@ pub async fn list(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(Event::try_from).collect()
+    Ok(rows.into_iter().map(Event::from).collect())
 }
 
 /// The same for one invitation. The organization is compared in a form that no index serves: the primary key has the same
@@ -81,24 +82,20 @@ pub async fn list_of_invitation(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(Event::try_from).collect()
+    Ok(rows.into_iter().map(Event::from).collect())
 }
 
-impl TryFrom<EventRow> for Event {
-    type Error = Error;
-
-    fn try_from(row: EventRow) -> Result<Self> {
-        let kind =
-            EventKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of event in a row".to_owned()))?;
-        Ok(Self {
+impl From<EventRow> for Event {
+    fn from(row: EventRow) -> Self {
+        Self {
             position: row.position,
-            kind,
-            actor: row.actor.as_deref().and_then(Actor::parse),
+            kind: EventKind::parse(&row.kind),
+            actor: row.actor.as_deref().map(Actor::stored),
             invitation: row.invitation.map(InvitationId),
             member: row.username.map(Username::stored),
-            changes: decode_changes(row.changes)?,
+            changes: decode_changes(row.changes),
             create_time: row.create_time,
             request_id: row.request_id,
-        })
+        }
     }
 }

@@ -281,17 +281,17 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
             || Some(Remembered { method: row.r_method?, digest: row.r_digest?, resource: row.r_resource? });
 
         if let Some((organization, head)) = organization().zip(head()) {
-            let state = OrganizationState::new(organization.try_into()?, head.into());
+            let state = OrganizationState::new(organization.into(), head.into());
             loaded.organizations.insert(state.id().clone(), state);
         }
         // the organization's own row comes first
         let state = loaded.organizations.get_mut(key.as_str());
         if let Some(invitation) = invitation() {
             let invitation = Invitation::try_from(invitation)?;
-            loaded.deliveries.insert(invitation.id, rows::deliveries(row.deliveries.unwrap_or_default())?);
+            loaded.deliveries.insert(invitation.id, rows::deliveries(row.deliveries.unwrap_or_default()));
             state.map(|state| state.invitations.insert(invitation.id, invitation));
         } else if let Some(member) = member() {
-            let member = Member::try_from(member)?;
+            let member = Member::from(member);
             state.map(|state| state.members.insert(member.username.clone(), member));
         }
         if let Some(account) = account().map(Account::from) {

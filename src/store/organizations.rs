@@ -2,8 +2,8 @@
 
 use sqlx::PgConnection;
 
-use super::rows::{HeadRow, MemberRow, OrganizationRow, role};
-use super::{Error, Result};
+use super::Result;
+use super::rows::{HeadRow, MemberRow, OrganizationRow};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
 /// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there: this
@@ -34,7 +34,7 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     )
     .fetch_optional(connection)
     .await?;
-    organization.zip(head).map(|(organization, head)| Ok((organization.try_into()?, head.into()))).transpose()
+    Ok(organization.zip(head).map(|(organization, head)| (organization.into(), head.into())))
 }
 
 pub async fn get_member(
@@ -51,7 +51,7 @@ pub async fn get_member(
     )
     .fetch_optional(connection)
     .await?;
-    row.map(Member::try_from).transpose()
+    Ok(row.map(Member::from))
 }
 
 /// At most `limit` members after a username, by username.
@@ -71,7 +71,7 @@ pub async fn list_members(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter().map(Member::try_from).collect()
+    Ok(rows.into_iter().map(Member::from).collect())
 }
 
 /// An account in one of its organizations.
@@ -123,7 +123,7 @@ pub async fn list_memberships(
             .await?
         }
     };
-    rows.into_iter().map(Membership::try_from).collect()
+    Ok(rows.into_iter().map(Membership::from).collect())
 }
 
 struct MembershipRow {
@@ -133,15 +133,13 @@ struct MembershipRow {
     create_time: Timestamp,
 }
 
-impl TryFrom<MembershipRow> for Membership {
-    type Error = Error;
-
-    fn try_from(row: MembershipRow) -> Result<Self> {
-        Ok(Self {
+impl From<MembershipRow> for Membership {
+    fn from(row: MembershipRow) -> Self {
+        Self {
             organization: OrganizationId::stored(row.organization),
             display_name: DisplayName::stored(row.display_name),
-            role: role(&row.role)?,
+            role: Role::stored(&row.role),
             create_time: row.create_time,
-        })
+        }
     }
 }

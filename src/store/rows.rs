@@ -1,4 +1,7 @@
 //! Rows and what the domain makes of them. They hold addresses as plain text, so they have no `Debug`.
+//!
+//! While replicas are upgraded, a newer version may write a state, a role or the like that this one does not know. So
+//! each has a form for that, with which rows are read and shown, and on which nothing is decided.
 
 use sqlx::types::Uuid;
 
@@ -9,24 +12,13 @@ use crate::domain::{
     Timestamp, Username, Window,
 };
 
-/// Enums that the database and the domain know by the same names.
-pub(super) fn role(text: &str) -> Result<Role> {
-    Role::parse(text).ok_or_else(|| Error::Fault("unknown role in a row".to_owned()))
-}
-
-pub(super) fn state(text: &str) -> Result<InvitationState> {
-    InvitationState::parse(text).ok_or_else(|| Error::Fault("unknown state in a row".to_owned()))
-}
-
-fn actor(text: Option<String>) -> Result<Option<Actor>> {
-    let unknown = || Error::Fault("unreadable caller in a row".to_owned());
-    text.map(|text| Actor::parse(&text).ok_or_else(unknown)).transpose()
+fn actor(text: Option<String>) -> Option<Actor> {
+    text.map(|text| Actor::stored(&text))
 }
 
 /// Who offered or approved, with their role in the organization now.
-pub(super) fn granter(text: String, role_now: Option<&str>) -> Result<Granter> {
-    let granter = actor(Some(text))?.ok_or_else(|| Error::Fault("unreadable caller in a row".to_owned()))?;
-    Ok((granter, role_now.map(role).transpose()?))
+pub(super) fn granter(text: &str, role_now: Option<&str>) -> Granter {
+    (Actor::stored(text), role_now.map(Role::stored))
 }
 
 fn address(typed: Option<String>, key: Option<String>) -> Option<EmailAddress> {
@@ -68,14 +60,14 @@ impl TryFrom<InvitationRow> for Invitation {
         });
         Ok(Self {
             id: InvitationId(row.invitation),
-            state: state(&row.state)?,
+            state: InvitationState::stored(&row.state),
             email: EmailAddress::stored(row.email, row.email_key),
             username: row.username.map(Username::stored),
             account_email: address(row.account_email, row.account_email_key),
-            role: row.role.as_deref().map(role).transpose()?,
-            inviter: actor(row.inviter)?,
-            offerer: actor(row.offerer)?,
-            approver: actor(row.approver)?,
+            role: row.role.as_deref().map(Role::stored),
+            inviter: actor(row.inviter),
+            offerer: actor(row.offerer),
+            approver: actor(row.approver),
             locale: row.locale,
             code: code.transpose()?,
             create_time: row.create_time,
@@ -99,19 +91,17 @@ pub(super) struct MemberRow {
     pub revision: i32,
 }
 
-impl TryFrom<MemberRow> for Member {
-    type Error = Error;
-
-    fn try_from(row: MemberRow) -> Result<Self> {
-        Ok(Self {
+impl From<MemberRow> for Member {
+    fn from(row: MemberRow) -> Self {
+        Self {
             username: Username::stored(row.username),
-            role: role(&row.role)?,
+            role: Role::stored(&row.role),
             email: address(row.email, row.email_key),
-            inviter: actor(row.inviter)?,
+            inviter: actor(row.inviter),
             create_time: row.create_time,
             update_time: row.update_time,
             revision: row.revision,
-        })
+        }
     }
 }
 
@@ -143,23 +133,21 @@ impl From<AccountRow> for Account {
 pub(super) type DeliveryRow = (String, String, i32, Option<String>, Timestamp, Timestamp);
 
 /// The emails of an invitation, oldest first. Sorted here: Postgres takes longer to set a sort up than to find them.
-pub(super) fn deliveries(rows: Vec<DeliveryRow>) -> Result<Vec<Delivery>> {
-    let mut deliveries = rows.into_iter().map(delivery).collect::<Result<Vec<_>>>()?;
+pub(super) fn deliveries(rows: Vec<DeliveryRow>) -> Vec<Delivery> {
+    let mut deliveries = rows.into_iter().map(delivery).collect::<Vec<_>>();
     deliveries.sort_by_key(Delivery::order);
-    Ok(deliveries)
+    deliveries
 }
 
-fn delivery(row: DeliveryRow) -> Result<Delivery> {
-    let (kind, state, attempts, answer, create_time, update_time) = row;
-    let unknown = |what| Error::Fault(format!("unknown {what} of an email in a row"));
-    Ok(Delivery {
-        kind: EmailKind::parse(&kind).ok_or_else(|| unknown("kind"))?,
-        state: EmailState::parse(&state).ok_or_else(|| unknown("state"))?,
+fn delivery((kind, state, attempts, answer, create_time, update_time): DeliveryRow) -> Delivery {
+    Delivery {
+        kind: EmailKind::parse(&kind),
+        state: EmailState::parse(&state),
         attempts,
         answer: answer.as_deref().and_then(Answer::parse),
         create_time,
         update_time,
-    })
+    }
 }
 
 pub(super) struct OrganizationRow {
@@ -174,20 +162,18 @@ pub(super) struct OrganizationRow {
     pub revision: i32,
 }
 
-impl TryFrom<OrganizationRow> for Organization {
-    type Error = Error;
-
-    fn try_from(row: OrganizationRow) -> Result<Self> {
-        Ok(Self {
+impl From<OrganizationRow> for Organization {
+    fn from(row: OrganizationRow) -> Self {
+        Self {
             id: OrganizationId::stored(row.organization),
             display_name: DisplayName::stored(row.display_name),
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
             locale: row.locale,
-            policy: policy::decode(row.policy)?,
+            policy: policy::decode(row.policy),
             create_time: row.create_time,
             update_time: row.update_time,
             revision: row.revision,
-        })
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod mail_servers;
 mod metrics;
+mod newer;
 mod operating;
 mod outbox;
 mod plans;

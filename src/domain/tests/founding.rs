@@ -60,7 +60,7 @@ fn the_founder_is_its_owner_and_takes_a_seat() {
         let address = email("anna@one.example");
         assert_eq!(members.collect::<Vec<_>>(), [(user("anna"), Role::Owner, Some(address))]);
         assert_eq!(state.head.seats_taken, 1);
-        let events = state.events.iter().map(|event| (event.position, event.kind)).collect::<Vec<_>>();
+        let events = state.events.iter().map(|event| (event.position, event.kind.unwrap())).collect::<Vec<_>>();
         assert_eq!(events, [(1, EventKind::OrganizationCreated)]);
         assert!(state.emails.is_empty());
     }

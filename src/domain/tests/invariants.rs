@@ -60,7 +60,7 @@ fn check_fields(i: &Invitation) -> Checked {
         }
         S::Declined => holds("declined", is_bound)?,
         S::Expired => holds("expired", i.expire_time.is_some())?,
-        S::Revoked => {}
+        S::Revoked | S::Newer => {}
     }
     holds("code", i.code.is_none() || has_code)?;
     holds("pending", i.state != S::PendingApproval || i.approver.is_none())?;

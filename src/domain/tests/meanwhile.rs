@@ -37,7 +37,7 @@ fn a_member_who_uses_a_code_settles_the_invitation() {
     assert_eq!(settled.account_email, None, "what the account holds is told to nobody");
     let event = world.state().events.last().unwrap().clone();
     assert_eq!(
-        (event.kind, event.actor, event.member),
+        (event.kind.unwrap(), event.actor, event.member),
         (EventKind::Revoked, Some(account("manager")), Some(user("manager")))
     );
     let changes = event.changes.iter().map(|change| format!("{} {}", change.field, change.after)).collect::<Vec<_>>();

@@ -11,6 +11,7 @@ mod model;
 mod model_members;
 mod model_offers;
 mod model_rules;
+mod newer;
 mod properties;
 mod request_ids;
 mod steps;

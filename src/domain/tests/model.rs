@@ -130,13 +130,13 @@ pub(super) fn seats(role: Role) -> i32 {
 impl Model {
     /// What the caller may grant, who invites if that is anything; `None`: a stranger.
     fn grants(&self, caller: Name) -> Option<&'static [Role]> {
-        use Role::{Contributor, Manager, None, Owner, Reader, SecurityManager};
+        use Role::{Contributor, Manager, Newer, None, Owner, Reader, SecurityManager};
         if caller == ROBOT {
             return Some(&[None, Reader, Contributor]);
         }
         let member = self.members.get(caller).filter(|_| self.accounts.contains_key(caller))?;
         Some(match member.role {
-            None | Reader | Contributor => &[],
+            Newer | None | Reader | Contributor => &[],
             SecurityManager => &[None, Reader, Contributor],
             Manager => &[None, Reader, Contributor, SecurityManager, Manager],
             Owner => &[None, Reader, Contributor, SecurityManager, Manager, Owner],

@@ -158,6 +158,7 @@ impl Model {
             (Some(held), _) => held,
             (None, AddressMatch::Warn) => first,
             (None, AddressMatch::Require) => return Err(Refusal::AddressMismatch),
+            (None, AddressMatch::Newer) => return Err(Refusal::NewerVersionNeeded),
         };
         let entry = &mut self.rows[row];
         (entry.account, entry.account_email) = (Some(caller), Some(bound));

@@ -248,7 +248,7 @@ fn members(state: &OrganizationState) -> BTreeMap<Name, Member> {
 
 fn happened(state: &OrganizationState) -> Vec<Happened> {
     let happened = |event: &domain::Event| Happened {
-        kind: event.kind,
+        kind: event.kind.unwrap(),
         by: event.actor.as_ref().map(|actor| known(name_of(actor))),
         row: event.invitation.map(row_of),
         member: event.member.as_ref().map(|username| known(username.as_str())),

@@ -73,6 +73,7 @@ pub(super) fn name_of(actor: &Actor) -> &str {
     match actor {
         Actor::Account(username) => username.as_str(),
         Actor::Service { subject, .. } => subject,
+        Actor::Newer(text) => text,
     }
 }
 

@@ -47,6 +47,7 @@ impl From<Refusal> for Problem {
             Refusal::LastOwner(name) => state::last_owner(name),
 
             Refusal::CodeKeyMissing(_) => replica::code_key_missing(),
+            Refusal::NewerVersionNeeded => replica::newer_version_needed(),
 
             Refusal::TooManyWrongCodes { wait } => limits::wrong_codes(wait),
             Refusal::TooManyWrongAccounts { wait } => limits::wrong_accounts(wait),

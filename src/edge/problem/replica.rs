@@ -1,4 +1,4 @@
-//! What this replica cannot do, and another one can: while replicas are restarted with other keys.
+//! What this replica cannot do, and another one can: while replicas are restarted with other keys or another version.
 
 use std::time::Duration;
 
@@ -16,4 +16,10 @@ pub(super) fn code_key_missing() -> Problem {
     let sentence = "other replicas have the key of this code, this one does not have it yet, and nothing was done: repeat \
                     the call after the time in RetryInfo";
     elsewhere(ErrorReason::CodeKeyMissing, sentence)
+}
+
+pub(super) fn newer_version_needed() -> Problem {
+    let sentence = "this was written by a newer version than this replica, and nothing was done: repeat the call after the \
+                    time in RetryInfo, and have the upgrade finished if that goes on";
+    elsewhere(ErrorReason::NewerVersionNeeded, sentence)
 }

@@ -1,6 +1,6 @@
 //! What the present state does not allow.
 
-use super::{Code, Problem};
+use super::{Code, Problem, replica};
 use crate::domain::{InvitationState, Role};
 use crate::pb::ErrorReason;
 
@@ -29,6 +29,7 @@ pub(super) fn email_bound_to_other(name: String) -> Problem {
 pub(super) fn invitation(name: String, state: InvitationState) -> Problem {
     let anew = "a new invitation is possible";
     let (reason, sentence) = match state {
+        InvitationState::Newer => return replica::newer_version_needed(),
         InvitationState::Accepted => (ErrorReason::InvitationAccepted, format!("{name} was accepted: see ListMembers")),
         InvitationState::Declined => (ErrorReason::InvitationDeclined, format!("{name} was declined: {anew}")),
         InvitationState::Rejected => (ErrorReason::InvitationRejected, format!("{name} was rejected: {anew}")),

@@ -83,6 +83,7 @@ samples! { refusals of Refusal:
     Refusal::ApprovalRequired(_) => [Refusal::ApprovalRequired(Role::Owner), Refusal::ApprovalRequired(Role::Manager)],
     Refusal::LastOwner(_) => [Refusal::LastOwner(name("a1")), Refusal::LastOwner(name("b2"))],
     Refusal::CodeKeyMissing(_) => [Refusal::CodeKeyMissing("k1".to_owned()), Refusal::CodeKeyMissing("k2".to_owned())],
+    Refusal::NewerVersionNeeded => [Refusal::NewerVersionNeeded],
     Refusal::TooManyWrongCodes { .. } => [Refusal::TooManyWrongCodes { wait: Duration::seconds(61) }],
     Refusal::TooManyWrongAccounts { .. } => [Refusal::TooManyWrongAccounts { wait: Duration::seconds(62) }],
     Refusal::ResentTooSoon { .. } => [Refusal::ResentTooSoon { wait: Duration::seconds(63) }],

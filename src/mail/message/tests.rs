@@ -228,7 +228,7 @@ fn an_offer_that_rests_on_nothing_is_dropped() {
         ("no second person", |facts| facts.policy.approval_role = Some(Role::Contributor)),
         ("no such service", |facts| {
             let cover = facts.invitation.as_mut().unwrap().cover.as_mut().unwrap();
-            cover.offerer = (Actor::parse("services/k8s/robot").unwrap(), None);
+            cover.offerer = (Actor::stored("services/k8s/robot"), None);
         }),
     ];
     for (what, change) in changes {
@@ -242,7 +242,7 @@ fn an_offer_that_rests_on_nothing_is_dropped() {
     let is_approved = dropped(EmailKind::OfferReminder, |facts| {
         facts.policy.approval_role = Some(Role::Contributor);
         let cover = facts.invitation.as_mut().unwrap().cover.as_mut().unwrap();
-        cover.approver = Some((Actor::parse("accounts/otto").unwrap(), Some(Role::Manager)));
+        cover.approver = Some((Actor::stored("accounts/otto"), Some(Role::Manager)));
     });
     assert_eq!(is_approved, None);
 }
@@ -281,6 +281,27 @@ fn a_code_without_its_key_is_never_written() {
     assert_eq!(writer().draft(&held(kind), &facts, None).unwrap_err(), (EmailState::Retrying, Answer::KeyMissing));
     assert_eq!(missing(59), (EmailState::Retrying, Answer::KeyMissing));
     assert_eq!(missing(60), (EmailState::Failed, Answer::KeyRetired));
+}
+
+#[test]
+fn what_a_newer_version_has_written_is_known_to_be_unknown() {
+    let changes: [fn(&mut Facts); 6] = [
+        |facts| facts.policy.approval_role = Some(Role::Newer),
+        |facts| facts.invitation.as_mut().unwrap().state = InvitationState::Newer,
+        |facts| facts.invitation.as_mut().unwrap().role = Some(Role::Newer),
+        |facts| facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.1 = Some(Role::Newer),
+        |facts| facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().offerer.0 = Actor::stored("groups/staff"),
+        |facts| {
+            let approver = (Actor::stored("groups/staff"), None);
+            facts.invitation.as_mut().unwrap().cover.as_mut().unwrap().approver = Some(approver);
+        },
+    ];
+    for change in changes {
+        let mut facts = facts(EmailKind::OrganizationInvitation);
+        assert!(facts.are_known());
+        change(&mut facts);
+        assert!(!facts.are_known());
+    }
 }
 
 #[test]

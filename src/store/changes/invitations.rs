@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::domain::{Actor, Invitation, OrganizationId, StoredCode, Timestamp};
+use crate::domain::{Actor, Invitation, OrganizationId, Role, StoredCode, Timestamp};
 use crate::store::Result;
 use crate::store::columns::{column, expect_rows, key, role_name, text, typed, username};
 
@@ -50,7 +50,8 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
     Ok(())
 }
 
-/// Leaves open states only: what is final stays as it is, whatever the caller believes.
+/// Leaves open states only: what is final stays as it is, whatever the caller believes. So does a role that only a newer
+/// version knows.
 pub(super) async fn update(
     connection: &mut PgConnection,
     rows: &[(&OrganizationId, &Invitation, &Invitation)],
@@ -60,13 +61,13 @@ pub(super) async fn update(
     }
     let result = sqlx::query!(
         "UPDATE invitations i SET state = n.s::invitation_state, username = n.u, account_email = n.a, \
-                account_email_key = n.ak, role = n.r::role, offerer = n.bo, approver = n.ba, code_hash = n.h, \
+                account_email_key = n.ak, role = CASE WHEN n.rk THEN i.role ELSE n.r::role END, offerer = n.bo, approver = n.ba, code_hash = n.h, \
                 code_key_id = n.hk, generation = n.g, update_time = n.tu, expire_time = n.te, send_time = n.ts, \
                 request_time = n.tr, revision = n.v \
            FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
                        $9::text[], $10::text[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[], \
-                       $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[]) \
-             AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v) \
+                       $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[], $19::bool[]) \
+             AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v, rk) \
           WHERE i.organization = ANY(ARRAY[n.o]) AND i.invitation = n.i AND i.revision = n.was \
             AND i.state::text IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
         &column(rows, |(id, ..)| text(id)),
@@ -87,6 +88,7 @@ pub(super) async fn update(
         &column(rows, |(.., i)| i.send_time),
         &column(rows, |(.., i)| i.request_time) as &[Option<Timestamp>],
         &column(rows, |(.., i)| i.revision),
+        &column(rows, |(.., i)| i.role == Some(Role::Newer)),
     )
     .execute(connection)
     .await?;

@@ -3,12 +3,15 @@
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use crate::domain::{Actor, Email, Event, Head, InvitationId, OrganizationId, Timestamp, Withdrawal};
+use crate::domain::{
+    Actor, Email, EmailKind, Event, EventKind, Head, InvitationId, OrganizationId, Timestamp, Withdrawal,
+};
 use crate::store::columns::{column, expect_rows, text, username};
 use crate::store::request_ids::Done;
 use crate::store::{Result, events};
 
-/// Locks in the order of the keys, as settling does: the only two that lock several emails without SKIP LOCKED.
+/// Locks in the order of the keys, as settling does: the only two that lock several emails without SKIP LOCKED. Kinds that
+/// only a newer version knows are left to it, which asks before each attempt whether the email is still wanted.
 pub(super) async fn withdraw_emails(
     connection: &mut PgConnection,
     rows: &[(OrganizationId, Withdrawal)],
@@ -17,6 +20,7 @@ pub(super) async fn withdraw_emails(
     if rows.is_empty() {
         return Ok(());
     }
+    let known = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
     let kinds = |withdrawal: &Withdrawal| match withdrawal {
         Withdrawal::All(_) | Withdrawal::Settled(_) => "ALL",
         Withdrawal::Reminders(_) => "REMINDERS",
@@ -28,7 +32,7 @@ pub(super) async fn withdraw_emails(
              FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS n(o, i, k, a), LATERAL ( \
              SELECT organization, email_id FROM emails \
               WHERE invitation = n.i AND organization || '' = n.o AND state::text IN ('QUEUED', 'RETRYING') \
-                AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND generation > 0) \
+                AND kind = ANY($6) AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND generation > 0) \
               OFFSET 0) e), \
          held AS MATERIALIZED ( \
            SELECT e.organization, e.email_id, d.a \
@@ -43,6 +47,7 @@ pub(super) async fn withdraw_emails(
         &column(rows, |(_, withdrawal)| kinds(withdrawal).to_owned()),
         &column(rows, |(_, withdrawal)| withdrawal.answer().to_string()),
         now,
+        &known,
     )
     .execute(connection)
     .await?;
@@ -91,7 +96,7 @@ impl Log<'_> {
                 AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
             &column(events, |(id, _)| text(id)),
             &column(events, |(_, event)| event.position),
-            &column(events, |(_, event)| event.kind.as_str().to_owned()),
+            &column(events, |(_, event)| event.kind.map_or("", EventKind::as_str).to_owned()),
             &column(events, |(_, event)| event.actor.as_ref().map(Actor::to_string)) as &[Option<String>],
             &column(events, |(_, event)| event.invitation.map(|InvitationId(id)| id)) as &[Option<Uuid>],
             &column(events, |(_, event)| event.member.as_ref().map(username)) as &[Option<String>],

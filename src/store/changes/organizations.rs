@@ -58,24 +58,26 @@ pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Organiz
     Ok(())
 }
 
-pub(super) async fn update(connection: &mut PgConnection, rows: &[&Organization]) -> Result<()> {
+/// A policy is written only where it has changed, and with the fields that only a newer version knows.
+pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization, &Organization)]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let result = sqlx::query!(
         "UPDATE organizations o SET display_name = n.d, notification_email = n.e, notification_email_key = n.k, \
-                locale = n.l, policy = n.p, update_time = n.t, revision = n.r \
+                locale = n.l, policy = coalesce(o.policy - $9::text[] || n.p, o.policy), update_time = n.t, revision = n.r \
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[]) \
              AS n(o, d, e, k, l, p, t, r) \
           WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r",
-        &column(rows, |o| text(&o.id)),
-        &column(rows, |o| o.display_name.as_str().to_owned()),
-        &column(rows, |o| typed(&o.notification_email)),
-        &column(rows, |o| key(&o.notification_email)),
-        &column(rows, |o| o.locale.clone()),
-        &column(rows, |o| policy::encode(&o.policy)),
-        &column(rows, |o| o.update_time),
-        &column(rows, |o| o.revision),
+        &column(rows, |(_, o)| text(&o.id)),
+        &column(rows, |(_, o)| o.display_name.as_str().to_owned()),
+        &column(rows, |(_, o)| typed(&o.notification_email)),
+        &column(rows, |(_, o)| key(&o.notification_email)),
+        &column(rows, |(_, o)| o.locale.clone()),
+        &column(rows, |(before, o)| (before.policy != o.policy).then(|| policy::encode(&o.policy))) as &[Option<serde_json::Value>],
+        &column(rows, |(_, o)| o.update_time),
+        &column(rows, |(_, o)| o.revision),
+        &policy::FIELDS.map(str::to_owned),
     )
     .execute(connection)
     .await?;

@@ -23,6 +23,17 @@ pub struct Facts {
     pub invitation: Option<InvitationFacts>,
 }
 
+impl Facts {
+    /// Whether this version knows everything that decides about the email.
+    pub fn are_known(&self) -> bool {
+        let is_known = |invitation: &InvitationFacts| {
+            let is_cover_known = invitation.cover.as_ref().is_none_or(Cover::is_known);
+            invitation.state != InvitationState::Newer && invitation.role != Some(Role::Newer) && is_cover_known
+        };
+        self.policy.is_known() && self.invitation.as_ref().is_none_or(is_known)
+    }
+}
+
 /// What an email tells about its invitation.
 #[derive(Debug)]
 pub struct InvitationFacts {
@@ -108,21 +119,25 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
         let email = row.email.zip(row.email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
         let account_email =
             row.account_email.zip(row.account_email_key).map(|(typed, key)| EmailAddress::stored(typed, key));
-        let role = row.role.as_deref().map(rows::role).transpose()?;
+        let role = row.role.as_deref().map(Role::stored);
         let cover = role.zip(row.offerer).map(|(role, offerer)| {
-            let offerer = rows::granter(offerer, row.offerer_role.as_deref())?;
-            let approver = row.approver.map(|approver| rows::granter(approver, row.approver_role.as_deref()));
-            Ok::<_, Error>(Cover { role, offerer, approver: approver.transpose()? })
+            let offerer = rows::granter(&offerer, row.offerer_role.as_deref());
+            let approver = row.approver.map(|approver| rows::granter(&approver, row.approver_role.as_deref()));
+            Cover { role, offerer, approver }
         });
         let invitation = match (row.state, email) {
             (Some(state), Some(email)) => Some(InvitationFacts {
-                state: if row.overdue == Some(true) { InvitationState::Expired } else { rows::state(&state)? },
+                state: if row.overdue == Some(true) {
+                    InvitationState::Expired
+                } else {
+                    InvitationState::stored(&state)
+                },
                 email,
                 is_unsolicited: row.is_unsolicited == Some(true),
                 username: row.username.map(Username::stored),
                 account_email,
                 role,
-                cover: cover.transpose()?,
+                cover,
                 is_of_member: row.is_of_member,
                 code_key_id: row.code_key_id,
                 generation: row.generation.unwrap_or(0),
@@ -136,8 +151,7 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
             now: row.now,
             organization: DisplayName::stored(row.display_name),
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
-            // one that cannot be read must not hold up the emails of others
-            policy: policy::decode(row.policy).unwrap_or_default(),
+            policy: policy::decode(row.policy),
             locale: row.locale,
             invitation,
         });

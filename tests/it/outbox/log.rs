@@ -120,7 +120,8 @@ async fn neither_address_nor_code_nor_token_nor_the_servers_words_are_logged() {
         assert_eq!(reason(anna.request_access(&format!("{code}X")).await), "CODE_MISTYPED");
         assert_eq!(reason(olga.invite("acme", "zoe@example.com\0").await), "FIELD_INVALID");
         // a fault in the writer, whose lines belong to the call that it was for
-        sqlx::query("UPDATE organizations SET policy = '[7]'").execute(&database.pool).await.unwrap();
+        let poison = "ALTER TABLE emails ADD CONSTRAINT emails_poison CHECK (recipient NOT LIKE 'zoe@%')";
+        sqlx::query(poison).execute(&database.pool).await.unwrap();
         let fault = olga.invite("acme", "zoe@example.com").await;
         let call = named(&fault, "request_id");
         assert_eq!(reason(fault), "INTERNAL_ERROR");

@@ -250,3 +250,31 @@ async fn nobody_is_reminded_of_an_invitation_to_the_address_of_a_member() {
     assert_eq!(told(&owner, &own, InvitationExpired).await, member);
     assert!(told(&owner, &other, InvitationExpired).await.starts_with("SENT"), "the neighbour");
 }
+
+#[tokio::test]
+async fn what_only_a_newer_version_can_judge_waits_for_it() {
+    let outbox = Outbox::start(|_| Action::Proceed).await;
+    for organization in ["acme", "beta"] {
+        outbox.organization(organization).await;
+        outbox.invite(organization, 2).await;
+    }
+    for statement in [
+        "ALTER TYPE invitation_state ADD VALUE 'ON_HOLD'",
+        "UPDATE invitations SET state = 'ON_HOLD' WHERE email = '1@acme.example'",
+        "UPDATE organizations SET policy = '{\"approval_role\": \"AUDITOR\"}' WHERE organization = 'beta'",
+    ] {
+        outbox.execute(statement).await;
+    }
+    let mut worker = outbox.worker();
+    for first in [true, false, false] {
+        let Round { sent, waiting, .. } = round(&mut worker).await;
+        assert_eq!((sent, waiting), (usize::from(first), 3));
+        outbox.make_due().await;
+    }
+    let left = ["1@beta.example QUEUED 0 -", "2@acme.example SENT 1 250", "2@beta.example QUEUED 0 -"];
+    assert_eq!(outbox.rows().await, [&["1@acme.example QUEUED 0 -"][..], &left].concat());
+    // the control: what is known is judged, and sent
+    outbox.execute("UPDATE invitations SET state = 'INVITED'").await;
+    outbox.execute("UPDATE organizations SET policy = '{}'").await;
+    assert_eq!(round(&mut worker).await.sent, 3);
+}

@@ -66,7 +66,7 @@ const CHANGED_INVITATIONS: &[Case] = &[
         "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10015)], '{1,1,1}', '{REVOKED,REVOKED,REVOKED}', '{NULL,p,p}', \
          '{NULL,p,p}', '{NULL,p,p}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', \
          ARRAY[hash(-1),hash(-2),hash(-3)], '{k,k,k}', '{1,1,1}', ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], \
-         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{2,2,2}'",
+         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{2,2,2}', '{f,f,t}'",
     ),
 ];
 
@@ -74,7 +74,7 @@ const LOG: &[Case] = &[
     case(
         "UPDATE emails e SET state = 'DROPPED'",
         "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10013)], '{ALL,REMINDERS,CODES}', \
-         '{MOVED_ON,MOVED_ON,MOVED_ON}', now()",
+         '{MOVED_ON,MOVED_ON,MOVED_ON}', now(), '{ACCOUNT_INVITATION,INVITATION_REMINDER}'",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
@@ -118,7 +118,7 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
     case(
         "UPDATE organizations o SET",
         "'{acme,o1000,o1001}', '{N,N,N}', '{a,b,c}', '{a,b,c}', '{en,en,en}', \
-         ARRAY['{}','{}','{}']::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}'",
+         ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}'",
     ),
 ];
 
@@ -130,7 +130,7 @@ const EVENTS: &[Case] = &[
 ];
 
 const INVITATIONS: &[Case] = &[
-    case("FROM invitations WHERE code_hash = $1 LIMIT 2", "hash(10000), 'anna'"),
+    case("FROM invitations WHERE code_hash = $1 LIMIT 2", "hash(10000), 'anna', '{INVITED,OFFERED}'"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(90000), 51"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(1000), 51"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'o1000', inv(90000), 51"),
