@@ -127,8 +127,12 @@ impl Server {
         tasks.spawn(sweeper.run(stop.clone()));
         tasks.spawn(app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
-        let routes = Api::new(app.clone(), Arc::clone(&verifier)).routes();
-        let is_ready = async move || app.is_ready().await && verifier.is_ready().await;
+        let (issuers, stopped) = (Arc::clone(&verifier), stop.clone());
+        tasks.spawn(async move {
+            stopped.run_until_cancelled(issuers.follow()).await;
+        });
+        let routes = Api::new(app.clone(), verifier).routes();
+        let is_ready = async move || app.is_ready().await;
         let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
         let serving = tokio::spawn(serve(listener, routes, serve_settings, is_ready, stop.clone()));
         Ok(Self { address, metrics_address, serving, tasks, pools: vec![reads, writes] })

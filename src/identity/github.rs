@@ -17,6 +17,7 @@ use self::{api::Api, cache::Cache, pace::Pace, token::Token};
 use super::{
     TokenError,
     entry::{GITHUB, IssuerEntry, IssuerKind},
+    reach::Reach,
     source::secret,
     users::EmailDomains,
 };
@@ -39,6 +40,7 @@ pub(super) struct Github {
 #[derive(Debug)]
 struct App {
     id: String,
+    reach: Reach,
     api: Api,
     domains: EmailDomains,
     /// For tokens that were good before …
@@ -75,6 +77,7 @@ impl Github {
         secret(&github.client_secret_file, "github.client_secret_file")?;
         let app = App {
             id: entry.id.clone(),
+            reach: Reach::new(&entry.id),
             api: Api::new(github).map_err(|error| format!("github.{error}"))?,
             domains: EmailDomains::new(entry)?,
             places: Semaphore::new(MAX_CONCURRENT),
@@ -115,12 +118,16 @@ impl App {
             })
         });
         let down = |problem: &str| {
-            tracing::warn!(issuer.id = self.id, problem, "GitHub cannot check a token, its caller shall come again");
+            self.reach.is_down(problem);
             Err(TokenError::NO_ANSWER)
         };
+        let up = |answer| {
+            self.reach.is_up();
+            answer
+        };
         match asked.await {
-            Ok(Ok(identity)) => Ok(Arc::new(identity)),
-            Ok(Err(api::Failure::Refused(why))) => Err(TokenError::Invalid(why)),
+            Ok(Ok(identity)) => up(Ok(Arc::new(identity))),
+            Ok(Err(api::Failure::Refused(why))) => up(Err(TokenError::Invalid(why))),
             Ok(Err(api::Failure::Down(problem))) => down(&problem),
             Err(_) => down("no answer within 5 s"),
         }

@@ -1,17 +1,22 @@
-//! The keys of one issuer: asked for when they are needed and fetched anew in time, so that a known key rarely waits; and
-//! never believed for longer than an hour.
+//! The keys of one issuer: fetched at the start and anew in time, so that a known key rarely waits; asked for again where
+//! one is unknown; and never believed for longer than an hour.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    time::sleep,
+};
 
 use super::{
     TokenError,
     jwks::{self, Key, Keys},
+    reach::Reach,
     source::Source,
 };
 
@@ -19,7 +24,7 @@ use super::{
 const PAUSE: Duration = Duration::from_mins(1);
 /// The same while no key is believed and nobody can sign in.
 const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
-/// From this age on, a token makes us ask the issuer, and waits for nothing. So an issuer may be down for half an hour.
+/// From this age on, the issuer is asked again, and nobody waits for it. So an issuer may be down for half an hour.
 const AGING: Duration = Duration::from_mins(30);
 /// From this age on, the issuer may have withdrawn any of the keys: tokens wait until it was asked.
 const MAX_AGE: Duration = Duration::from_hours(1);
@@ -29,8 +34,7 @@ const LAG: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
 pub(super) struct KeySet {
-    /// The id of the issuer's entry, for the log.
-    issuer: String,
+    reach: Reach,
     source: Source,
     /// `None`: nothing was ever fetched.
     known: watch::Sender<Option<Known>>,
@@ -60,10 +64,10 @@ struct Attempt {
 }
 
 impl KeySet {
-    /// The first token fetches.
+    /// Fetches with [`KeySet::follow`] or the first token.
     pub fn new(issuer: &str, source: Source) -> Arc<Self> {
         let (known, last) = (watch::Sender::new(None), Mutex::new(None));
-        Arc::new(Self { issuer: issuer.to_owned(), source, known, last })
+        Arc::new(Self { reach: Reach::new(issuer), source, known, last })
     }
 
     /// With the set that the source holds at this moment.
@@ -100,12 +104,22 @@ impl KeySet {
         self.believed(|keys| keys.values().find(|known| Arc::ptr_eq(known, key)).cloned()).is_some()
     }
 
-    /// Whether there are keys; where there never were any, asks the issuer unless that was done just now.
-    pub async fn is_ready(self: &Arc<Self>) -> bool {
-        if self.known.borrow().is_none() {
-            let _ = tokio::spawn(Arc::clone(self).refresh()).await;
+    /// Asks the issuer before anybody needs it: at once, again and again while it does not answer, and in good time
+    /// before the keys are too old. Never ends.
+    pub async fn follow(self: &Arc<Self>) -> Infallible {
+        loop {
+            let pause = Arc::clone(self).refresh().await;
+            sleep(pause.max(PAUSE_WITHOUT_KEYS)).await;
+            while !self.is_due().await {
+                sleep(PAUSE).await;
+            }
         }
-        self.known.borrow().is_some()
+    }
+
+    /// Whether it has to be asked although nobody waits for it.
+    pub async fn is_due(&self) -> bool {
+        let has_failed = self.last.lock().await.is_none_or(|last| !last.succeeded);
+        has_failed || self.known.borrow().as_ref().is_none_or(|known| known.as_of.elapsed() >= AGING)
     }
 
     pub fn get(&self, id: &str) -> Option<Arc<Key>> {
@@ -137,13 +151,9 @@ impl KeySet {
         }
         let as_of = Instant::now();
         let learned = self.source.load().await.and_then(|json| self.learn(&json, as_of));
-        if let Err(error) = &learned {
-            tracing::warn!(
-                issuer.id = self.issuer,
-                error,
-                "cannot fetch the issuer's keys, the known ones count until they are an hour old; check the issuer's \
-                 entry and the network"
-            );
+        match &learned {
+            Ok(()) => self.reach.is_up(),
+            Err(problem) => self.reach.is_down(problem),
         }
         self.pause(*last.insert(Attempt { at: Instant::now(), succeeded: learned.is_ok() }))
     }

@@ -9,6 +9,7 @@ mod github;
 mod issuer;
 mod jwks;
 mod keys;
+mod reach;
 mod source;
 #[cfg(test)]
 mod tests;

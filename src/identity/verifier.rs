@@ -1,6 +1,6 @@
 //! From a bearer token to a caller: the one place where a token is believed.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use time::OffsetDateTime;
 
@@ -30,8 +30,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Checks the entries, and reads the files among them; URLs are asked when the first token arrives, or when
-    /// [`Verifier::is_ready`] is.
+    /// Checks the entries, and reads the files among them; URLs are asked by [`Verifier::follow`], or when the first
+    /// token arrives.
     ///
     /// An error is one line that names the entry and the field.
     pub fn new(entries: Vec<IssuerEntry>) -> Result<Self, String> {
@@ -81,11 +81,13 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether every issuer's keys are there; fetches those that are missing, in 5 s at most and not more often than
-    /// every 5 s. Keys that were there once stay, so a running replica goes on while an issuer is down.
-    pub async fn is_ready(&self) -> bool {
-        let ready = self.issuers.iter().map(|issuer| issuer.keys.is_ready());
-        futures_util::future::join_all(ready).await.into_iter().all(|ready| ready)
+    /// Fetches the keys of every issuer, so that no caller need wait for them, and fetches them again in time. One that
+    /// does not answer is asked every 5 s, and holds up no other. Never ends.
+    pub async fn follow(&self) -> Infallible {
+        let issuers = self.issuers.iter().map(|issuer| issuer.keys.follow());
+        futures_util::future::join_all(issuers).await;
+        // there is none
+        std::future::pending().await
     }
 
     /// Whose token it is. May ask the issuer for its keys, or GitHub for the person, for 5 s at most, where the answer

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use invitations::dev::issuer::{self, Provider};
-use invitations::dev::mailbox::{Mailbox, Script};
-use invitations::server::Server;
+use jsonwebtoken::{EncodingKey, decode_header, encode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
@@ -13,13 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Channel, Database, PATIENCE, Person, Service, reason, scratch, settings_for};
+use crate::support::{PATIENCE, Person, Service, evidence, reason, retry_after, scratch};
 
 /// Answers every request with a key set, if the request has that header.
 async fn keys_server(listener: TcpListener, tls: Option<TlsAcceptor>, keys: String, header: Option<String>) {
@@ -60,42 +57,73 @@ pub(super) fn entry_at(dir: &std::path::Path, url: &str) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn a_service_without_its_issuers_keys_becomes_ready_when_they_come() {
-    let database = Database::create().await;
+async fn one_dead_issuer_concerns_nobody_but_its_own_callers() {
     let dir = scratch("issuer_late");
     // nobody else gets the port, and nobody listens on it before the keys come
     let port = TcpSocket::new_v4().unwrap();
     port.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = port.local_addr().unwrap();
-    let (entry, keys) = entry_at(&dir, &format!("http://{address}/keys"));
-    let mailbox = Mailbox::start(([127, 0, 0, 1], 0).into(), &dir.join("mailbox"), Script::accept_all()).await.unwrap();
-    let issuers = json!([entry]).to_string();
-    let settings = settings_for(&database.url, &dir, mailbox.addr(), &[("issuers", &issuers)]);
-    let stop = CancellationToken::new();
-    let server = Server::start(&settings, &stop).await.unwrap();
-    let channel = Channel::open(Endpoint::from_shared(format!("http://{}", server.address())).unwrap()).await.unwrap();
+    let (mut entry, keys) = entry_at(&dir, &format!("http://{address}/keys"));
+    entry["id"] = json!("late");
+    entry["issuer"] = json!("https://late.example");
+    let logged = evidence::logged();
+    let settings = [("metrics_listen", "127.0.0.1:0")];
+    // its health says SERVING, or this fails
+    let service = Service::start_with_more_entries(&settings, vec![entry]).await;
+    let up = async |up: u8| {
+        let line = format!("invitations_issuer_up{{issuer=\"late\"}} {up}");
+        let is_counted = async {
+            while !crate::metrics::get(service.metrics_address(), "/metrics").await.lines().any(|one| one == line) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, is_counted).await.unwrap_or_else(|_| panic!("{line}"));
+    };
+    up(0).await;
 
-    let mut health =
-        HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
-    let token = issuer::user_token(&dir, "anna", Some("anna@example.com"), true, Provider::Github).unwrap();
-    let anna = Person::new(&channel, token);
-    assert_eq!(reason(anna.create_account("anna").await), "ISSUER_UNAVAILABLE");
-    let alive = HealthCheckRequest { service: "liveness".to_owned() };
-    let alive = HealthClient::new(channel.clone()).check(alive).await.unwrap().into_inner();
-    assert_eq!(alive.status(), ServingStatus::Serving);
+    let late = |name: &str| {
+        let email = format!("{name}@example.com");
+        let claims = json!({"iss": "https://late.example", "sub": name, "email": email, "email_verified": true});
+        // the same key as that of the service's own dev issuer would be another one
+        Person::new(&service.channel, signed(&dir, &claims))
+    };
+    let anna = late("anna");
+    for _ in 0..3 {
+        let refused = anna.create_account("anna").await;
+        assert!(retry_after(&refused).is_some_and(|wait| wait <= Duration::from_secs(5)));
+        assert_eq!(reason(refused), "ISSUER_UNAVAILABLE");
+    }
+    service.owner("olga", "acme").await;
+    // it is asked every five seconds
+    tokio::time::sleep(Duration::from_secs(6)).await;
 
     let listener = port.listen(16).unwrap();
     let keys = tokio::spawn(keys_server(listener, None, keys, None));
-    let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };
-    tokio::time::timeout(PATIENCE, serving).await.expect("it becomes ready");
+    // before anybody has come again
+    up(1).await;
     anna.create_account("anna").await.unwrap();
-
     // it goes on with the keys that it has
     keys.abort();
-    anna.create_organization("acme").await.unwrap();
-    stop.cancel();
-    server.finished().await.unwrap();
+    late("bert").create_account("bert").await.unwrap();
+
+    // once when it was away, once when it was there again
+    let said = |words: &str| {
+        let log = evidence::log_since(logged);
+        log.lines().filter(|line| line.contains("\"issuer.id\":\"late\"") && line.contains(words)).count()
+    };
+    assert_eq!((said("\"WARN\""), said("the issuer answers again")), (1, 1));
+    assert!(said("still does not answer") > 0, "the control: it was asked more than once");
+    service.stop().await;
+}
+
+/// By the key in that folder, as its issuer would, with times of its own.
+fn signed(dir: &std::path::Path, claims: &Value) -> String {
+    let good = issuer::user_token(dir, "any", None, true, Provider::Github).unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(good.split('.').nth(1).unwrap()).unwrap();
+    let mut all = serde_json::from_slice::<Value>(&payload).unwrap();
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    let key = EncodingKey::from_ed_pem(&std::fs::read(dir.join("issuer")).unwrap()).unwrap();
+    encode(&decode_header(&good).unwrap(), &all, &key).unwrap()
 }
 
 #[tokio::test]
@@ -116,6 +144,7 @@ async fn keys_within_a_cluster_are_fetched_by_its_authority_and_with_its_token()
         let (mut entry, keys) = entry_at(&dir, &format!("https://{}/openid/v1/jwks", listener.local_addr().unwrap()));
         let header = Some("authorization: Bearer pod-token-2".to_owned());
         tokio::spawn(keys_server(listener, Some(tls.clone()), keys, header));
+        let good = issuer::user_token(&dir, "anna", None, true, Provider::Github).unwrap();
         if ca_file {
             std::fs::write(dir.join("ca.crt"), made.cert.pem()).unwrap();
             entry["ca_file"] = json!(dir.join("ca.crt"));
@@ -128,10 +157,10 @@ async fn keys_within_a_cluster_are_fetched_by_its_authority_and_with_its_token()
             let entries = vec![serde_json::from_value(entry.clone()).unwrap()];
             let verifier = invitations::identity::Verifier::new(entries).unwrap();
             std::fs::write(&token_file, format!("{token}\n")).unwrap();
-            return verifier.is_ready().await;
+            return verifier.verify(&good).await.is_ok();
         }
         let entries = vec![serde_json::from_value(entry).unwrap()];
-        invitations::identity::Verifier::new(entries).unwrap().is_ready().await
+        invitations::identity::Verifier::new(entries).unwrap().verify(&good).await.is_ok()
     };
     assert!(works(true, Some("pod-token-2")).await);
     assert!(!works(true, Some("pod-token-1")).await);

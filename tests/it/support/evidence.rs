@@ -2,7 +2,7 @@
 //! issued. Rows stay in the databases, emails in the mailboxes.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, mpsc};
@@ -72,6 +72,20 @@ pub fn token(token: &str) {
 /// A code that was leaked on purpose, and which evidence must hold it.
 pub fn canary(place: &str, code: &str) {
     append(&EVIDENCE.canaries, format!("{place} {code}\n").as_bytes());
+}
+
+/// How much this process has logged so far, in bytes.
+pub fn logged() -> u64 {
+    fs::metadata(EVIDENCE.shown.join("log")).unwrap().len()
+}
+
+/// What it has logged since then.
+pub fn log_since(logged: u64) -> String {
+    let mut log = File::open(EVIDENCE.shown.join("log")).unwrap();
+    log.seek(SeekFrom::Start(logged)).unwrap();
+    let mut text = Vec::new();
+    log.read_to_end(&mut text).unwrap();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// For the log of a process of its own.

@@ -11,7 +11,7 @@ mod tables;
 mod tokens;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,16 @@ impl Service {
             let mut entries = serde_json::to_value(issuer::entries(dir).unwrap()).unwrap();
             change(&mut entries);
             vec![("issuers", entries.to_string())]
+        })
+        .await
+    }
+
+    /// Trusts these issuers, too, with other settings.
+    pub async fn start_with_more_entries(settings: &[(&str, &str)], entries: Vec<serde_json::Value>) -> Self {
+        Self::start_as(Database::create().await, settings, Script::accept_all(), |dir| {
+            let mut all = serde_json::to_value(issuer::entries(dir).unwrap()).unwrap();
+            all.as_array_mut().unwrap().extend(entries);
+            vec![("issuers", all.to_string())]
         })
         .await
     }
@@ -271,6 +281,16 @@ pub async fn channel_to(server: SocketAddr) -> Channel {
 
 /// The settings of a service of these tests; those given win.
 pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: &[(&str, &str)]) -> Settings {
+    Settings::with_defaults(&values_for(database_url, dir, smtp, settings), &[]).unwrap()
+}
+
+/// The same as they are written, by their keys.
+pub fn values_for<'a>(
+    database_url: &str,
+    dir: &Path,
+    smtp: SocketAddr,
+    settings: &[(&'a str, &str)],
+) -> Vec<(&'a str, String)> {
     let [keys, address_key] = [("code-keys", 7), ("address-key", 5)].map(|(name, byte)| {
         let path = dir.join(name);
         std::fs::write(&path, format!("test {}\n", base64_of(&[byte; 32]))).unwrap();
@@ -303,8 +323,13 @@ pub fn settings_for(database_url: &str, dir: &Path, smtp: SocketAddr, settings: 
         ("drain_timeout_seconds", "2".to_owned()),
     ];
     let others = fixed.into_iter().filter(|(key, _)| settings.iter().all(|(other, _)| other != key));
-    let all = others.chain(settings.iter().map(|(key, value)| (*key, (*value).to_owned()))).collect::<Vec<_>>();
-    Settings::with_defaults(&all, &[]).unwrap()
+    others.chain(settings.iter().map(|(key, value)| (*key, (*value).to_owned()))).collect()
+}
+
+/// A free port that is given to nobody who asks for any: those are higher.
+pub fn quiet_port() -> SocketAddr {
+    let mut ports = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], rand::random_range(10_000..30_000))));
+    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 /// A folder for one service, emptied first.
