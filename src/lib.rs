@@ -17,4 +17,5 @@ pub mod scrape;
 pub mod server;
 pub mod shutdown;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;

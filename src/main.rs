@@ -12,16 +12,17 @@ use invitations::{
     config::{self, Log},
     grpc::probe,
     server::Server,
-    shutdown,
+    shutdown::with_signals,
     store::{migrations, roles},
     telemetry,
 };
 use secrecy::ExposeSecret;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let done = match Cli::read(&env::args_os().collect::<Vec<_>>()) {
-        Ok(cli) => run(cli).await,
+        Ok(cli) => start(cli),
         Err(config::Error::Usage(usage)) => usage.exit(),
         Err(error) => Err(error.into()),
     };
@@ -34,11 +35,20 @@ async fn main() -> ExitCode {
     }
 }
 
+fn start(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(run(cli));
+    // a name that is looked up or a file that is read in vain would keep the process for minutes
+    runtime.shutdown_background();
+    done
+}
+
 async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    let stop = CancellationToken::new();
     match cli {
         Cli::Serve(settings) => {
             start_log(&settings.log);
-            Server::start(&settings, &shutdown::on_signal()?).await?.finished().await?;
+            with_signals(&stop, serve(&settings, &stop)).await??;
         }
         Cli::Migrate(migrate) => {
             start_log(&migrate.log);
@@ -68,11 +78,19 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             probe::serving(&probe.address, probe.service, tls).await?;
         }
         #[cfg(feature = "dev")]
-        Cli::Dev(dev) => invitations::dev::run(dev.into(), dev_settings, shutdown::on_signal()?).await?,
+        Cli::Dev(dev) => {
+            with_signals(&stop, invitations::dev::run(dev.into(), dev_settings, stop.clone())).await??;
+        }
         #[cfg(feature = "dev")]
         Cli::Token(token) => print(&token.mint()?)?,
     }
     Ok(())
+}
+
+async fn serve(settings: &config::Settings, stop: &CancellationToken) -> Result<(), Box<dyn Error>> {
+    // a database that is away keeps the start waiting
+    let Some(server) = stop.run_until_cancelled(Server::start(settings, stop)).await else { return Ok(()) };
+    Ok(server?.finished().await?)
 }
 
 #[cfg(feature = "dev")]

@@ -6,15 +6,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Connections, Limits, Sweeper};
 use crate::config::Settings;
 use crate::domain::{Deployment, Timestamp};
-use crate::grpc::serve::serve;
+use crate::grpc::serve::{CUT_TIMEOUT, serve};
 use crate::grpc::{Api, ServeSettings};
 use crate::mail;
 use crate::scrape::Scrape;
@@ -22,6 +24,7 @@ use crate::store::connection::Own;
 use crate::store::key_checks::{self, Changed};
 use crate::store::pool::{self, Pool, Purpose};
 use crate::store::{self, migrations, roles};
+use crate::tasks::Tasks;
 
 /// Streams that ask for no token (Watch of health, reflection).
 const MAX_OPEN_STREAMS: usize = 200;
@@ -29,7 +32,10 @@ const MAX_OPEN_STREAMS: usize = 200;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look whether the TLS files have changed.
 const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
-/// How long what was accepted may take to be finished at the end.
+/// How long the look at the schema and the keys may take.
+const CHECK_WITHIN: Duration = Duration::from_secs(10);
+/// How long everything may take at the end that is not a call: what calls have begun, emails that are being sent, and the
+/// goodbyes to Postgres.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why the service does not start; the text is one line for the operator.
@@ -57,15 +63,24 @@ pub enum StartError {
     Listen(io::Error),
     #[error("setting metrics_listen (INVITATIONS_METRICS_LISTEN): {0}")]
     Metrics(io::Error),
+    #[error(transparent)]
+    Serve(io::Error),
 }
+
+/// Why the service ends without having been told to: a task of that name has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the service cannot go on: its task {0:?} has ended, see the log")]
+pub struct TaskEnded(&'static str);
 
 /// A service that answers calls.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
-    serving: tokio::task::JoinHandle<io::Result<()>>,
-    tasks: TaskTracker,
+    serving: JoinHandle<()>,
+    tasks: Tasks,
+    stop: CancellationToken,
+    end_within: Duration,
     pools: Vec<Pool>,
 }
 
@@ -80,7 +95,9 @@ impl Server {
         for pool in [&reads, &writes] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
-        let key_ages = check_database(&writes, settings).await?;
+        let late = |_| Err(StartError::Database(store::Error::Unavailable("no answer in time".to_owned())));
+        let checked = timeout(CHECK_WITHIN, check_database(&writes, settings)).await;
+        let key_ages = checked.unwrap_or_else(late)?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
@@ -101,6 +118,7 @@ impl Server {
             account_attempts: settings.throttles.account_attempts_per_identity_limit,
             protection_changes: settings.throttles.protection_changes_per_caller_limit,
         };
+        let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
         let mailer = settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?;
         let mailer = Arc::new(mailer.with_services(deployment.services.clone()));
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
@@ -111,31 +129,36 @@ impl Server {
             None => None,
         };
         let metrics_address = scrape.as_ref().and_then(|scrape| scrape.address().ok());
+        // cancelled as well where a task fails
+        let stop = stop.child_token();
+        let tasks = Tasks::new(stop.clone());
         if let Some(scrape) = scrape {
-            tokio::spawn(scrape.serve(stop.clone()));
+            tasks.watch("metrics", scrape.serve(stop.clone()));
         }
-
-        let tasks = TaskTracker::new();
         let committed = Arc::new(Notify::new());
         let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
         if settings.mail.mail_paused {
             tracing::warn!(setting = "mail_paused", "no email is sent: what is due waits");
         } else {
-            tasks.spawn(mail::run(mails, mailer, committed, stop.clone()));
+            tasks.watch("mail", mail::run(mails, mailer, committed, stop.clone()));
         }
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
-        tasks.spawn(sweeper.run(stop.clone()));
-        tasks.spawn(app.clone().report_keys(stop.clone()));
+        tasks.watch("sweep", sweeper.run(stop.clone()));
+        tasks.watch("key reports", app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
         let (issuers, stopped) = (Arc::clone(&verifier), stop.clone());
-        tasks.spawn(async move {
+        tasks.watch("issuer keys", async move {
             stopped.run_until_cancelled(issuers.follow()).await;
         });
         let routes = Api::new(app.clone(), verifier).routes();
-        let is_ready = async move || app.is_ready().await;
-        let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
-        let serving = tokio::spawn(serve(listener, routes, serve_settings, is_ready, stop.clone()));
-        Ok(Self { address, metrics_address, serving, tasks, pools: vec![reads, writes] })
+        let is_ready = move || {
+            let app = app.clone();
+            async move { app.is_ready().await }
+        };
+        let serving = serve(listener, routes, serve_settings, is_ready, &tasks, stop.clone());
+        let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
+        let (end_within, pools) = (end_within(settings), vec![reads, writes]);
+        Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.
@@ -148,18 +171,55 @@ impl Server {
         self.metrics_address
     }
 
-    /// Ends when the service was told to stop, its calls have ended and what they asked for is done.
-    pub async fn finished(self) -> io::Result<()> {
-        let served = self.serving.await.map_err(io::Error::other)?;
-        self.tasks.close();
-        if tokio::time::timeout(FINISH_WITHIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!("stopped before everything was finished");
-        }
-        for pool in self.pools {
-            pool.close().await;
-        }
-        served
+    /// Ends as soon as a task has ended that the service cannot do without.
+    pub async fn failed(&self) -> TaskEnded {
+        TaskEnded(self.tasks.failed().await)
     }
+
+    /// What runs beside the calls: for tests that end some of it.
+    #[doc(hidden)]
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Ends when the service was told to stop, its calls have ended and what they asked for is done, and no later than
+    /// [`end_within`] after that, whatever is away.
+    ///
+    /// # Errors
+    ///
+    /// A task has ended that the service cannot do without. Nothing is waited for then: another process does better.
+    pub async fn finished(mut self) -> Result<(), TaskEnded> {
+        let stopped = async {
+            self.stop.cancelled().await;
+            tracing::info!(within_s = self.end_within.as_secs(), "stopping");
+            (&mut self.serving).await.ok();
+            let finish = async {
+                self.tasks.end().await;
+                join_all(self.pools.iter().map(Pool::close)).await;
+            };
+            if timeout(FINISH_WITHIN, finish).await.is_err() {
+                let mut cut_off = self.tasks.running();
+                if cut_off.is_empty() {
+                    cut_off.push("goodbyes to Postgres".to_owned());
+                }
+                let cut_off = cut_off.join(", ");
+                tracing::warn!(cut_off, "stopped before this was finished, other processes go on with it");
+            }
+        };
+        tokio::select! {
+            biased;
+            task = self.tasks.failed() => {
+                self.stop.cancel();
+                Err(TaskEnded(task))
+            }
+            () = stopped => Ok(()),
+        }
+    }
+}
+
+/// How long the service may take to end after it was told to.
+pub fn end_within(settings: &Settings) -> Duration {
+    settings.calls.endpoint_delay_seconds + settings.calls.drain_timeout_seconds + CUT_TIMEOUT + FINISH_WITHIN
 }
 
 /// Whether the schema and the keys are those of this database; since when it knows each code key.

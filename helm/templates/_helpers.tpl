@@ -60,6 +60,19 @@ volumes:
         {{- end }}
 {{- end }}
 
+{{/* Fails where the way out may be longer than the grace period: after the two settings, cutting connections off and
+finishing take 11 s at most, and the end of the process a moment. */}}
+{{- define "invitations.grace" -}}
+{{- $settings := .Values.settings }}
+{{- $delay := hasKey $settings "endpoint_delay_seconds" | ternary $settings.endpoint_delay_seconds 5 }}
+{{- $drain := hasKey $settings "drain_timeout_seconds" | ternary $settings.drain_timeout_seconds 20 }}
+{{- $wayOut := add $delay $drain 13 }}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (int $wayOut) }}
+{{- fail (printf "terminationGracePeriodSeconds must be at least %d: endpoint_delay_seconds + drain_timeout_seconds + 13" (int $wayOut)) }}
+{{- end }}
+{{- .Values.terminationGracePeriodSeconds }}
+{{- end }}
+
 {{/* Container level. */}}
 {{- define "invitations.container" -}}
 image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"

@@ -17,6 +17,7 @@ pub(super) enum Count {
 pub(super) struct Counter(pub Own);
 
 impl Worker for Counter {
+    const NAME: &'static str = "charge counter";
     type Task = Count;
     /// `None`: of a charge that was given back.
     type Outcome = Option<Counted>;

@@ -1,6 +1,9 @@
 //! Decides what waits on what is there at one moment, and writes nothing: one statement for up to 32 commands.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures_util::FutureExt;
 
 use super::batch::{Batch, Decided};
 use super::error::{Error, Result};
@@ -27,13 +30,23 @@ pub(super) struct DryRun {
 }
 
 impl Worker for DryRuns {
+    const NAME: &'static str = "dry runs";
     type Task = Command;
     type Outcome = DryRun;
 
     async fn work(&mut self, commands: Vec<Command>, _turn: &Turn) -> Vec<Result<DryRun>> {
         let mut outcomes = Vec::with_capacity(commands.len());
         for commands in commands.chunks(TOGETHER) {
-            outcomes.extend(self.try_out(commands).await);
+            match self.without_panic(commands).await {
+                Some(tried) => outcomes.extend(tried),
+                // the one that panics must not fail its neighbours
+                None => {
+                    for command in commands.chunks(1) {
+                        let tried = self.without_panic(command).await;
+                        outcomes.extend(tried.unwrap_or_else(|| vec![Err(Error::Fault)]));
+                    }
+                }
+            }
         }
         outcomes
     }
@@ -44,6 +57,11 @@ impl Worker for DryRuns {
 }
 
 impl DryRuns {
+    /// `None`: a decision has panicked, which ends neither the worker nor its connection.
+    async fn without_panic(&mut self, commands: &[Command]) -> Option<Vec<Result<DryRun>>> {
+        AssertUnwindSafe(self.try_out(commands)).catch_unwind().await.ok()
+    }
+
     async fn try_out(&mut self, commands: &[Command]) -> Vec<Result<DryRun>> {
         let may_be_broken = self.connection.is_connected();
         let mut loaded = self.load(commands).await;

@@ -11,6 +11,7 @@ use crate::store::connection::Own;
 pub(super) struct CallerLookup(pub Own);
 
 impl Worker for CallerLookup {
+    const NAME: &'static str = "caller lookup";
     type Task = Question;
     type Outcome = Found;
 

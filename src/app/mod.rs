@@ -25,7 +25,6 @@ mod writer;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 pub use accounts::DeleteAccount;
@@ -49,6 +48,7 @@ use writer::Writer;
 use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Role};
 use crate::store::connection::Own;
 use crate::store::pool::{self, DatabaseUrl, Pool, Purpose};
+use crate::tasks::Tasks;
 
 /// Everything that the edges may ask for. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub struct App {
     deployment: Arc<Deployment>,
     limits: Limits,
     /// What has to be finished before the process ends.
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 /// Connections for the transactions of accounts and suppressions.
@@ -117,7 +117,7 @@ impl App {
         connections: Connections,
         deployment: Deployment,
         limits: Limits,
-        tasks: TaskTracker,
+        tasks: Tasks,
         committed: &Arc<Notify>,
     ) -> Self {
         let deployment = Arc::new(deployment);

@@ -33,6 +33,7 @@ pub(super) enum Registered {
 type Outcome = std::result::Result<Registered, Refusal>;
 
 impl Worker for Registrar {
+    const NAME: &'static str = "registrar";
     type Task = NewAccount;
     type Outcome = Outcome;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use super::error::{Error, Result};
+use crate::tasks::Tasks;
 
 /// The most that goes into one round.
 pub(super) const ROUND: usize = 256;
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Does what waits, with a connection of its own.
 pub(super) trait Worker: Send + 'static {
+    /// As the log calls it.
+    const NAME: &'static str;
     type Task: Send + 'static;
     type Outcome: Send + 'static;
 
@@ -96,12 +98,12 @@ impl<W: Worker> Tasks<W> {
 
 impl<W: Worker> Queue<W> {
     /// Starts the workers; they end when the last handle is gone and what was queued is done.
-    pub fn start(workers: impl IntoIterator<Item = W>, tracker: &TaskTracker) -> Self {
+    pub fn start(workers: impl IntoIterator<Item = W>, running: &Tasks) -> Self {
         let (tasks, queue) = mpsc::channel::<Waiting<W>>(QUEUE);
         let tasks_of_all = AsyncMutex::new(Tasks { left: Vec::new(), queue });
         let waitlist = Arc::new(Waitlist { tasks: tasks_of_all, turn: Arc::default() });
         for worker in workers {
-            tracker.spawn(work(worker, Arc::clone(&waitlist)));
+            running.watch(W::NAME, work(worker, Arc::clone(&waitlist)));
         }
         Self { tasks }
     }
@@ -161,6 +163,7 @@ mod tests {
     struct Counting(Arc<Notify>);
 
     impl Worker for Counting {
+        const NAME: &'static str = "counting";
         type Task = u8;
         type Outcome = usize;
 
@@ -178,7 +181,7 @@ mod tests {
     /// Whether a task is done behind one that does not end.
     async fn is_done_behind_a_stuck_round(workers: usize) -> bool {
         let stuck = Arc::new(Notify::new());
-        let queue = Queue::start((0..workers).map(|_| Counting(Arc::clone(&stuck))), &TaskTracker::new());
+        let queue = Queue::start((0..workers).map(|_| Counting(Arc::clone(&stuck))), &Tasks::default());
         queue.tell(0).unwrap();
         stuck.notified().await;
         timeout(PATIENCE * 20, queue.ask(1)).await.is_ok_and(|outcome| outcome.unwrap() == 1)
@@ -219,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_goes_into_one_round() {
-        let queue = Queue::start([Counting(Arc::default())], &TaskTracker::new());
+        let queue = Queue::start([Counting(Arc::default())], &Tasks::default());
         let asked = futures_util::future::join_all((1..=5).map(|task| queue.ask(task)));
         assert_eq!(asked.await.into_iter().map(std::result::Result::unwrap).collect::<Vec<_>>(), [5; 5]);
     }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use sqlx::Connection;
 use tokio::time::{Instant, sleep};
-use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
 use super::batch::{Batch, Decided, Locking};
@@ -25,6 +24,7 @@ use super::together::{Queue, Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store;
 use crate::store::connection::Own;
+use crate::tasks::Tasks;
 
 /// While one writer commits, the other one decides.
 const LANES: usize = 2;
@@ -52,7 +52,7 @@ impl Writer {
     pub fn start(
         [of_lanes, of_waiting]: [&Own; 2],
         deployment: &Arc<Deployment>,
-        tasks: &TaskTracker,
+        tasks: &Tasks,
         committed: &Arc<tokio::sync::Notify>,
     ) -> Self {
         let held = Held::default();
@@ -114,6 +114,7 @@ struct Lane {
 }
 
 impl Worker for Lane {
+    const NAME: &'static str = "writer";
     type Task = (Command, Span);
     type Outcome = Option<Decided>;
 

@@ -116,13 +116,14 @@ async fn serve(
     let address = server.address();
     let outcome = tokio::select! {
         () = stop.cancelled() => interrupted(options),
+        ended = server.failed() => Err(Error::from_display(ended)),
         outcome = use_it(options, state, address, &mailbox) => match outcome {
             Ok(()) if !options.demo => { stop.cancelled().await; Ok(()) }
             outcome => outcome,
         },
     };
     service_stop.cancel();
-    server.finished().await?;
+    server.finished().await.map_err(Error::from_display)?;
     outcome
 }
 

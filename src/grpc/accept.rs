@@ -45,6 +45,9 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// What is written ahead of a peer that does not read, for each call, in bytes: what is longer is not taken until it does.
 const SEND_BUFFER: usize = 16 * 1024;
 
+/// How long connections may take to end when they are cut off at the end.
+pub const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long a connection without a call may take to close when somebody else wants its place …
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 /// … and how long that one waits for it.
@@ -131,7 +134,7 @@ impl Connections {
         if timeout(limit, self.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "connections cut off: their calls did not end in time");
             self.cut.cancel();
-            self.tasks.wait().await;
+            timeout(CUT_TIMEOUT, self.tasks.wait()).await.ok();
         }
     }
 

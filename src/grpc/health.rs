@@ -57,7 +57,10 @@ impl Health {
 
     /// Asks `ready` again and again: SERVING after one yes, NOT_SERVING after three times no in a row. No answer in time
     /// counts as no, and is waited for all the same: over a slow network connecting takes longer.
-    pub(super) async fn follow(&self, every: Duration, ready: impl AsyncFn() -> bool) -> Infallible {
+    pub(super) async fn follow<R>(&self, every: Duration, ready: impl Fn() -> R) -> Infallible
+    where
+        R: Future<Output = bool>,
+    {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures = 0;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -13,27 +14,37 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server::Builder as Reflection;
 
 use super::MAX_REQUEST;
+pub use super::accept::CUT_TIMEOUT;
 use super::accept::Connections;
 use super::call::Calls;
 use super::health::Health;
 use super::serve_settings::ServeSettings;
 use super::tls::Tls;
 use crate::pb;
+use crate::tasks::Tasks;
 
 /// How often to ask whether the application is ready.
 const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
 
 /// Serves until `stop`, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
-/// for open calls, at most `drain_timeout`. Fails only at the start, on a descriptor set or TLS files that cannot be read.
+/// for open calls, at most `drain_timeout`. What is returned ends with the last connection.
 ///
 /// `ready` says whether calls can be carried out; health follows it.
-pub async fn serve(
+///
+/// # Errors
+///
+/// A descriptor set or TLS files that cannot be read.
+pub fn serve<R>(
     listener: TcpListener,
     routes: Routes,
     settings: ServeSettings,
-    ready: impl AsyncFn() -> bool,
+    ready: impl Fn() -> R + Send + 'static,
+    tasks: &Tasks,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> io::Result<JoinHandle<()>>
+where
+    R: Future<Output = bool> + Send,
+{
     let draining = CancellationToken::new();
     let health = Health::new(draining.clone());
     let mut routes = routes
@@ -45,23 +56,26 @@ pub async fn serve(
     let tls = settings.tls.clone().map(Tls::new).transpose().map_err(io::Error::other)?.map(Arc::new);
     let connections = Arc::new(Connections::new(calls, tls.clone(), &settings, draining.clone()));
 
-    let life = async {
-        tokio::select! {
-            never = health.follow(READINESS_INTERVAL, ready) => match never {},
-            () = stop.cancelled() => {}
-        }
+    if let Some(tls) = tls {
+        let draining = draining.clone();
+        tasks.watch("TLS files", async move {
+            draining.run_until_cancelled(tls.follow(settings.tls_reload_interval)).await;
+        });
+    }
+    let stopped = stop.clone();
+    tasks.watch("readiness", async move {
+        stopped.run_until_cancelled(health.follow(READINESS_INTERVAL, ready)).await;
         health.set(false);
+    });
+    let accepts = Arc::clone(&connections);
+    let accepting = tasks.watch("accept loop", async move { accepts.accept(listener).await });
+    Ok(tasks.watch("shutdown", async move {
+        stop.cancelled().await;
         sleep(settings.endpoint_delay).await;
         draining.cancel();
-    };
-    let reload = async {
-        if let Some(tls) = &tls {
-            draining.run_until_cancelled(tls.follow(settings.tls_reload_interval)).await;
-        }
-    };
-    tokio::join!(life, connections.accept(listener), reload);
-    connections.drain(settings.drain_timeout).await;
-    Ok(())
+        accepting.await.ok();
+        connections.drain(settings.drain_timeout).await;
+    }))
 }
 
 /// Both versions: newer tools ask for v1, older ones only for v1alpha.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -20,10 +20,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a connection waits for the next email; each takes one of the mail server's places.
 const KEEP: Duration = Duration::from_secs(5);
-/// How long the last emails may take when the service stops. A lease that is cut off ends by itself.
-const FINISH_WITHIN: Duration = Duration::from_secs(15);
 
-/// Sends emails until `stop`, then finishes what is on its way, for at most 15 s.
+/// Sends emails until `stop`, then finishes what is on its way. Whoever does not wait for that cuts it off: it is sent
+/// again when its lease ends.
 ///
 /// `wake` may be notified after a commit that wrote emails; without it they are seen within the poll interval. Each worker
 /// has a connection of its own, made like that one.
@@ -46,10 +45,7 @@ pub async fn run(database: Own, mailer: Arc<Mailer>, wake: Arc<Notify>, stop: Ca
             start(&mut workers);
         }
     }
-    let finish = async { while workers.join_next().await.is_some() {} };
-    if timeout(FINISH_WITHIN, finish).await.is_err() {
-        warn!("stopped while emails were being sent; they will be sent again");
-    }
+    while workers.join_next().await.is_some() {}
 }
 
 async fn work(mut worker: Worker, poll_interval: Duration, wake: Arc<Notify>, stop: CancellationToken) {

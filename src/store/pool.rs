@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -96,9 +97,7 @@ impl Pool {
     pub async fn close(&self) {
         self.0.places.close();
         let idle = std::mem::take(&mut *self.idle());
-        for live in idle {
-            live.close().await;
-        }
+        join_all(idle.into_iter().map(Live::close)).await;
     }
 
     /// Keeps it for the next one, unless it is of no use: whoever had it may have been cancelled in the middle.

@@ -14,25 +14,26 @@ use std::path::{Path, PathBuf};
 use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
-    ("server", &["app", "config", "domain", "grpc", "identity", "mail", "scrape", "store"]),
+    ("server", &["app", "config", "domain", "grpc", "identity", "mail", "scrape", "store", "tasks"]),
     ("scrape", &[]),
     ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),
-    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store"]),
+    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store", "tasks"]),
     ("mail", &["dial", "domain", "store"]),
     ("identity", &["dial", "domain", "flood"]),
     ("edge", &["app", "domain", "pb"]),
     ("pb", &[]),
-    ("app", &["domain", "store"]),
+    ("app", &["domain", "store", "tasks"]),
     ("store", &["dial", "domain"]),
     ("domain", &[]),
     ("dial", &[]),
     ("flood", &[]),
+    ("tasks", &[]),
 ];
 
 /// Crates that one layer keeps to itself.
@@ -231,5 +232,45 @@ fn a_migration_is_one_statement() {
         // a DO block is one, whatever is in it
         let code = code.split("$$").step_by(2).collect::<String>();
         assert_eq!(code.matches(';').count(), 1, "{}", path.display());
+    }
+}
+
+/// Where tasks begin that nobody watches, and how many: each ends with its call, its connection, its question or its
+/// supervisor. What lives as long as the service begins by `Tasks::watch`.
+const UNWATCHED: [(&str, usize); 10] = [
+    ("app/mod.rs", 1),
+    ("grpc/accept.rs", 2),
+    ("grpc/call.rs", 1),
+    ("identity/github/cache.rs", 1),
+    ("identity/keys.rs", 2),
+    // its supervisor begins a worker anew that has panicked
+    ("mail/worker.rs", 1),
+    ("scrape.rs", 1),
+    ("store/pool.rs", 1),
+    ("store/route.rs", 1),
+    ("tasks.rs", 2),
+];
+
+/// How often code begins a task or a thread, in whatever way.
+fn spawns(code: &str) -> usize {
+    let code = code.split_whitespace().collect::<String>();
+    ["spawn(", "spawn_blocking(", "spawn_local(", "spawn_on("].map(|word| code.matches(word).count()).iter().sum()
+}
+
+#[test]
+fn what_lives_as_long_as_the_service_is_watched() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let all = sources().into_iter().filter(|source| source.layer != "dev");
+    let found =
+        all.map(|source| (source.path.strip_prefix(&root).unwrap().display().to_string(), spawns(&source.code)));
+    let found = found.filter(|(_, count)| *count > 0).collect::<BTreeSet<_>>();
+    let allowed = UNWATCHED.map(|(file, count)| (file.to_owned(), count)).into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(
+        found, allowed,
+        "a task that lives as long as the service begins by Tasks::watch, others are listed here"
+    );
+    // the control: every way is seen
+    for code in ["tokio::spawn(forever())", "handle\n    .spawn(forever())", "set.spawn_on(f, h)", "thread::spawn(f)"] {
+        assert_eq!(spawns(code), 1, "{code}");
     }
 }

@@ -44,14 +44,14 @@ const CHARGING: [(&str, &str); 3] = [
 ];
 
 /// A URL with another place.
-fn at(url: &str, place: SocketAddr) -> String {
+pub fn at(url: &str, place: SocketAddr) -> String {
     let (user, rest) = url.rsplit_once('@').unwrap();
     let (_, database) = rest.split_once('/').unwrap();
     format!("{user}@{place}/{database}")
 }
 
 /// The place of a URL.
-fn place(url: &str) -> SocketAddr {
+pub fn place(url: &str) -> SocketAddr {
     let (_, rest) = url.rsplit_once('@').unwrap();
     rest.split_once('/').unwrap().0.parse().unwrap()
 }

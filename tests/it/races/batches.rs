@@ -70,6 +70,25 @@ async fn a_decision_that_panics_fails_alone() {
     assert_eq!(owner.on(&replicas).invite("acme", "anna@example.com").await.unwrap().state(), State::Invited);
 }
 
+/// The same for whoever is decided without the lock first.
+#[tokio::test]
+async fn a_dry_run_that_panics_fails_alone() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    owner.create_organization("umbrella").await.unwrap();
+    let guest = service.account("anna").await;
+    owner.invite("acme", "anna@example.com").await.unwrap();
+    let broken = service.code_to("anna@example.com", 1).await;
+    owner.invite("umbrella", "anna@example.com").await.unwrap();
+    let good = service.code_to("anna@example.com", 2).await;
+    let overflow = format!("UPDATE organization_heads SET event_position = {} WHERE organization = 'acme'", i64::MAX);
+    execute(service.pool(), &overflow).await;
+    if cfg!(debug_assertions) {
+        assert_eq!(reason(guest.request_access(&broken).await), "INTERNAL_ERROR");
+    }
+    assert_eq!(guest.request_access(&good).await.unwrap().state(), State::AccessRequested);
+}
+
 #[tokio::test]
 async fn what_cannot_be_closed_does_not_keep_the_sweep_from_the_rest() {
     let replicas = Replicas::start_with(&[("sweep_interval_seconds", "1")]).await;

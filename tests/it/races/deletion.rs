@@ -8,8 +8,8 @@ use invitations::domain::{EmailAddress, Identity, Username};
 use invitations::pb::{self, invitation::State};
 use invitations::store::accounts;
 use invitations::store::pool::warm;
+use invitations::tasks::Tasks;
 use tokio::time::sleep;
-use tokio_util::task::TaskTracker;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -139,7 +139,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
 
     let connections = Connections::open(&service.database.service_url, 2).unwrap();
     warm(&connections.reads).await.unwrap();
-    let app = App::start(connections, deployment(), Limits::default(), TaskTracker::new(), &Arc::default());
+    let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     app.sweep().await.unwrap();
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 0);
     assert_eq!(owner.events("acme").await.last().unwrap(), "MEMBER_REMOVED");

@@ -24,6 +24,7 @@ use invitations::pb::{
     Account, CreateAccountRequest, DeleteAccountRequest, ErrorReason, GetAccountRequest, ListAccountMembershipsRequest,
     ListAccountMembershipsResponse,
 };
+use invitations::tasks::Tasks;
 use prost::Message;
 use prost::bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -111,7 +112,7 @@ struct Server {
     address: SocketAddr,
     stub: Stub,
     stop: CancellationToken,
-    ended: JoinHandle<std::io::Result<()>>,
+    ended: JoinHandle<()>,
 }
 
 impl Server {
@@ -127,8 +128,12 @@ impl Server {
         let routes =
             AccountServiceServer::new(stub.clone()).max_decoding_message_size(64 * 1024).accept_compressed(Gzip);
         let stop = CancellationToken::new();
-        let ready = async move || ready.acquire().await.is_ok();
-        let ended = tokio::spawn(serve(listener, Routes::new(routes), settings, ready, stop.clone()));
+        let ready = move || {
+            let ready = Arc::clone(&ready);
+            async move { ready.acquire().await.is_ok() }
+        };
+        let tasks = Tasks::new(stop.clone());
+        let ended = serve(listener, Routes::new(routes), settings, ready, &tasks, stop.clone()).unwrap();
         Self { address, stub, stop, ended }
     }
 
@@ -142,7 +147,7 @@ impl Server {
     }
 
     async fn has_ended(self) {
-        timeout(SOON, self.ended).await.unwrap().unwrap().unwrap();
+        timeout(SOON, self.ended).await.unwrap().unwrap();
     }
 }
 
