@@ -23,6 +23,7 @@ mod pool;
 mod program;
 mod races;
 mod rights;
+mod rollout;
 mod start;
 mod statements;
 mod stopping;
