@@ -198,6 +198,7 @@ mod tests {
     struct Sorting;
 
     impl Worker for Sorting {
+        const NAME: &'static str = "sorting";
         type Task = u8;
         type Outcome = Vec<u8>;
 
@@ -214,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_go_with_the_first_one_waits_for_its_own_round() {
-        let queue = Queue::start([Sorting], &TaskTracker::new());
+        let queue = Queue::start([Sorting], &Tasks::default());
         let asked = futures_util::future::join_all([1, 2, 11, 3, 12, 21].map(|task| queue.ask(task)));
         let rounds = asked.await.into_iter().map(std::result::Result::unwrap).collect::<Vec<_>>();
         assert_eq!(rounds, [vec![1, 11, 21], vec![2, 12], vec![1, 11, 21], vec![3], vec![2, 12], vec![1, 11, 21]]);
