@@ -48,7 +48,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
     match cli {
         Cli::Serve(settings) => {
             start_log(&settings.log);
-            with_signals(&stop, serve(&settings, &stop)).await??;
+            with_signals(&stop, Box::pin(serve(&settings, &stop))).await??;
         }
         Cli::Migrate(migrate) => {
             start_log(&migrate.log);
@@ -79,7 +79,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         }
         #[cfg(feature = "dev")]
         Cli::Dev(dev) => {
-            with_signals(&stop, invitations::dev::run(dev.into(), dev_settings, stop.clone())).await??;
+            let dev = invitations::dev::run(dev.into(), dev_settings, stop.clone());
+            with_signals(&stop, Box::pin(dev)).await??;
         }
         #[cfg(feature = "dev")]
         Cli::Token(token) => print(&token.mint()?)?,

@@ -155,7 +155,7 @@ impl Server {
             let app = app.clone();
             async move { app.is_ready().await }
         };
-        let serving = serve(listener, routes, serve_settings, is_ready, &tasks, stop.clone());
+        let serving = serve(listener, routes, &serve_settings, is_ready, &tasks, stop.clone());
         let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
         Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })

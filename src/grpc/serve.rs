@@ -37,7 +37,7 @@ const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
 pub fn serve<R>(
     listener: TcpListener,
     routes: Routes,
-    settings: ServeSettings,
+    settings: &ServeSettings,
     ready: impl Fn() -> R + Send + 'static,
     tasks: &Tasks,
     stop: CancellationToken,
@@ -52,14 +52,15 @@ where
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }
-    let calls = Calls::new(routes, &settings);
+    let calls = Calls::new(routes, settings);
     let tls = settings.tls.clone().map(Tls::new).transpose().map_err(io::Error::other)?.map(Arc::new);
-    let connections = Arc::new(Connections::new(calls, tls.clone(), &settings, draining.clone()));
+    let connections = Arc::new(Connections::new(calls, tls.clone(), settings, draining.clone()));
 
+    let ServeSettings { endpoint_delay, drain_timeout, tls_reload_interval, .. } = *settings;
     if let Some(tls) = tls {
         let draining = draining.clone();
         tasks.watch("TLS files", async move {
-            draining.run_until_cancelled(tls.follow(settings.tls_reload_interval)).await;
+            draining.run_until_cancelled(tls.follow(tls_reload_interval)).await;
         });
     }
     let stopped = stop.clone();
@@ -71,10 +72,10 @@ where
     let accepting = tasks.watch("accept loop", async move { accepts.accept(listener).await });
     Ok(tasks.watch("shutdown", async move {
         stop.cancelled().await;
-        sleep(settings.endpoint_delay).await;
+        sleep(endpoint_delay).await;
         draining.cancel();
         accepting.await.ok();
-        connections.drain(settings.drain_timeout).await;
+        connections.drain(drain_timeout).await;
     }))
 }
 

@@ -93,6 +93,7 @@ fn new_key(number: usize) -> String {
 
 impl Trial {
     /// Again where the machine had no time for it.
+    #[expect(clippy::print_stdout, reason = "what a trial is for")]
     async fn run(self) -> Report {
         let mut report = self.once().await;
         for _ in 0..2 {

@@ -41,6 +41,7 @@ pub struct Report {
 }
 
 impl Report {
+    #[expect(clippy::print_stdout, reason = "what a trial is for")]
     pub fn is_good(&self) {
         let Self { calls, retries, seconds, .. } = self;
         println!("{calls} calls in {seconds} s, {retries} retries");
@@ -128,7 +129,7 @@ impl<'a> Load<'a> {
         loop {
             let received = self.service.mailbox.wait_for(read + 1).await;
             for email in &received[read..] {
-                let text = words(&**email);
+                let text = words(email);
                 let is_code = |line: &&str| line.split('-').map(str::len).eq([4; 7]);
                 if let Some(code) = text.lines().map(str::trim).find(is_code) {
                     self.shared.codes.lock().unwrap().insert(email.recipients[0].clone(), code.to_owned());
@@ -212,7 +213,7 @@ impl Walk {
 
     /// Of the email to that address; `None`: it is lost.
     async fn code(&self, email: &str) -> Option<String> {
-        let come = async {
+        let waiting = async {
             loop {
                 if let Some(code) = self.shared.codes.lock().unwrap().remove(email) {
                     return code;
@@ -220,7 +221,7 @@ impl Walk {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        let code = timeout(EMAIL_WITHIN, come).await.ok();
+        let code = timeout(EMAIL_WITHIN, waiting).await.ok();
         if code.is_none() {
             self.shared.lost_emails.fetch_add(1, Ordering::Relaxed);
         }

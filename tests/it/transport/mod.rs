@@ -133,7 +133,7 @@ impl Server {
             async move { ready.acquire().await.is_ok() }
         };
         let tasks = Tasks::new(stop.clone());
-        let ended = serve(listener, Routes::new(routes), settings, ready, &tasks, stop.clone()).unwrap();
+        let ended = serve(listener, Routes::new(routes), &settings, ready, &tasks, stop.clone()).unwrap();
         Self { address, stub, stop, ended }
     }
 
