@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Channel, PATIENCE, Person, Service, evidence, quiet_port};
+use crate::support::{Channel, PATIENCE, Person, Service, evidence};
 
 /// `serve` trusts no dev issuer, but one with its key.
 const ISSUER: &str = "https://id.example";
@@ -37,6 +37,12 @@ pub fn person(service: &Service, channel: &Channel, name: &str) -> Person {
     let email = format!("{name}@example.com");
     let claims = json!({"iss": ISSUER, "sub": name, "email": email, "email_verified": true});
     Person::new(channel, service.signed(Some("at+jwt"), &claims))
+}
+
+/// A free port that is given to nobody who asks for any: those are higher.
+pub fn quiet_port() -> SocketAddr {
+    let mut ports = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], rand::random_range(10_000..30_000))));
+    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 impl Program {

@@ -10,8 +10,9 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 use tonic::transport::Endpoint;
 
+use crate::program::quiet_port;
 use crate::support::github::{CLIENT_ID, CLIENT_SECRET, Github};
-use crate::support::{Channel, Database, PATIENCE, Person, evidence, quiet_port, reason, scratch};
+use crate::support::{Channel, Database, PATIENCE, Person, evidence, reason, scratch};
 
 /// Libraries are quiet unless they are named.
 const LEVEL: &str = "trace,h2=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace,tonic=trace,tower=trace";

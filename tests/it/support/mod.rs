@@ -11,7 +11,7 @@ mod tables;
 mod tokens;
 mod wire;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -324,12 +324,6 @@ pub fn values_for<'a>(
     ];
     let others = fixed.into_iter().filter(|(key, _)| settings.iter().all(|(other, _)| other != key));
     others.chain(settings.iter().map(|(key, value)| (*key, (*value).to_owned()))).collect()
-}
-
-/// A free port that is given to nobody who asks for any: those are higher.
-pub fn quiet_port() -> SocketAddr {
-    let mut ports = std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], rand::random_range(10_000..30_000))));
-    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 /// A folder for one service, emptied first.
