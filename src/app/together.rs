@@ -59,18 +59,18 @@ type Waiting<W> = (<W as Worker>::Task, Option<oneshot::Sender<Result<<W as Work
 
 /// What waits, for whichever worker has the turn.
 struct Waitlist<W: Worker> {
-    tasks: AsyncMutex<Tasks<W>>,
+    tasks: AsyncMutex<Arrived<W>>,
     turn: Arc<AsyncMutex<()>>,
 }
 
 /// What waits, oldest first.
-struct Tasks<W: Worker> {
+struct Arrived<W: Worker> {
     /// Taken from the queue for a round that it did not go into.
     left: Vec<Waiting<W>>,
     queue: mpsc::Receiver<Waiting<W>>,
 }
 
-impl<W: Worker> Tasks<W> {
+impl<W: Worker> Arrived<W> {
     /// The next round, as soon as there is one; `None`: there will be no more tasks. A caller that has left leaves
     /// nothing behind. `worker` is lent as what can be sent.
     async fn next_round(&mut self, worker: &mut W) -> Option<Vec<Waiting<W>>> {
@@ -100,7 +100,7 @@ impl<W: Worker> Queue<W> {
     /// Starts the workers; they end when the last handle is gone and what was queued is done.
     pub fn start(workers: impl IntoIterator<Item = W>, running: &Tasks) -> Self {
         let (tasks, queue) = mpsc::channel::<Waiting<W>>(QUEUE);
-        let tasks_of_all = AsyncMutex::new(Tasks { left: Vec::new(), queue });
+        let tasks_of_all = AsyncMutex::new(Arrived { left: Vec::new(), queue });
         let waitlist = Arc::new(Waitlist { tasks: tasks_of_all, turn: Arc::default() });
         for worker in workers {
             running.watch(W::NAME, work(worker, Arc::clone(&waitlist)));
