@@ -78,32 +78,29 @@ mod tests {
         ids.iter().map(|id| OrganizationId::stored((*id).to_owned())).collect()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_waits_for_the_other_only_where_they_share_an_organization() {
         let held = Held::default();
         let first = held.take(organizations(&["acme", "beta"])).await;
-        let began = tokio::time::Instant::now();
-        drop(held.take(organizations(&["gamma"])).await);
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        let second = tokio::spawn({
-            let held = held.clone();
-            async move { held.take(organizations(&["beta", "gamma"])).await }
+        let other = held.take(organizations(&["gamma"])).await;
+        assert_eq!(other.own, organizations(&["gamma"]));
+        drop(other);
+        let (second, ()) = tokio::join!(held.take(organizations(&["beta", "gamma"])), async {
+            tokio::task::yield_now().await;
+            drop(first);
         });
-        tokio::time::sleep(LIMIT / 2).await;
-        assert!(!second.is_finished());
-        drop(first);
-        drop(second.await.unwrap());
-        assert_eq!(began.elapsed(), LIMIT / 2);
+        assert_eq!(second.own, organizations(&["beta", "gamma"]));
+        drop(second);
         assert!(held.change(|held| held.is_empty()));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn nobody_waits_for_ever_and_what_another_one_has_stays_theirs() {
         let held = Held::default();
         let stuck = held.take(organizations(&["acme"])).await;
-        let began = tokio::time::Instant::now();
-        drop(held.take(organizations(&["acme", "beta"])).await);
-        assert_eq!(began.elapsed(), LIMIT);
+        let late = held.take(organizations(&["acme", "beta"])).await;
+        assert_eq!(late.own, organizations(&["beta"]));
+        drop(late);
         assert!(held.change(|held| *held == organizations(&["acme"])));
         drop(stuck);
     }

@@ -45,7 +45,7 @@ use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
 use writer::Writer;
 
-use crate::domain::{Command, Deployment, InvitationId, Operation, OrganizationId, Role};
+use crate::domain::{Command, Deployment, InvitationId, Method, Operation, OrganizationId, Role};
 use crate::store::connection::Own;
 use crate::store::pool::{self, DatabaseUrl, Pool, Purpose};
 use crate::tasks::Tasks;
@@ -191,6 +191,17 @@ impl App {
     /// Names that this deployment lets nobody register, beside our own list.
     pub fn reserved_names(&self) -> &[String] {
         &self.deployment.reserved_names
+    }
+
+    /// Refuses a call at once that would have to wait for long, before anything is done for it: what is refused late
+    /// takes the time of what could be carried out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`].
+    pub fn admit(&self, method: Method) -> Result<()> {
+        let is_behind = if method.is_read() { self.reads.is_behind() } else { self.writer.is_behind() };
+        if is_behind || self.callers.is_behind() { Err(Error::Overloaded) } else { Ok(()) }
     }
 
     /// Whether Postgres answers and accepts writes.

@@ -3,11 +3,12 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::{Error, Result};
 use crate::tasks::Tasks;
@@ -19,6 +20,9 @@ const QUEUE: usize = 1024;
 
 /// How long a round keeps the others of its queue from beginning theirs, unless it passes the turn on before.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What has waited longer for its round shows that more comes than can be done.
+const BEHIND: Duration = Duration::from_millis(500);
 
 /// Does what waits, with a connection of its own.
 pub(super) trait Worker: Send + 'static {
@@ -52,10 +56,21 @@ impl Turn {
 /// Hands tasks to workers.
 pub(super) struct Queue<W: Worker> {
     tasks: mpsc::Sender<Waiting<W>>,
+    is_behind: Arc<AtomicBool>,
 }
 
-/// A task and who waits for its outcome; `None`: nobody.
-type Waiting<W> = (<W as Worker>::Task, Option<oneshot::Sender<Result<<W as Worker>::Outcome>>>);
+struct Waiting<W: Worker> {
+    task: W::Task,
+    /// `None`: nobody waits for the outcome.
+    reply: Option<oneshot::Sender<Result<W::Outcome>>>,
+    since: Instant,
+}
+
+impl<W: Worker> Waiting<W> {
+    fn is_over(&self) -> bool {
+        self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+}
 
 /// What waits, for whichever worker has the turn.
 struct Waitlist<W: Worker> {
@@ -68,6 +83,8 @@ struct Arrived<W: Worker> {
     /// Taken from the queue for a round that it did not go into.
     left: Vec<Waiting<W>>,
     queue: mpsc::Receiver<Waiting<W>>,
+    /// Whether the first one of the last round had waited too long.
+    is_behind: Arc<AtomicBool>,
 }
 
 impl<W: Worker> Arrived<W> {
@@ -75,8 +92,7 @@ impl<W: Worker> Arrived<W> {
     /// nothing behind. `worker` is lent as what can be sent.
     async fn next_round(&mut self, worker: &mut W) -> Option<Vec<Waiting<W>>> {
         loop {
-            let has_left = |(_, reply): &Waiting<W>| reply.as_ref().is_some_and(oneshot::Sender::is_closed);
-            self.left.retain(|waiting| !has_left(waiting));
+            self.left.retain(|waiting| !waiting.is_over());
             if self.left.is_empty() && self.queue.recv_many(&mut self.left, ROUND).await == 0 {
                 return None;
             }
@@ -85,12 +101,14 @@ impl<W: Worker> Arrived<W> {
             {
                 self.left.push(waiting);
             }
-            self.left.retain(|waiting| !has_left(waiting));
+            self.left.retain(|waiting| !waiting.is_over());
             if self.left.is_empty() {
                 continue;
             }
             let first = self.left.remove(0);
-            let others = self.left.extract_if(.., |(task, _)| worker.goes_with(&first.0, task)).collect::<Vec<_>>();
+            self.is_behind.store(first.since.elapsed() > BEHIND, Ordering::Relaxed);
+            let goes_with_it = |other: &mut Waiting<W>| worker.goes_with(&first.task, &other.task);
+            let others = self.left.extract_if(.., goes_with_it).collect::<Vec<_>>();
             return Some(std::iter::once(first).chain(others).collect());
         }
     }
@@ -100,24 +118,32 @@ impl<W: Worker> Queue<W> {
     /// Starts the workers; they end when the last handle is gone and what was queued is done.
     pub fn start(workers: impl IntoIterator<Item = W>, running: &Tasks) -> Self {
         let (tasks, queue) = mpsc::channel::<Waiting<W>>(QUEUE);
-        let tasks_of_all = AsyncMutex::new(Arrived { left: Vec::new(), queue });
-        let waitlist = Arc::new(Waitlist { tasks: tasks_of_all, turn: Arc::default() });
+        let is_behind = Arc::<AtomicBool>::default();
+        let arrived = Arrived { left: Vec::new(), queue, is_behind: Arc::clone(&is_behind) };
+        let waitlist = Arc::new(Waitlist { tasks: AsyncMutex::new(arrived), turn: Arc::default() });
         for worker in workers {
             running.watch(W::NAME, work(worker, Arc::clone(&waitlist)));
         }
-        Self { tasks }
+        Self { tasks, is_behind }
+    }
+
+    /// Whether what comes now would wait for too long.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed) && self.tasks.capacity() < QUEUE
     }
 
     /// Has a task done and waits for the outcome.
     pub async fn ask(&self, task: W::Task) -> Result<W::Outcome> {
         let (reply, outcome) = oneshot::channel();
-        self.tasks.try_send((task, Some(reply))).map_err(|_| Error::Overloaded)?;
+        let waiting = Waiting { task, reply: Some(reply), since: Instant::now() };
+        self.tasks.try_send(waiting).map_err(|_| Error::Overloaded)?;
         outcome.await.unwrap_or(Err(Error::Fault))
     }
 
     /// Has a task done after those that were handed over before, and does not wait for it.
     pub fn tell(&self, task: W::Task) -> Result<()> {
-        self.tasks.try_send((task, None)).map_err(|_| Error::Overloaded)
+        let waiting = Waiting { task, reply: None, since: Instant::now() };
+        self.tasks.try_send(waiting).map_err(|_| Error::Overloaded)
     }
 }
 
@@ -125,7 +151,7 @@ async fn work<W: Worker>(mut worker: W, waitlist: Arc<Waitlist<W>>) {
     loop {
         let turn = Turn(Mutex::new(Some(Arc::clone(&waitlist.turn).lock_owned().await)));
         let Some(round) = waitlist.tasks.lock().await.next_round(&mut worker).await else { break };
-        let (tasks, replies): (Vec<_>, Vec<_>) = round.into_iter().unzip();
+        let (tasks, replies): (Vec<_>, Vec<_>) = round.into_iter().map(|one| (one.task, one.reply)).unzip();
         let mut round = pin!(worker.work(tasks, &turn));
         let outcomes = if let Ok(outcomes) = timeout(PATIENCE, &mut round).await {
             outcomes
@@ -143,7 +169,7 @@ async fn work<W: Worker>(mut worker: W, waitlist: Arc<Waitlist<W>>) {
 
 impl<W: Worker> Clone for Queue<W> {
     fn clone(&self) -> Self {
-        Self { tasks: self.tasks.clone() }
+        Self { tasks: self.tasks.clone(), is_behind: Arc::clone(&self.is_behind) }
     }
 }
 

@@ -69,6 +69,11 @@ impl Writer {
         }
     }
 
+    /// Whether more commands come than can be carried out.
+    pub fn is_behind(&self) -> bool {
+        self.lanes.is_behind()
+    }
+
     /// Carries a command out and waits for what became of it.
     ///
     /// # Errors

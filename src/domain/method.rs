@@ -8,6 +8,11 @@ impl Method {
         self.path().rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether it changes nothing (AIP-131, AIP-132).
+    pub fn is_read(self) -> bool {
+        ["Get", "List"].iter().any(|verb| self.name().starts_with(verb))
+    }
+
     /// Reads [`Self::path`].
     pub fn of_path(path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|method| method.path() == path)

@@ -86,6 +86,7 @@ impl Api {
         request: &Request<T>,
         about: About,
     ) -> Result<Authenticated, Status> {
+        self.app.admit(method).map_err(status::from_error)?;
         let authenticated = self.verify(request, about).await?;
         telemetry::note_caller(authenticated.name());
         method.check_kind(authenticated.call().map(|call| &call.caller)).map_err(status::from_refusal)?;

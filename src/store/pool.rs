@@ -19,6 +19,8 @@ use super::{Error, Result};
 /// How long a call waits until another one gives its connection back: past that the service is overloaded and says so,
 /// soon enough for the caller to go elsewhere. Connecting has a limit of its own.
 const WAIT: Duration = Duration::from_millis(150);
+/// Where more callers wait for each connection, the last of them may wait in vain.
+const WAITING: usize = 16;
 /// How long one that is on its way back is waited for before another one is made. It is taken after that, too, if it comes
 /// first: where the machine is too busy, new connections would make it worse.
 const GROW_AFTER: Duration = Duration::from_millis(10);
@@ -35,6 +37,9 @@ struct Inner {
     /// Whoever waits for one that comes back.
     back: Notify,
     places: Arc<Semaphore>,
+    size: usize,
+    /// One more handle for each caller that waits.
+    waiting: Arc<()>,
 }
 
 /// A connection for as long as somebody has it.
@@ -52,7 +57,8 @@ pub struct Lent {
 pub fn open(url: impl Into<DatabaseUrl>, purpose: Purpose, size: usize) -> std::result::Result<Pool, sqlx::Error> {
     let source = Source::new(url.into(), purpose)?;
     let places = Arc::new(Semaphore::new(size));
-    Ok(Pool(Arc::new(Inner { source, idle: Mutex::default(), back: Notify::new(), places })))
+    let (idle, back) = (Mutex::default(), Notify::new());
+    Ok(Pool(Arc::new(Inner { source, idle, back, places, size, waiting: Arc::default() })))
 }
 
 impl Pool {
@@ -63,7 +69,9 @@ impl Pool {
     /// [`Error::Exhausted`]: none is free within 150 ms. [`Error::Unavailable`]: the server lets nobody in, or the pool is
     /// closed.
     pub async fn acquire(&self) -> Result<Lent> {
+        let waiting = Arc::clone(&self.0.waiting);
         let place = timeout(WAIT, Arc::clone(&self.0.places).acquire_owned()).await;
+        drop(waiting);
         let place = place.map_err(|_| Error::Exhausted)?;
         let place = place.map_err(|_| Error::Unavailable("the pool is closed".to_owned()))?;
         let another = async {
@@ -86,6 +94,11 @@ impl Pool {
             }
             back.await;
         }
+    }
+
+    /// Whether more callers come than there are connections for.
+    pub fn is_behind(&self) -> bool {
+        Arc::strong_count(&self.0.waiting) > WAITING * self.0.size
     }
 
     /// One has broken: each of the others is asked before it is used again.
