@@ -9,7 +9,7 @@ use clap::ArgGroup;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::{
-    config::{self, Database, Log, Origin, Settings, Source},
+    config::{self, Database, Log, Origin, Retention, Settings, Source},
     grpc::probe::ProbeTls,
 };
 #[cfg(feature = "dev")]
@@ -67,6 +67,8 @@ pub struct Migrate {
     pub source: Source,
     #[command(flatten)]
     pub database: Database,
+    #[command(flatten)]
+    pub retention: Retention,
     #[command(flatten)]
     pub log: Log,
 }

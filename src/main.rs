@@ -13,7 +13,7 @@ use invitations::{
     grpc::probe,
     server::Server,
     shutdown::with_signals,
-    store::{migrations, roles},
+    store::{migrations, pruning, roles},
     telemetry,
 };
 use secrecy::ExposeSecret;
@@ -61,6 +61,10 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 if !roles::restrict(url, &role).await? {
                     let why =
                         "is a superuser, owns the tables or belongs to a role that may change events: choose another";
+                    return Err(config::Error::Settings(format!("setting database_service_role: {role} {why}")).into());
+                }
+                if !pruning::allow(url, &role, migrate.retention.events_retention_days).await? {
+                    let why = "bypasses row-level security and could delete every event: choose another";
                     return Err(config::Error::Settings(format!("setting database_service_role: {role} {why}")).into());
                 }
                 print(&format!("rights of {role}: what the service needs"))?;

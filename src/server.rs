@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Connections, Limits, Sweeper};
+use crate::app::{App, Connections, Limits, Retention, Sweeper};
 use crate::config::Settings;
 use crate::domain::{Deployment, Timestamp};
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
@@ -23,7 +23,7 @@ use crate::scrape::Scrape;
 use crate::store::connection::Own;
 use crate::store::key_checks::{self, Changed};
 use crate::store::pool::{self, Pool, Purpose};
-use crate::store::{self, migrations, roles};
+use crate::store::{self, migrations, pruning, roles};
 use crate::tasks::Tasks;
 
 /// Streams that ask for no token (Watch of health, reflection).
@@ -95,9 +95,8 @@ impl Server {
         for pool in [&reads, &writes] {
             pool::warm(pool).await.map_err(StartError::Database)?;
         }
-        let late = |_| Err(StartError::Database(store::Error::Unavailable("no answer in time".to_owned())));
-        let checked = timeout(CHECK_WITHIN, check_database(&writes, settings)).await;
-        let key_ages = checked.unwrap_or_else(late)?;
+        let key_ages = in_time(check_database(&writes, settings)).await?;
+        let retention = in_time(retention(&writes, settings)).await?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
@@ -142,7 +141,7 @@ impl Server {
         } else {
             tasks.watch("mail", mail::run(mails, mailer, committed, stop.clone()));
         }
-        let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds };
+        let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds, retention };
         tasks.watch("sweep", sweeper.run(stop.clone()));
         tasks.watch("key reports", app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
@@ -222,6 +221,12 @@ pub fn end_within(settings: &Settings) -> Duration {
     settings.calls.endpoint_delay_seconds + settings.calls.drain_timeout_seconds + CUT_TIMEOUT + FINISH_WITHIN
 }
 
+/// A check of a database that may say nothing.
+async fn in_time<T>(check: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+    let late = |_| Err(StartError::Database(store::Error::Unavailable("no answer in time".to_owned())));
+    timeout(CHECK_WITHIN, check).await.unwrap_or_else(late)
+}
+
 /// Whether the schema and the keys are those of this database; since when it knows each code key.
 async fn check_database(pool: &Pool, settings: &Settings) -> Result<HashMap<String, Timestamp>, StartError> {
     let mut connection = pool.acquire().await.map_err(StartError::Database)?;
@@ -242,6 +247,30 @@ async fn check_database(pool: &Pool, settings: &Settings) -> Result<HashMap<Stri
         );
     }
     key_checks::ages(&mut connection).await.map_err(StartError::Database)
+}
+
+/// How long things are kept. Events go only where `migrate` has allowed it.
+async fn retention(pool: &Pool, settings: &Settings) -> Result<Retention, StartError> {
+    let kept = &settings.retention;
+    let mut events = kept.events_retention_days;
+    if events.is_some() {
+        let mut connection = pool.acquire().await.map_err(StartError::Database)?;
+        if !pruning::is_allowed(&mut *connection).await.map_err(StartError::Database)? {
+            let setting = "events_retention_days";
+            tracing::warn!(
+                setting,
+                "the database role may delete no event: run `invitations migrate` with this setting"
+            );
+            events = None;
+        }
+    }
+    Ok(Retention {
+        emails: kept.emails_retention_days,
+        addresses: kept.invitation_addresses_retention_days,
+        invitations: kept.invitations_retention_days,
+        events,
+        erasure_delay: kept.erasure_delay_days,
+    })
 }
 
 fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {

@@ -1,9 +1,10 @@
 //! Accounts: opened once by an identity, kept up to date by its tokens, and erased on request.
 
+use futures_util::future::join_all;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::batch::{Batch, Decided, Locking};
+use super::batch::{Batch, Locking};
 use super::error::ATTEMPTS;
 use super::reading::read;
 use super::registrar::{NewAccount, Registered};
@@ -12,7 +13,10 @@ use crate::domain::{
     Account, Caller, Command, Method, Operation, OrganizationId, Refusal, Remembered, Request, Username,
 };
 use crate::store::accounts::{self, identity_hash};
-use crate::store::{self, request_ids};
+use crate::store::{self, erasures, request_ids};
+
+/// Organizations that an account leaves in one transaction.
+const LEAVE_TOGETHER: usize = 64;
 
 /// An account to be deleted, and who asks: a request id is kept under the hash of (issuer, subject), because the caller
 /// may have no account any more.
@@ -108,6 +112,8 @@ impl App {
             Ok(Some(_)) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(refusal)),
         }
+        // before the memberships go that hold them
+        let told = erasures::told(&mut transaction, username).await?;
         let owned = accounts::owned_organizations(&mut transaction, username).await?;
         let commands = owned.into_iter().map(|organization| deletion.leave(organization)).collect::<Vec<_>>();
         let mut batch = Batch::lock(&mut transaction, &commands, Locking::Wait, &self.deployment).await?;
@@ -120,6 +126,7 @@ impl App {
         if !accounts::tombstone(&mut transaction, username).await? {
             return Err(store::Error::Stale("an account"));
         }
+        erasures::note(&mut transaction, username, &told, None).await?;
         // who is made an owner meanwhile holds the account's row, so it shows here
         if !accounts::owned_organizations(&mut transaction, username).await?.is_empty() {
             return Err(store::Error::Stale("what the account owns"));
@@ -133,10 +140,23 @@ impl App {
     pub(super) async fn leave_all(&self, deletion: &Deletion) -> Result<()> {
         let organizations =
             read!(self.reads, connection, accounts::organizations_of(&mut connection, &deletion.username))?;
-        for organization in organizations {
-            go_on(self.writer.submit(deletion.leave(organization)).await)?;
+        self.leave(deletion, organizations).await
+    }
+
+    /// Leaves all of them, some together. One that cannot be left now must not keep the others waiting: it is told last.
+    pub(super) async fn leave(&self, deletion: &Deletion, organizations: Vec<String>) -> Result<()> {
+        let mut outcome = Ok(());
+        for some in organizations.chunks(LEAVE_TOGETHER) {
+            let left = some.iter().map(|organization| self.submit_in_time(deletion.leave(organization.clone())));
+            for left in join_all(left).await {
+                match left {
+                    // what cannot be carried out was logged
+                    Ok(_) | Err(Error::Fault) => {}
+                    Err(error) => outcome = Err(error),
+                }
+            }
         }
-        Ok(())
+        outcome
     }
 }
 
@@ -186,12 +206,4 @@ pub(super) async fn remember(
     let id: Uuid = *id;
     let remembered = Remembered { method: method.name().to_owned(), digest: digest.to_vec(), resource };
     request_ids::insert_of_identity(connection, &identity, id, &remembered).await
-}
-
-/// What cannot be carried out in one organization, which was logged, must not keep the others waiting.
-fn go_on(outcome: Result<Decided>) -> Result<()> {
-    match outcome {
-        Ok(_) | Err(Error::Fault) => Ok(()),
-        Err(error) => Err(error),
-    }
 }

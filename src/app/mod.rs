@@ -40,7 +40,7 @@ use readiness::Readiness;
 pub use registrar::NewAccount;
 use registrar::Registrar;
 pub use suppressions::Suppression;
-pub use sweep::Sweeper;
+pub use sweep::{Old, Retention, Step, Sweeper, Swept};
 use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
 use writer::Writer;
@@ -55,7 +55,7 @@ use crate::tasks::Tasks;
 pub struct App {
     /// For lists, and for what is rare.
     reads: Pool,
-    /// For the transactions of accounts and suppressions, and for what the sweep throws away.
+    /// For the transactions of accounts and suppressions.
     writes: Pool,
     callers: Queue<CallerLookup>,
     dry_runs: Queue<DryRuns>,
@@ -63,6 +63,8 @@ pub struct App {
     registrar: Queue<Registrar>,
     writer: Writer,
     readiness: Arc<Mutex<Readiness>>,
+    /// The sweep has one, so it can take no more than that.
+    sweeps: Arc<Mutex<Own>>,
     deployment: Arc<Deployment>,
     limits: Limits,
     /// What has to be finished before the process ends.
@@ -86,6 +88,7 @@ pub struct Connections {
     /// Each writer that waits for locks.
     waiting: Own,
     readiness: Own,
+    sweeps: Own,
 }
 
 impl Connections {
@@ -107,6 +110,7 @@ impl Connections {
             lanes: own(Purpose::Batch)?,
             waiting: own(Purpose::Write)?,
             readiness: own(Purpose::Read)?,
+            sweeps: own(Purpose::Write)?,
         })
     }
 }
@@ -133,6 +137,7 @@ impl App {
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
             writer: Writer::start([&connections.lanes, &connections.waiting], &deployment, &tasks, committed),
             readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
+            sweeps: Arc::new(Mutex::new(connections.sweeps)),
             deployment,
             limits,
             tasks,

@@ -13,6 +13,7 @@ mod key_files;
 mod keys;
 mod layers;
 mod origin;
+mod retention;
 mod settings;
 mod table;
 mod text;
@@ -22,8 +23,9 @@ pub use environment::unknown_variables;
 pub use error::Error;
 pub use layers::parse;
 pub use origin::Origin;
+pub use retention::Retention;
 pub use settings::{Calls, Database, Log, Mail, Settings, Source, Tenancy, Throttles};
 pub use table::markdown;
 #[cfg(feature = "dev")]
 pub(crate) use values::socket_address;
-pub use values::{Issuers, Limit, Names};
+pub use values::{Age, Issuers, Limit, Names};

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::{
     key_files,
     origin::Origin,
+    retention::Retention,
     values::{self, Issuers, Limit, Names},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub struct Settings {
     pub tenancy: Tenancy,
     #[command(flatten)]
     pub throttles: Throttles,
+    #[command(flatten)]
+    pub retention: Retention,
     #[command(flatten)]
     pub mail: Mail,
     #[command(flatten)]
@@ -224,8 +227,9 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1_000_000))]
     pub emails_per_address_limit: Limit,
 
-    /// Time in seconds between two searches for overdue invitations, 1 to 3600. Only the emails and events about expiry
-    /// depend on it: reads show an overdue invitation as expired at once.
+    /// Time in seconds between two searches for overdue invitations and for whatever else is over, 1 to 3600. Only the
+    /// emails and events about expiry depend on it: reads show an overdue invitation as expired at once. However much is
+    /// found is dealt with before the next search.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = values::seconds(1..=3600))]
     pub sweep_interval_seconds: Duration,
 }

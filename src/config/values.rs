@@ -25,6 +25,8 @@ pub type Issuers = Vec<IssuerEntry>;
 pub type Names = Vec<String>;
 /// A number, or no limit.
 pub type Limit = Option<i32>;
+/// A time that something is kept for, or for ever.
+pub type Age = Option<Duration>;
 
 /// Windows' editors begin a file with it.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -45,6 +47,16 @@ where
 pub(super) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
     let number = number(range);
     move |text| number(text).map(Duration::from_secs)
+}
+
+pub(super) fn days(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    let number = number(range);
+    move |text| number(text).map(|days| Duration::from_hours(24 * days))
+}
+
+/// Days, in which 0 stands for ever.
+pub(super) fn age(text: &str) -> Result<Age, String> {
+    days(0..=36_500)(text).map(|age| Some(age).filter(|age| !age.is_zero()))
 }
 
 /// A number in which 0 stands for none.
@@ -174,6 +186,12 @@ mod tests {
         let limit = limit(10);
         assert_eq!((limit("0"), limit("10")), (Ok(None), Ok(Some(10))));
         assert!(limit("11").is_err());
+    }
+
+    #[test]
+    fn an_age_of_0_is_for_ever() {
+        assert_eq!((age("0"), age("2")), (Ok(None), Ok(Some(Duration::from_hours(48)))));
+        assert!(age("36501").is_err() && age("-1").is_err());
     }
 
     #[test]

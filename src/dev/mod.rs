@@ -23,7 +23,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus}
 
 use crate::config::Settings;
 use crate::server::Server;
-use crate::store::{migrations, roles};
+use crate::store::{migrations, pruning, roles};
 pub use error::Error;
 use guide::say;
 use mailbox::{Mailbox, Script};
@@ -111,6 +111,8 @@ async fn serve(
 
     let defaults = state.settings(&service_url, options.listen, mailbox.addr())?;
     let settings = settings(&defaults).map_err(Error::from_display)?;
+    let events_retention = settings.retention.events_retention_days;
+    pruning::allow(database_url, SERVICE_ROLE, events_retention).await.map_err(Error::from_display)?;
     let service_stop = stop.child_token();
     let server = Server::start(&settings, &service_stop).await.map_err(Error::from_display)?;
     let address = server.address();

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::Result;
 use super::columns::{column, key, typed, username};
 use super::rows::AccountRow;
+use super::{Result, erasures};
 use crate::domain::{Account, Identity, OrganizationId, Timestamp, Username};
 
 /// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
@@ -131,7 +131,8 @@ pub(super) async fn insert_emails(connection: &mut PgConnection, attested: &[(&U
     Ok(())
 }
 
-/// Erases the person and keeps the name: nobody gets it again. `false`: there was no such account.
+/// Erases the person and keeps the name: nobody gets it again. The addresses are noted, to be erased from the rest as
+/// well. `false`: there was no such account.
 pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Result<bool> {
     let name = username.as_str();
     let tombstoned = sqlx::query!(
@@ -143,7 +144,10 @@ pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Re
     .await?;
     // the identity first: whoever attests addresses holds its row until they are written
     sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM account_emails WHERE username = $1", name).execute(connection).await?;
+    let held = sqlx::query_scalar!("DELETE FROM account_emails WHERE username = $1 RETURNING email_key", name)
+        .fetch_all(&mut *connection)
+        .await?;
+    erasures::note(connection, username, &held, None).await?;
     Ok(tombstoned.rows_affected() > 0)
 }
 

@@ -165,7 +165,8 @@ pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]
 
 /// Records how attempts ended. That the mail server took an email is a fact, whatever was decided meanwhile and whoever
 /// holds it now; anything else is recorded only as the holder. Where the key of its code is missing, nothing was tried: the
-/// attempt is given back, and `update_time` stays the moment from which it is missing.
+/// attempt is given back, and `update_time` stays the moment from which it is missing. What was erased meanwhile gets no
+/// recipient again.
 pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()> {
     if ended.is_empty() {
         return Ok(());
@@ -173,7 +174,8 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     let mut ended = ended.iter().collect::<Vec<_>>();
     ended.sort_unstable_by_key(|ended| ended.held.key());
     sqlx::query!(
-        "UPDATE emails e SET state = n.s::email_state, answer = n.r, recipient = n.t, lease_until = NULL, \
+        "UPDATE emails e SET state = n.s::email_state, answer = n.r, lease_until = NULL, \
+                recipient = CASE e.recipient WHEN '' THEN '' ELSE n.t END, \
                 attempt = e.attempt - CASE n.r WHEN $9 THEN 1 ELSE 0 END, \
                 update_time = CASE WHEN n.r = $9 AND e.answer = $9 THEN e.update_time ELSE now() END, \
                 due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \

@@ -7,16 +7,17 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
-pub const GRANTS: [(&str, &str); 15] = [
+pub const GRANTS: [(&str, &str); 16] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
     ("account_request_ids", "SELECT, INSERT, DELETE"),
     ("accounts", "SELECT, INSERT, UPDATE"),
     ("email_suppressions", "SELECT, INSERT, DELETE"),
-    ("emails", "SELECT, INSERT, UPDATE"),
+    ("emails", "SELECT, INSERT, UPDATE, DELETE"),
+    ("erasures", "SELECT, INSERT, UPDATE, DELETE"),
     ("events", "SELECT, INSERT"),
     ("identities", "SELECT, INSERT, UPDATE, DELETE"),
-    ("invitations", "SELECT, INSERT, UPDATE"),
+    ("invitations", "SELECT, INSERT, UPDATE, DELETE"),
     ("key_checks", "SELECT, INSERT, UPDATE (seen_time)"),
     ("members", "SELECT, INSERT, UPDATE, DELETE"),
     ("organization_heads", "SELECT, INSERT, UPDATE"),
@@ -61,10 +62,12 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::
     Ok(true)
 }
 
-/// Whether the role of this connection may change or delete events, or could grant itself that right.
+/// Whether the role of this connection may change events or delete any of them, or could grant itself that right. Those
+/// of an age it may be allowed to delete: see [`super::pruning`].
 pub async fn may_change_events(connection: impl PgExecutor<'_>) -> Result<bool> {
     let may = sqlx::query_scalar!(
-        r#"SELECT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER') AS "may!"
+        r#"SELECT has_table_privilege(oid, 'UPDATE, TRUNCATE') OR pg_has_role(relowner, 'MEMBER')
+               OR has_table_privilege(oid, 'DELETE') AND NOT row_security_active(oid) AS "may!"
              FROM pg_class WHERE oid = 'events'::regclass"#,
     );
     Ok(may.fetch_one(connection).await?)

@@ -31,3 +31,4 @@ mod support;
 mod trail;
 mod transport;
 mod typing;
+mod years;

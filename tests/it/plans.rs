@@ -160,7 +160,7 @@ async fn control_an_index_that_many_statements_could_take_is_gone_through_for_a_
     for (index, is_right) in [("WHERE email_key IS NOT NULL", true), ("", false)] {
         let database = fill::database().await;
         let mut session = Session::open(&database.url).await;
-        session.execute("DROP INDEX invitations_by_email".to_owned()).await;
+        session.execute("DROP INDEX invitations_by_address".to_owned()).await;
         let columns = "ON invitations (organization, email_key, invitation)";
         session.execute(format!("CREATE INDEX invitations_by_email {columns} {index}")).await;
         session.prepare("by_key", &by_key).await;

@@ -111,7 +111,7 @@ async fn count(pool: &PgPool, query: &'static str) -> i64 {
 }
 
 /// The settings of the service as decisions see them.
-fn deployment() -> Deployment {
+pub fn deployment() -> Deployment {
     let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
     Deployment {
         code_keys: CodeKeys::new(vec![key]).unwrap(),

@@ -19,20 +19,22 @@ SELECT o, u, r::role, e, e
        ) m(o, u, r), concat(u, '@x.example') e;
 
 -- kind 0 is INVITED, 1 the same and overdue, 2 ACCESS_REQUESTED, 3 OFFERED, 4 the same and overdue, 5 PENDING_APPROVAL,
--- 6 ACCEPTED, 7 DECLINED, 8 REVOKED, 9 EXPIRED; what was declined in a small organization, anna has declined
+-- 6 ACCEPTED, 7 DECLINED, 8 REVOKED, 9 EXPIRED, of which every seventh is erased; what was declined in a small
+-- organization, anna has declined
 INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, username, account_email,
                          account_email_key, role, offerer, code_hash, code_key_id, generation, expire_time, send_time)
 SELECT org(n), inv(n),
        (ARRAY['INVITED', 'INVITED', 'ACCESS_REQUESTED', 'OFFERED', 'OFFERED', 'PENDING_APPROVAL', 'ACCEPTED', 'DECLINED',
               'REVOKED', 'EXPIRED']::invitation_state[])[kind + 1],
-       a, a, 'accounts/olga', u, CASE WHEN u IS NOT NULL THEN a END, CASE WHEN u IS NOT NULL THEN a END,
+       e, e, 'accounts/olga', u, CASE WHEN u IS NOT NULL THEN a END, CASE WHEN u IS NOT NULL THEN a END,
        CASE WHEN kind BETWEEN 3 AND 6 THEN 'READER'::role END, CASE WHEN kind BETWEEN 3 AND 6 THEN 'accounts/olga' END,
        hash(n), 'k', 1,
        CASE WHEN kind <> 2 THEN now() + CASE WHEN kind IN (1, 4, 9) THEN interval '-1 day' ELSE interval '7 days' END END,
        now()
   FROM generate_series(FIRST, LAST) n, concat('p', n, '@x.example') a,
        LATERAL (SELECT CASE WHEN QUIET THEN 6 + (n / 10 + n) % 4 ELSE (n / 10 + n) % 10 END) k(kind),
-       LATERAL (SELECT CASE WHEN kind = 7 AND n % 10 > 2 THEN 'anna' WHEN kind BETWEEN 2 AND 7 THEN 'p' || n END) b(u);
+       LATERAL (SELECT CASE WHEN kind = 7 AND n % 10 > 2 THEN 'anna' WHEN kind BETWEEN 2 AND 7 THEN 'p' || n END) b(u),
+       LATERAL (SELECT CASE WHEN kind = 9 AND n % 7 = 0 THEN '' ELSE a END) r(e);
 
 -- one in three of acme is about its first invitation
 INSERT INTO events (organization, position, kind, actor, invitation)
@@ -48,6 +50,11 @@ SELECT org(n), rnd(3 * n + m), inv(n), CASE m WHEN 2 THEN 'INVITATION_REMINDER' 
   FROM generate_series(FIRST, LAST) n,
        generate_series(0, CASE WHEN QUIET THEN 0 WHEN n % 10 = 0 THEN 2 ELSE 1 END) m,
        LATERAL (SELECT m = 1 AND n % 1000 = 0) h(is_held);
+
+-- and one in a hundred has been written to as an owner
+INSERT INTO emails (organization, email_id, kind, recipient, state)
+SELECT org(n), rnd(-10 - n), 'ORGANIZATION_CHANGED', concat('P', n, '@x.example'), 'SENT'
+  FROM generate_series(FIRST, LAST) n WHERE n % 100 = 0;
 
 -- of those that are kept for a while, every second one is old
 INSERT INTO request_ids (organization, caller, request_id, method, digest, resource, create_time)
@@ -77,6 +84,10 @@ INSERT INTO account_emails (username, issuer, email, email_key, ordinal, attest_
 SELECT 'p' || n, 'entra', a, a, m, '2026-01-01'
   FROM generate_series(FIRST, LAST) n, generate_series(0, CASE WHEN n % 10 = 0 THEN 1 ELSE 0 END) m,
        concat(m, 'p', n, '@x.example') a;
+
+INSERT INTO erasures (username, email_key, look_time)
+SELECT 'p' || n, concat('p', n, '@x.example'), CASE WHEN NOT QUIET AND n % 200 = 0 THEN now() - interval '2 days' ELSE '2100-01-01' END
+  FROM generate_series(FIRST, LAST) n WHERE n % 100 = 0;
 
 INSERT INTO email_suppressions (address_hash) SELECT hash(n) FROM generate_series(FIRST, LAST) n;
 

@@ -12,6 +12,9 @@ CREATE FUNCTION rnd(n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS $$ SELECT m
 
 CREATE FUNCTION hash(n bigint) RETURNS bytea IMMUTABLE LANGUAGE sql AS $$ SELECT sha256(n::text::bytea) $$;
 
+-- what `migrate` makes where events are not kept for ever
+CREATE POLICY events_prune_1 ON events FOR DELETE USING (true);
+
 -- what is planned stays planned until somebody analyzes
 DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP

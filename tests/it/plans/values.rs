@@ -15,6 +15,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("changes/log.rs", LOG),
     ("changes/members.rs", CHANGED_MEMBERS),
     ("changes/organizations.rs", CHANGED_ORGANIZATIONS),
+    ("erasures.rs", ERASURES),
     ("events.rs", EVENTS),
     ("invitations.rs", INVITATIONS),
     ("key_checks.rs", KEY_CHECKS),
@@ -23,10 +24,11 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("outbox.rs", OUTBOX),
     ("registrations.rs", REGISTRATIONS),
     ("request_ids.rs", REQUEST_IDS),
+    ("retention.rs", RETENTION),
     ("suppressions.rs", SUPPRESSIONS),
     ("sweep.rs", SWEEP),
     ("load.rs", LOAD),
-    ("pool.rs, roles.rs", SERVER),
+    ("pool.rs, pruning.rs, roles.rs", SERVER),
 ];
 
 const ACCOUNTS: &[Case] = &[
@@ -40,7 +42,8 @@ const ACCOUNTS: &[Case] = &[
     case("SELECT username FROM accounts WHERE username = w.u FOR SHARE SKIP LOCKED", "'{p7,p8,p9}'"),
     case("WHERE identity = $1 AND attest_time = $3", "hash(7), now(), '2026-01-01'"),
     case("(attest_time IS NULL OR attest_time < $2)", "hash(7), now()"),
-    case("DELETE FROM account_emails", "'p7'"),
+    case("DELETE FROM account_emails WHERE username = $1$", "'p7'"),
+    case("RETURNING email_key", "'p7'"),
     case(
         "INSERT INTO account_emails",
         "'{p7,p7,p8}', '{entra,entra,entra}', '{new@x.example,p7@x.example,new@x.example}', \
@@ -244,17 +247,43 @@ const CALLERS: &[Case] = &[case(
 
 const SWEEP: &[Case] = &[
     case("organization <> ALL($1)", "'{o1000}', 500"),
-    case("FROM accounts WHERE delete_time IS NOT NULL", "500"),
+    case("FROM accounts WHERE delete_time IS NOT NULL", "NULL, 500"),
     case("UPDATE accounts SET left_time", "'p10000'"),
-    case("SELECT organization, caller, request_id FROM request_ids WHERE create_time <", "500"),
+];
+
+const RETENTION: &[Case] = &[
+    case("request_id, create_time FROM request_ids", "interval '1 day', NULL, 0, 500"),
+    case("request_id, create_time FROM request_ids", "interval '1 day', '2026-01-01', 1500, 500"),
     case(
         "DELETE FROM request_ids",
         "'{acme,acme,o1000}', '{accounts/olga,accounts/olga,accounts/olga}', ARRAY[rnd(10000),rnd(10002),rnd(10004)]",
     ),
-    case("FROM account_request_ids WHERE create_time <", "500"),
-    case("DELETE FROM account_request_ids", "hash(1000), rnd(1000)"),
-    case("SELECT subject FROM subject_limits WHERE bucket_time <", "500"),
-    case("DELETE FROM subject_limits", "'s1000'"),
+    case("create_time FROM account_request_ids", "interval '1 day', NULL, 0, 500"),
+    case("DELETE FROM account_request_ids", "ARRAY[hash(1000),hash(1002)], ARRAY[rnd(1000),rnd(1002)]"),
+    case("SELECT subject, bucket_time FROM subject_limits", "interval '2 days', NULL, 0, 500"),
+    case("DELETE FROM subject_limits", "'{s1000,s1002}', interval '2 days'"),
+    case("SELECT organization, email_id, update_time FROM emails", "interval '-1 day', NULL, 500, 500"),
+    case("DELETE FROM emails", "'{acme,o1000}', ARRAY[rnd(30180),rnd(30018)]"),
+    case("SELECT organization, position, create_time FROM events", "interval '-1 day', NULL, 0, 500"),
+    case("DELETE FROM events", "'{o1000,o1001}', '{10004,10014}'"),
+    case("AND email_key <> '' AND update_time", "interval '-1 day', NULL, 0, 500"),
+    case("WHERE email_key = '' AND update_time", "interval '-1 day', NULL, 0, 500"),
+    case("DELETE FROM invitations", "'{o1040,o1110}', ARRAY[inv(10409),inv(11109)]"),
+];
+
+const ERASURES: &[Case] = &[
+    case("AND email_key || '' IS NOT NULL", "'w1000'"),
+    case("INSERT INTO erasures", "'new', '{a@x.example,\"\"}', NULL"),
+    case("FROM erasures WHERE look_time <", "interval '1 hour', 64"),
+    case("FROM invitations WHERE username = $1 AND email_key || ''", "'p10002', 256"),
+    case("FROM invitations WHERE username = $1 AND email_key || ''", "'anna', 256"),
+    case("FROM invitations WHERE email_key = $1 AND create_time", "'p10000@x.example', now(), 256"),
+    case("FROM emails WHERE kind = 'ORGANIZATION_CHANGED' AND", "'p10000@x.example', now(), 256"),
+    case("DELETE FROM erasures", "'p10000', 'p10000@x.example'"),
+    case("UPDATE erasures SET look_time", "'p10000', 'p10000@x.example', interval '1 day'"),
+    case("UPDATE invitations i SET email = ''", "'{acme,o1000,o1000}', ARRAY[inv(10060),inv(10006),inv(10007)]"),
+    case("FROM emails WHERE invitation = ANY($1)", "ARRAY[inv(10060),inv(10006),inv(10007)]"),
+    case("UPDATE emails e SET recipient = ''", "'{acme,acme}', ARRAY[rnd(30180),rnd(30181)]"),
 ];
 
 const LOAD: &[Case] = &[
@@ -268,7 +297,10 @@ const LOAD: &[Case] = &[
 const SERVER: &[Case] = &[
     case("SELECT has_table_privilege($1, oid", "'pg_monitor'"),
     case("SELECT has_table_privilege(oid", ""),
-    case("FROM pg_roles WHERE rolname = $1", "'pg_monitor'"),
+    case("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", "'pg_monitor'"),
+    case("SELECT rolbypassrls", "'pg_monitor'"),
+    case("FROM pg_policy", ""),
+    case("SELECT has_table_privilege('events'", ""),
     case("SELECT NOT current_setting('transaction_read_only')", ""),
 ];
 

@@ -1,0 +1,1 @@
+CREATE INDEX emails_ended ON emails (update_time) WHERE state IN ('SENT','FAILED','DROPPED');

@@ -1,0 +1,1 @@
+CREATE INDEX erasures_due ON erasures (look_time) WHERE look_time IS NOT NULL;
