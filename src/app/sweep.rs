@@ -162,27 +162,27 @@ impl Sweeper {
         self.app.sweeps.lock().await.close().await;
     }
 
-    async fn repeat(&self, step: Step, stop: &CancellationToken) {
+    async fn repeat(&self, step: Step, end: &CancellationToken) {
         loop {
             // replicas that started together must not sweep together
             let pause = self.interval.mul_f64(rand::random_range(0.5..1.5));
-            if !is_left(stop, pause).await {
+            if !is_left(end, pause).await {
                 return;
             }
-            self.turn(step, stop).await;
+            self.turn(step, end).await;
         }
     }
 
     /// One turn of a step: until nothing is left that it can do now.
-    pub async fn turn(&self, step: Step, stop: &CancellationToken) -> Swept {
+    pub async fn turn(&self, step: Step, end: &CancellationToken) -> Swept {
         let mut swept = Swept::new(step);
         match step {
-            Step::Expiries => self.close_overdue(&mut swept, stop).await,
-            Step::Deletions => self.finish_deletions(&mut swept, stop).await,
-            Step::Erasures => self.erase_deleted(&mut swept, stop).await,
+            Step::Expiries => self.close_overdue(&mut swept, end).await,
+            Step::Deletions => self.finish_deletions(&mut swept, end).await,
+            Step::Erasures => self.erase_deleted(&mut swept, end).await,
             Step::Old(old) => {
                 if let Some(age) = self.retention.age(old) {
-                    self.throw_away(old, age, &mut swept, stop).await;
+                    self.throw_away(old, age, &mut swept, end).await;
                 }
             }
         }
@@ -192,13 +192,13 @@ impl Sweeper {
     /// Has the sweep's connection, then lets it rest for as long as that took.
     async fn ask<T>(
         &self,
-        stop: &CancellationToken,
+        end: &CancellationToken,
         work: impl AsyncFnOnce(&mut PgConnection) -> store::Result<T>,
     ) -> store::Result<T> {
         let mut connection = self.app.sweeps.lock().await;
         let begin = Instant::now();
         let outcome = connection.run(work).await;
-        is_left(stop, begin.elapsed().min(LONGEST_REST)).await;
+        is_left(end, begin.elapsed().min(LONGEST_REST)).await;
         outcome
     }
 }
@@ -211,6 +211,6 @@ impl App {
 }
 
 /// Waits; `false`: it is time to stop.
-async fn is_left(stop: &CancellationToken, pause: Duration) -> bool {
-    timeout(pause, stop.cancelled()).await.is_err()
+async fn is_left(end: &CancellationToken, pause: Duration) -> bool {
+    timeout(pause, end.cancelled()).await.is_err()
 }

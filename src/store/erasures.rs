@@ -97,9 +97,9 @@ pub async fn round(
     let ended = found.iter().filter(|found| !found.is_open).collect::<Vec<_>>();
     if ended.is_empty() && emails.is_empty() {
         if found.is_empty() {
-            forget(connection, erasure).await?
+            forget(connection, erasure).await?;
         } else {
-            put_off(connection, erasure, delay).await?
+            put_off(connection, erasure, delay).await?;
         }
         return Ok(None);
     }
@@ -124,7 +124,8 @@ async fn bound(connection: &mut PgConnection, erasure: &Erasure, limit: i64) -> 
         Found,
         r#"SELECT organization, invitation, account_email_key,
                   state::text IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED') AS "is_open!"
-             FROM invitations WHERE username = $1 AND email_key || '' <> '' LIMIT $2"#,
+             FROM invitations WHERE username = $1 AND email_key || '' <> ''
+            ORDER BY invitation, organization LIMIT $2"#,
         erasure.username.as_str(),
         limit,
     )

@@ -22,7 +22,7 @@ pub async fn allow(url: &str, role: &str, age: Option<Duration>) -> std::result:
     let present = present.fetch_all(&mut *transaction).await?;
     let wanted = age.map(|age| (format!("events_prune_{}", age.as_secs()), age.as_secs()));
     let mut statements = Vec::new();
-    if present != Vec::from_iter(wanted.iter().map(|(name, _)| name.clone())) {
+    if present.iter().ne(wanted.iter().map(|(name, _)| name)) {
         statements.push("SET LOCAL lock_timeout = '5s'".to_owned());
         statements.push("ALTER TABLE events DISABLE ROW LEVEL SECURITY".to_owned());
         let old = present.iter().map(String::as_str).chain(["events_read", "events_append"]);

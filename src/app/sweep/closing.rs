@@ -25,10 +25,10 @@ type Overdue = (OrganizationId, Vec<InvitationId>);
 impl Sweeper {
     /// What fails in one organization is always the longest overdue, and would fill every round: it is passed over until
     /// the next turn.
-    pub(super) async fn close_overdue(&self, swept: &mut Swept, stop: &CancellationToken) {
+    pub(super) async fn close_overdue(&self, swept: &mut Swept, end: &CancellationToken) {
         let mut failed = Vec::new();
-        while !stop.is_cancelled() {
-            let looked = self.ask(stop, async |c| sweep::due_invitations(c, &failed, LOOK).await).await;
+        while !end.is_cancelled() {
+            let looked = self.ask(end, async |c| sweep::due_invitations(c, &failed, LOOK).await).await;
             let due = match looked {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => due,
@@ -57,7 +57,7 @@ impl Sweeper {
                 }
             }
             swept.round(rows);
-            is_left(stop, begin.elapsed().min(LONGEST_REST)).await;
+            is_left(end, begin.elapsed().min(LONGEST_REST)).await;
         }
     }
 
@@ -67,18 +67,18 @@ impl Sweeper {
         self.app.submit_in_time(command).await.map(drop)
     }
 
-    pub(super) async fn finish_deletions(&self, swept: &mut Swept, stop: &CancellationToken) {
+    pub(super) async fn finish_deletions(&self, swept: &mut Swept, end: &CancellationToken) {
         let mut after = None;
-        while !stop.is_cancelled() {
+        while !end.is_cancelled() {
             let limit = i64::try_from(ACCOUNTS).unwrap_or(i64::MAX);
-            let looked = self.ask(stop, async |c| sweep::unfinished_deletions(c, after, limit).await).await;
+            let looked = self.ask(end, async |c| sweep::unfinished_deletions(c, after, limit).await).await;
             let unfinished = match looked {
                 Ok(unfinished) => unfinished,
                 Err(error) => return swept.fail(&error),
             };
             after = unfinished.last().map(|(_, deleted)| *deleted);
             let is_last = unfinished.len() < ACCOUNTS;
-            let finished = unfinished.into_iter().map(|(username, _)| self.finish_deletion(username, stop));
+            let finished = unfinished.into_iter().map(|(username, _)| self.finish_deletion(username, end));
             let mut rows = 0;
             for outcome in join_all(finished).await {
                 match outcome {
@@ -95,13 +95,13 @@ impl Sweeper {
     }
 
     /// How many organizations were left.
-    async fn finish_deletion(&self, username: Username, stop: &CancellationToken) -> Result<u64> {
+    async fn finish_deletion(&self, username: Username, end: &CancellationToken) -> Result<u64> {
         let deletion = Deletion { username, caller: None, request: None };
         let username = &deletion.username;
-        let organizations = self.ask(stop, async |c| accounts::organizations_of(c, username).await).await?;
+        let organizations = self.ask(end, async |c| accounts::organizations_of(c, username).await).await?;
         let count = organizations.len() as u64;
         self.app.leave(&deletion, organizations).await?;
-        let finish = self.ask(stop, async |c| {
+        let finish = self.ask(end, async |c| {
             // what an organization refused to carry out is still there
             let is_left = accounts::organizations_of(c, username).await?.is_empty();
             if is_left && sweep::finish_deletion(c, username).await? {

@@ -12,10 +12,10 @@ const ROUND: i64 = 256;
 
 impl Sweeper {
     /// Until nothing is due. What cannot be erased is put off or, where that fails, is the next turn's.
-    pub(super) async fn erase_deleted(&self, swept: &mut Swept, stop: &CancellationToken) {
+    pub(super) async fn erase_deleted(&self, swept: &mut Swept, end: &CancellationToken) {
         let delay = self.retention.erasure_delay.max(SHORTEST_DELAY);
-        while !stop.is_cancelled() {
-            let due = match self.ask(stop, async |c| erasures::due(c, delay, LOOK).await).await {
+        while !end.is_cancelled() {
+            let due = match self.ask(end, async |c| erasures::due(c, delay, LOOK).await).await {
                 Ok(due) if due.is_empty() => return,
                 Ok(due) => due,
                 Err(error) => return swept.fail(&error),
@@ -23,7 +23,7 @@ impl Sweeper {
             let failures = swept.failures;
             for erasure in due {
                 loop {
-                    match self.ask(stop, async |c| erasures::round(c, &erasure, delay, ROUND).await).await {
+                    match self.ask(end, async |c| erasures::round(c, &erasure, delay, ROUND).await).await {
                         Ok(Some(rows)) => swept.round(rows),
                         Ok(None) => break,
                         Err(error) => {

@@ -14,11 +14,11 @@ const ROUND: i64 = 1_000;
 const SPREAD: i64 = 4;
 
 impl Sweeper {
-    pub(super) async fn throw_away(&self, old: Old, age: Duration, swept: &mut Swept, stop: &CancellationToken) {
+    pub(super) async fn throw_away(&self, old: Old, age: Duration, swept: &mut Swept, end: &CancellationToken) {
         let mut queue = Queue::new(old);
-        while !stop.is_cancelled() {
+        while !end.is_cancelled() {
             let part = queue.part();
-            match self.ask(stop, async |connection| retention::round(connection, old, age, part).await).await {
+            match self.ask(end, async |connection| retention::round(connection, old, age, part).await).await {
                 Ok(round) => {
                     swept.round(round.done);
                     if !queue.goes_on(part, round) {

@@ -13,7 +13,7 @@ async fn holding(service: &Service, words: &[&str]) -> Vec<String> {
         .await
         .unwrap();
     let patterns = words.iter().flat_map(|word| {
-        let hex = word.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = invitations::store::limits::hex(word.as_bytes());
         [format!("%{word}%"), format!("%{hex}%")]
     });
     let mut found = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use invitations::dev::mailbox::Script;
 use invitations::store::pool::{self, Purpose};
 use invitations::store::retention::{self, Part, Round};
 use invitations::store::{self, load};
@@ -33,7 +34,7 @@ fn front(skip: i64) -> Part {
 /// A round of request ids as a replica has it, on a connection of its own.
 async fn round(service: &Service, part: Part) -> store::Result<Round> {
     let pool = pool::open(&service.database.service_url, Purpose::Write, 1).unwrap();
-    retention::round(&mut *pool.acquire().await.unwrap(), Old::RequestIds, DAY, part).await
+    retention::round(&mut pool.acquire().await.unwrap(), Old::RequestIds, DAY, part).await
 }
 
 #[tokio::test]
@@ -55,7 +56,7 @@ async fn a_backlog_of_many_rounds_is_gone_after_one_turn() {
 
 #[tokio::test]
 async fn a_step_that_fails_or_waits_keeps_no_other_from_its_turn() {
-    let service = Service::start().await;
+    let service = Service::start_with(&[("metrics_listen", "127.0.0.1:0")], Script::accept_all()).await;
     let owner = service.owner("olga", "acme").await;
     let overdue = owner.invite("acme", "ina@example.com").await.unwrap();
     service.email_to("ina@example.com", 1).await;
@@ -80,6 +81,12 @@ async fn a_step_that_fails_or_waits_keeps_no_other_from_its_turn() {
     let swept = async { while count(service.pool(), LIMITS).await > 0 {} };
     tokio::time::timeout(2 * PATIENCE, swept).await.expect("the step has its turn");
     assert_eq!(count(service.pool(), REQUEST_IDS).await, 12_000, "what was made to fail has failed");
+    let page = crate::metrics::get(service.metrics_address(), "/metrics").await;
+    for counted in
+        [r#"invitations_swept_rows_total{step="limits"}"#, r#"invitations_sweep_failures_total{step="request_ids"}"#]
+    {
+        assert!(page.contains(counted), "{counted} in {page}");
+    }
     drop(stuck);
 }
 
@@ -118,7 +125,7 @@ async fn a_stuck_organization_costs_its_own_command_only() {
     // the control: whoever waits for all of them together gets none
     let pool = pool::open(&service.database.service_url, Purpose::Write, 1).unwrap();
     let together = names.map(str::to_owned);
-    assert!(load::lock(&mut *pool.acquire().await.unwrap(), &together).await.is_err());
+    assert!(load::lock(&mut pool.acquire().await.unwrap(), &together).await.is_err());
 
     let sweeper = sweeper(&service, Retention::default()).await;
     let open = "SELECT count(*) FROM invitations WHERE state = 'INVITED'";
