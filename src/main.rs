@@ -94,7 +94,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
 
 async fn serve(settings: &config::Settings, stop: &CancellationToken) -> Result<(), Box<dyn Error>> {
     // a database that is away keeps the start waiting
-    let Some(server) = stop.run_until_cancelled(Server::start(settings, stop)).await else { return Ok(()) };
+    let Some(server) = stop.run_until_cancelled(Box::pin(Server::start(settings, stop))).await else { return Ok(()) };
     Ok(server?.finished().await?)
 }
 

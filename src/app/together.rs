@@ -175,7 +175,7 @@ impl<W: Worker> Clone for Queue<W> {
 
 impl<W: Worker> fmt::Debug for Queue<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("waiting", &(QUEUE - self.tasks.capacity())).finish()
+        f.debug_struct("Queue").field("waiting", &(QUEUE - self.tasks.capacity())).finish_non_exhaustive()
     }
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use invitations::app::{App, Connections, Limits, Old, Retention, Step, Sweeper, Swept};
 use invitations::store::pool::warm;
+use invitations::tasks::Tasks;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::races::deployment;
 use crate::support::{PATIENCE, Service};
@@ -21,7 +21,7 @@ use crate::support::{PATIENCE, Service};
 async fn sweeper(service: &Service, retention: Retention) -> Sweeper {
     let connections = Connections::open(&service.database.service_url, 2).unwrap();
     warm(&connections.reads).await.unwrap();
-    let app = App::start(connections, deployment(), Limits::default(), TaskTracker::new(), &Arc::default());
+    let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     Sweeper { app, interval: PATIENCE, retention }
 }
 

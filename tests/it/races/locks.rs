@@ -145,9 +145,9 @@ async fn a_name_that_somebody_is_about_to_take_holds_up_nobody_else() {
     let founder = owner.clone();
     let held = tokio::spawn(async move { founder.create_organization("taken").await });
     until_blocked(service.pool()).await;
-    let founded = (0..20).map(|n| format!("free-{n}")).collect::<Vec<_>>();
-    let founded = at_once(founded.iter().map(async |id| owner.create_organization(id).await)).await;
-    assert!(founded.iter().all(Result::is_ok), "{founded:?}");
+    let names = (0..20).map(|n| format!("free-{n}")).collect::<Vec<_>>();
+    let others = at_once(names.iter().map(async |id| owner.create_organization(id).await)).await;
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
     assert!(!held.is_finished());
     gate.rollback().await.unwrap();
     held.await.unwrap().unwrap();
