@@ -45,6 +45,11 @@ pub enum Cli {
     /// Needs a direct connection to Postgres, not one through a pooler.
     #[command(after_help = ABOUT_SETTINGS)]
     Migrate(Migrate),
+    /// Distribute the tables over the nodes of Citus, once after `migrate`; without --apply, only print how.
+    ///
+    /// Runs again after a release that brings a new table: what is distributed already stays as it is.
+    #[command(after_help = ABOUT_SETTINGS)]
+    Distribute(Distribute),
     /// Check all settings of `serve` and the files that they name, and connect to nothing.
     #[command(after_help = ABOUT_SETTINGS)]
     CheckConfig(Box<Settings>),
@@ -71,6 +76,17 @@ pub struct Migrate {
     pub retention: Retention,
     #[command(flatten)]
     pub log: Log,
+}
+
+#[derive(Debug, Args)]
+pub struct Distribute {
+    /// Run the statements, as the owner of the tables.
+    #[arg(long)]
+    pub apply: bool,
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub database: Database,
 }
 
 #[derive(Debug, Args)]

@@ -8,12 +8,12 @@ use std::{
 };
 
 use invitations::{
-    cli::Cli,
+    cli::{Cli, Distribute},
     config::{self, Log},
     grpc::probe,
     server::Server,
     shutdown::with_signals,
-    store::{migrations, pruning, roles},
+    store::{distribution, migrations, pruning, roles},
     telemetry,
 };
 use secrecy::ExposeSecret;
@@ -68,7 +68,20 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                     return Err(config::Error::Settings(format!("setting database_service_role: {role} {why}")).into());
                 }
                 print(&format!("rights of {role}: what the service needs"))?;
+                let is_limited = roles::limit(url, &role).await?;
+                let timeouts =
+                    if is_limited { "those of the service" } else { "unchanged: this user may not change the role" };
+                print(&format!("timeouts of {role}: {timeouts}"))?;
             }
+        }
+        Cli::Distribute(Distribute { apply: false, .. }) => {
+            for (_, statement) in distribution::statements() {
+                print(&format!("{statement};"))?;
+            }
+        }
+        Cli::Distribute(Distribute { database, .. }) => {
+            let count = distribution::apply(database.database_url.expose_secret()).await?;
+            print(&format!("tables distributed: {count}"))?;
         }
         Cli::CheckConfig(_) => {
             let unknown = config::unknown_variables();

@@ -22,7 +22,7 @@ use crate::mail;
 use crate::scrape::Scrape;
 use crate::store::connection::Own;
 use crate::store::key_checks::{self, Changed};
-use crate::store::pool::{self, Pool, Purpose};
+use crate::store::pool::{self, Engine, Pool, Purpose};
 use crate::store::{self, migrations, pruning, roles};
 use crate::tasks::Tasks;
 
@@ -88,7 +88,7 @@ impl Server {
     /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
         let url = settings.database.url();
-        let connections = Connections::open(url.clone(), settings.database_connections);
+        let connections = Connections::open(url.clone(), settings.database_connections, settings.writers);
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
         let mails = Own::new(url, Purpose::Mail).map_err(|_| StartError::DatabaseUrl)?;
         let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
@@ -245,6 +245,16 @@ async fn check_database(pool: &Pool, settings: &Settings) -> Result<HashMap<Stri
             setting = "database_service_role",
             "the database role of this service may change and delete events: give it one of its own, see the setting"
         );
+    }
+    if pool.engine() == Engine::Distributed {
+        let missing = roles::missing_timeouts(&mut *connection).await.map_err(StartError::Database)?.join(", ");
+        if !missing.is_empty() {
+            tracing::warn!(
+                setting = "database_distributed",
+                missing,
+                "the role of this service has no such timeouts, so the nodes may wait for ever: see docs/distributed.md"
+            );
+        }
     }
     key_checks::ages(&mut connection).await.map_err(StartError::Database)
 }

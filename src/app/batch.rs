@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
+use super::together::ROUND;
 use super::views::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
     self, Account, Caller, Command, Context, Delivery, Deployment, InvitationId, Operation, OrganizationId,
@@ -11,6 +12,7 @@ use crate::domain::{
 };
 use crate::store::changes::Changed;
 use crate::store::load::{self, Loaded, Wanted};
+use crate::store::pool::Engine;
 use crate::store::request_ids::{Done, Key};
 use crate::store::{self, accounts, changes};
 
@@ -22,9 +24,6 @@ pub(super) enum Locking {
     /// It is waited for, as long as `lock_timeout` lets us.
     Wait,
 }
-
-/// Organizations and accounts that another transaction has locked.
-type Locked = (HashSet<String>, HashSet<String>);
 
 /// What became of a command.
 #[derive(Debug)]
@@ -58,7 +57,8 @@ pub(super) struct Batch {
     /// As loaded: the emails of the invitations.
     deliveries: HashMap<InvitationId, Vec<Delivery>>,
     remembered: HashMap<Key, Remembered>,
-    locked: Locked,
+    /// Organizations and accounts that another transaction has locked.
+    busy: (HashSet<OrganizationId>, HashSet<String>),
     /// Request ids of what was decided here.
     done: Vec<Done>,
 }
@@ -71,39 +71,46 @@ impl Batch {
         commands: &[Command],
         locking: Locking,
         deployment: &Deployment,
+        engine: Engine,
     ) -> store::Result<Self> {
         let ids = commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
-        let (ids, joining) = (Vec::from_iter(ids), commands.iter().filter_map(joins).collect::<BTreeSet<_>>());
-        let joining = Vec::from_iter(joining);
-        let mut locked = Locked::default();
-        match locking {
-            Locking::Wait => load::lock(connection, &ids).await?,
-            Locking::Skip => locked.0 = load::try_lock(connection, &ids).await?,
+        let locked = load::lock(connection, &Vec::from_iter(ids), locking == Locking::Wait).await?;
+        let joining = Vec::from_iter(commands.iter().filter_map(joins).collect::<BTreeSet<_>>());
+        // a distributed database locks the rows of one owner at a time
+        let at_once = if engine == Engine::Distributed { 1 } else { ROUND };
+        let mut held = HashSet::new();
+        for joining in joining.chunks(at_once) {
+            held.extend(accounts::hold(connection, joining).await?);
         }
-        if !joining.is_empty() {
-            locked.1 = accounts::hold(connection, &joining).await?;
-        }
-        let free = commands.iter().filter(|command| !needs(&locked, command)).collect::<Vec<_>>();
-        Ok(Self { locked, ..Self::load(connection, &free, deployment).await? })
+        let mut batch = Self::load(connection, commands, deployment, engine).await?;
+        // what is there and was not to be had
+        let organizations = batch.before.keys().filter(|id| !locked.contains(id.as_str()));
+        batch.busy.0 = organizations.cloned().collect();
+        let accounts = batch.accounts.keys().map(Username::as_str);
+        batch.busy.1 = accounts.filter(|name| !held.contains(*name)).map(str::to_owned).collect();
+        Ok(batch)
     }
 
     /// Whether everything that the command needs is locked here.
     pub fn holds(&self, command: &Command) -> bool {
-        !needs(&self.locked, command)
+        let (organizations, accounts) = &self.busy;
+        !organizations.contains(&command.organization)
+            && joins(command).is_none_or(|account| !accounts.contains(&account))
     }
 
     /// The same without the locks, for a dry run: as it is at one moment.
     pub async fn load(
         connection: &mut PgConnection,
-        commands: &[&Command],
+        commands: &[Command],
         deployment: &Deployment,
+        engine: Engine,
     ) -> store::Result<Self> {
-        let loaded = load::load(connection, &wanted(commands, deployment)).await?;
+        let loaded = load::load(connection, &wanted(commands, deployment, engine)).await?;
         let Loaded { now, organizations: before, accounts, deliveries, remembered } = loaded;
         let ids = commands.iter().map(|command| command.organization.clone());
         let after = ids.map(|id| (id.clone(), before.get(&id).cloned())).collect();
-        let locked = Locked::default();
-        Ok(Self { now, before, after, accounts, deliveries, remembered, locked, done: Vec::new() })
+        let (busy, done) = Default::default();
+        Ok(Self { now, before, after, accounts, deliveries, remembered, busy, done })
     }
 
     /// Decides one command; the next one sees what it did.
@@ -202,15 +209,10 @@ impl Batch {
     }
 }
 
-/// Whether another transaction has locked something that the command needs.
-fn needs((organizations, accounts): &Locked, command: &Command) -> bool {
-    organizations.contains(command.organization.as_str())
-        || !accounts.is_empty() && joins(command).is_some_and(|account| accounts.contains(&account))
-}
-
 /// What commands touch.
-fn wanted(commands: &[&Command], deployment: &Deployment) -> Wanted {
-    let mut wanted = Wanted { open_invitations_limit: deployment.open_invitations_limit, ..Wanted::default() };
+fn wanted(commands: &[Command], deployment: &Deployment, engine: Engine) -> Wanted {
+    let open_invitations_limit = deployment.open_invitations_limit;
+    let mut wanted = Wanted { open_invitations_limit, engine, ..Wanted::default() };
     let organizations =
         commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
     wanted.organizations.extend(organizations);

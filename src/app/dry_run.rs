@@ -11,6 +11,7 @@ use super::together::{Turn, Worker};
 use crate::domain::{Command, Deployment, Refusal};
 use crate::store;
 use crate::store::connection::Own;
+use crate::store::pool::Engine;
 
 /// The most that one statement loads. Each command is tried on a copy of what was loaded of its organization, so where
 /// all are for one organization, time and memory grow with the square of this.
@@ -34,19 +35,15 @@ impl Worker for DryRuns {
     type Task = Command;
     type Outcome = DryRun;
 
+    /// The rows of one organization are on one node of a distributed database.
+    fn goes_with(&self, first: &Command, other: &Command) -> bool {
+        self.connection.engine() == Engine::Single || first.organization == other.organization
+    }
+
     async fn work(&mut self, commands: Vec<Command>, _turn: &Turn) -> Vec<Result<DryRun>> {
         let mut outcomes = Vec::with_capacity(commands.len());
         for commands in commands.chunks(TOGETHER) {
-            match self.without_panic(commands).await {
-                Some(tried) => outcomes.extend(tried),
-                // the one that panics must not fail its neighbours
-                None => {
-                    for command in commands.chunks(1) {
-                        let tried = self.without_panic(command).await;
-                        outcomes.extend(tried.unwrap_or_else(|| vec![Err(Error::Fault)]));
-                    }
-                }
-            }
+            outcomes.extend(self.try_out_each(commands).await);
         }
         outcomes
     }
@@ -57,6 +54,19 @@ impl Worker for DryRuns {
 }
 
 impl DryRuns {
+    /// The one whose decision panics must not fail its neighbours.
+    async fn try_out_each(&mut self, commands: &[Command]) -> Vec<Result<DryRun>> {
+        if let Some(tried) = self.without_panic(commands).await {
+            return tried;
+        }
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands.chunks(1) {
+            let tried = self.without_panic(command).await;
+            outcomes.extend(tried.unwrap_or_else(|| vec![Err(Error::Fault)]));
+        }
+        outcomes
+    }
+
     /// `None`: a decision has panicked, which ends neither the worker nor its connection.
     async fn without_panic(&mut self, commands: &[Command]) -> Option<Vec<Result<DryRun>>> {
         AssertUnwindSafe(self.try_out(commands)).catch_unwind().await.ok()
@@ -86,7 +96,7 @@ impl DryRuns {
 
     async fn load(&mut self, commands: &[Command]) -> store::Result<Batch> {
         let Self { connection, deployment } = self;
-        let all = commands.iter().collect::<Vec<_>>();
-        connection.run(async |connection| Batch::load(connection, &all, deployment).await).await
+        let engine = connection.engine();
+        connection.run(async |connection| Batch::load(connection, commands, deployment, engine).await).await
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::{Action, Role, Standing};
 use crate::store;
 use crate::store::callers::{self, Found, Question};
 use crate::store::connection::Own;
+use crate::store::pool::Engine;
 
 /// With a connection of its own.
 pub(super) struct CallerLookup(pub Own);
@@ -39,6 +40,9 @@ impl CallerLookup {
     async fn find(&mut self, questions: &[Question]) -> store::Result<Vec<Found>> {
         let sees = |role: &Role| Standing::Member(*role).may(Action::SeeInvitations);
         let seeing = Role::ALL.into_iter().filter(sees).collect::<Vec<_>>();
-        self.0.run(async |connection| callers::find(connection, questions, &seeing).await).await
+        match self.0.engine() {
+            Engine::Single => self.0.run(async |c| callers::find(c, questions, &seeing).await).await,
+            Engine::Distributed => self.0.run(async |c| callers::apart::find(c, questions, &seeing).await).await,
+        }
     }
 }

@@ -71,7 +71,7 @@ pub struct App {
     tasks: Tasks,
 }
 
-/// Connections for the transactions of accounts and suppressions.
+/// Connections for the transactions of accounts and suppressions, at least.
 const WRITE_CONNECTIONS: usize = 4;
 
 /// Where the state is: pools, and the connections of those who have one of their own.
@@ -83,8 +83,8 @@ pub struct Connections {
     dry_runs: Own,
     counter: Own,
     registrar: Own,
-    /// Each writer has one like it.
-    lanes: Own,
+    /// How many writers there are, and what each has one like.
+    lanes: (usize, Own),
     /// Each writer that waits for locks.
     waiting: Own,
     readiness: Own,
@@ -92,22 +92,23 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connects to nothing yet. `reads`: how many connections there are for lists.
+    /// Connects to nothing yet. `reads`: how many connections there are for lists; `writers`: how many transactions that
+    /// change organizations run at a time, at least 1.
     ///
     /// # Errors
     ///
     /// It is no URL of Postgres.
-    pub fn open(url: impl Into<DatabaseUrl>, reads: usize) -> std::result::Result<Self, sqlx::Error> {
+    pub fn open(url: impl Into<DatabaseUrl>, reads: usize, writers: usize) -> std::result::Result<Self, sqlx::Error> {
         let url = url.into();
         let own = |purpose| Own::new(url.clone(), purpose);
         Ok(Self {
             reads: pool::open(url.clone(), Purpose::Read, reads)?,
-            writes: pool::open(url.clone(), Purpose::Write, WRITE_CONNECTIONS)?,
+            writes: pool::open(url.clone(), Purpose::Write, writers.max(WRITE_CONNECTIONS))?,
             callers: own(Purpose::Read)?,
             dry_runs: own(Purpose::Read)?,
             counter: own(Purpose::Charge)?,
             registrar: own(Purpose::Batch)?,
-            lanes: own(Purpose::Batch)?,
+            lanes: (writers, own(Purpose::Batch)?),
             waiting: own(Purpose::Write)?,
             readiness: own(Purpose::Read)?,
             sweeps: own(Purpose::Write)?,
@@ -135,7 +136,7 @@ impl App {
             ),
             counter: Queue::start([Counter(connections.counter)], &tasks),
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
-            writer: Writer::start([&connections.lanes, &connections.waiting], &deployment, &tasks, committed),
+            writer: Writer::start(connections.lanes, &connections.waiting, &deployment, &tasks, committed),
             readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
             sweeps: Arc::new(Mutex::new(connections.sweeps)),
             deployment,

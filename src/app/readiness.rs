@@ -1,8 +1,8 @@
 //! Whether calls can be carried out, as far as Postgres decides that.
 
 use crate::store::connection::Own;
-use crate::store::pool::{self, Writable};
-use crate::store::{Error, Result};
+use crate::store::pool::{self, Engine, Writable};
+use crate::store::{Error, Result, distribution};
 
 /// With a connection of its own.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Readiness {
         Self { connection, trouble: None }
     }
 
-    /// Whether Postgres answers and accepts writes.
+    /// Whether Postgres answers and accepts writes; if it is distributed, also whether every node answers.
     pub async fn look(&mut self) -> bool {
         let trouble = self.ask().await.err().map(|error| error.to_string());
         if trouble != self.trouble {
@@ -40,10 +40,14 @@ impl Readiness {
             writable = self.connection.run(pool::writable).await?;
         }
         let Writable { now, .. } = writable;
-        if now {
-            return Ok(());
+        if !now {
+            self.connection.close().await;
+            return Err(Error::Unavailable("read-only".to_owned()));
         }
-        self.connection.close().await;
-        Err(Error::Unavailable("read-only".to_owned()))
+        match self.connection.engine() {
+            Engine::Single => Ok(()),
+            // a part of the calls needs each node
+            Engine::Distributed => self.connection.run(distribution::reach).await,
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! No command waits for the lock of another one. The lanes carry out what they can lock and leave out the rest, which
 //! goes to writers that wait for the lock of one organization: in the database's queue, so no replica starves.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,12 @@ use super::batch::{Batch, Decided, Locking};
 use super::error::{ATTEMPTS, Error};
 use super::held::Held;
 use super::together::{Queue, Turn, Worker};
-use crate::domain::{Command, Deployment, Refusal};
+use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;
 use crate::store::connection::Own;
+use crate::store::pool::Engine;
 use crate::tasks::Tasks;
 
-/// While one writer commits, the other one decides.
-const LANES: usize = 2;
 /// Writers that wait for a lock. They connect when one is first waited for.
 const WAITING: usize = 2;
 /// How long a command is tried for while somebody else has locked what it needs: longer than most calls may take.
@@ -41,16 +41,19 @@ type Outcome = Option<Result<Decided, Refusal>>;
 /// Hands commands to the writers.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    lanes: Queue<Lane>,
+    /// One for all lanes: while one of them commits, another one decides what has gathered. Where the database is
+    /// distributed, one for each: a transaction is for one organization, whose commands gather behind the same lane.
+    lanes: Vec<Queue<Lane>>,
     /// For what the lanes have left out.
     waiting: Queue<Lane>,
 }
 
 impl Writer {
-    /// Starts the lanes and the waiting writers, each with a connection like the one for it; they end when the last
+    /// Starts that many lanes, and the waiting writers, each with a connection like the one for it; they end when the last
     /// handle is gone and what was queued is done.
     pub fn start(
-        [of_lanes, of_waiting]: [&Own; 2],
+        (lanes, of_lanes): (usize, Own),
+        of_waiting: &Own,
         deployment: &Arc<Deployment>,
         tasks: &Tasks,
         committed: &Arc<tokio::sync::Notify>,
@@ -63,15 +66,18 @@ impl Writer {
             held: held.clone(),
             locking,
         };
-        Self {
-            lanes: Queue::start((0..LANES).map(|_| writer(of_lanes, Locking::Skip)), tasks),
-            waiting: Queue::start((0..WAITING).map(|_| writer(of_waiting, Locking::Wait)), tasks),
-        }
+        let waiting = Queue::start((0..WAITING).map(|_| writer(of_waiting, Locking::Wait)), tasks);
+        let lanes = (0..lanes).map(|_| writer(&of_lanes, Locking::Skip));
+        let lanes = match of_lanes.engine() {
+            Engine::Single => vec![Queue::start(lanes, tasks)],
+            Engine::Distributed => lanes.map(|lane| Queue::start([lane], tasks)).collect(),
+        };
+        Self { lanes, waiting }
     }
 
     /// Whether more commands come than can be carried out.
     pub fn is_behind(&self) -> bool {
-        self.lanes.is_behind()
+        self.lanes.iter().any(Queue::is_behind)
     }
 
     /// Carries a command out and waits for what became of it.
@@ -82,7 +88,7 @@ impl Writer {
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
         let began = Instant::now();
         loop {
-            for writers in [&self.lanes, &self.waiting] {
+            for writers in [self.lane(&command.organization), &self.waiting] {
                 // the span of the call: what is logged about its command alone belongs there
                 if let Some(decided) = writers.ask((command.clone(), Span::current())).await? {
                     return Ok(decided);
@@ -94,6 +100,13 @@ impl Writer {
             }
             sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
         }
+    }
+
+    fn lane(&self, organization: &OrganizationId) -> &Queue<Lane> {
+        let mut hasher = DefaultHasher::new();
+        organization.hash(&mut hasher);
+        let nth = hasher.finish() % self.lanes.len() as u64;
+        &self.lanes[usize::try_from(nth).unwrap_or_default()]
     }
 }
 
@@ -123,9 +136,10 @@ impl Worker for Lane {
     type Task = (Command, Span);
     type Outcome = Option<Decided>;
 
-    /// Who waits for a lock waits for one organization's.
+    /// Who waits for a lock waits for one organization's, and a distributed transaction is for one.
     fn goes_with(&self, (first, _): &Self::Task, (other, _): &Self::Task) -> bool {
-        self.locking == Locking::Skip || first.organization == other.organization
+        let is_for_many = self.locking == Locking::Skip && self.connection.engine() == Engine::Single;
+        is_for_many || first.organization == other.organization
     }
 
     async fn work(&mut self, commands: Vec<(Command, Span)>, turn: &Turn) -> Vec<Result<Option<Decided>, Error>> {
@@ -164,7 +178,9 @@ impl Lane {
                     span.in_scope(|| tracing::warn!(why, commands = commands.len(), "database unavailable"));
                     outcomes.extend(commands.iter().map(|_| Err(Error::Unavailable)));
                 }
-                Err(_) if commands.len() > 1 => {
+                Err(failure) if commands.len() > 1 => {
+                    tracing::warn!(?failure, commands = commands.len(), "a batch failed and is tried again in halves");
+                    metrics::counter!("invitations_batches_halved_total").increment(1);
                     let second = commands.split_off(commands.len() / 2);
                     pending.push(second);
                     pending.push(commands);
@@ -211,6 +227,7 @@ impl Lane {
     /// One transaction. The next one may begin while this one commits.
     async fn transact(&mut self, commands: &[Command], turn: &Turn) -> Result<Vec<Outcome>, Failure> {
         let Self { connection, deployment, held, locking, .. } = self;
+        let engine = connection.engine();
         let _taken = match locking {
             Locking::Skip => {
                 Some(held.take(commands.iter().map(|command| command.organization.clone()).collect()).await)
@@ -220,7 +237,7 @@ impl Lane {
         let mut committing = false;
         let transaction = connection.run(async |connection| {
             let mut transaction = connection.begin().await?;
-            let mut batch = Batch::lock(&mut transaction, commands, *locking, deployment).await?;
+            let mut batch = Batch::lock(&mut transaction, commands, *locking, deployment, engine).await?;
             let mut decide = |command| batch.holds(command).then(|| batch.decide(command, deployment));
             let outcomes = commands.iter().map(&mut decide).collect();
             batch.write(&mut transaction).await?;

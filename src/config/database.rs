@@ -6,7 +6,7 @@ use clap::{ArgMatches, parser::ValueSource};
 use secrecy::SecretString;
 
 use super::{Database, Origin, environment::file_variable, file, text};
-use crate::store::pool::DatabaseUrl;
+use crate::store::pool::{DatabaseUrl, Engine};
 
 const KEY: &str = "database_url";
 
@@ -39,6 +39,7 @@ impl Database {
     /// The URL, as it is whenever a connection is made.
     pub fn url(&self) -> DatabaseUrl {
         let origin = self.origin.clone();
-        DatabaseUrl::new(self.database_url.clone(), move || origin.read())
+        let engine = if self.database_distributed { Engine::Distributed } else { Engine::Single };
+        DatabaseUrl::new(self.database_url.clone(), move || origin.read()).with(engine)
     }
 }

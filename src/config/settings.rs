@@ -30,6 +30,11 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", default_value = "8", help_heading = "Postgres",
         value_parser = values::number(1..=1000_usize))]
     pub database_connections: usize,
+    /// Transactions at a time that change organizations, 1 to 64. One Postgres needs no more than 2: what waits shares a
+    /// transaction. With `database_distributed`, a transaction changes one organization, so more of them run at a time.
+    #[arg(long, value_name = "COUNT", default_value = "2", help_heading = "Postgres",
+        value_parser = values::number(1..=64_usize))]
+    pub writers: usize,
     #[command(flatten)]
     pub tenancy: Tenancy,
     #[command(flatten)]
@@ -140,6 +145,11 @@ pub struct Database {
     /// revokes everything else, above all the right to change or delete events. The role has to exist.
     #[arg(long, value_name = "ROLE", value_parser = values::role)]
     pub database_service_role: Option<String>,
+
+    /// Whether the database is distributed over several nodes by Citus, after `invitations distribute`. On one Postgres
+    /// it only costs time.
+    #[arg(long, value_name = "BOOL", default_value = "false", action = ArgAction::Set)]
+    pub database_distributed: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::seq::SliceRandom;
 use tokio::time::{Instant, Interval, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -15,11 +16,12 @@ use tracing::{debug, info, warn};
 use super::judge::{Item, Judged, Known, Verdict};
 use super::smtp::{Failure, Letter, Session, Timeouts};
 use super::{Mailer, backoff};
-use crate::domain::{Answer, EmailState};
+use crate::domain::{Answer, EmailState, OrganizationId};
 use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::limits::{self, Charge};
 use crate::store::outbox::{self, Ended, Held};
+use crate::store::pool::Engine;
 
 /// Emails leased at once, and sent one after another over one connection: the fewest and the most.
 const SHARE: std::ops::RangeInclusive<usize> = 16..=128;
@@ -57,6 +59,8 @@ pub struct Worker {
     reachable: bool,
     /// How many emails it leases next: about as many as go out while what is known of them is fresh.
     share: usize,
+    /// Organizations that may have due emails, where they are claimed one after the other.
+    due: Vec<OrganizationId>,
 }
 
 /// The emails of a round.
@@ -79,7 +83,7 @@ struct Ready {
 
 impl Worker {
     pub fn new(database: Own, mailer: Arc<Mailer>) -> Self {
-        Self { database, mailer, session: Session::default(), reachable: true, share: *SHARE.start() }
+        Self { database, mailer, session: Session::default(), reachable: true, share: *SHARE.start(), due: Vec::new() }
     }
 
     /// Closes the connection to the mail server until there is something to send.
@@ -96,8 +100,9 @@ impl Worker {
         let Timeouts { lease, sign_of_life, fresh, .. } = self.mailer.server.timeouts;
         let (began, share) = (Instant::now(), self.share);
         let limit = i64::try_from(share).unwrap_or(i64::MAX);
-        let held = self.database.run(async |c| outbox::claim(c, None, limit, lease).await).await?;
-        let mut round = Round { claimed: held.len(), is_full: held.len() == share, ..Round::default() };
+        let held = self.claim(limit, lease).await?;
+        let is_full = held.len() == share || !self.due.is_empty();
+        let mut round = Round { claimed: held.len(), is_full, ..Round::default() };
         let mut batch = Batch::new(held);
         let mut life = interval_at(began + sign_of_life, sign_of_life);
         while !(batch.untried.is_empty() || round.unreachable || stop.is_cancelled()) {
@@ -123,6 +128,25 @@ impl Worker {
             _ => share,
         };
         Ok(round)
+    }
+
+    /// Leases what is due. A distributed database locks the rows of one organization at a time: there they take turns.
+    async fn claim(&mut self, limit: i64, lease: Duration) -> Result<Vec<Held>> {
+        if self.database.engine() == Engine::Single {
+            return self.database.run(async |c| outbox::claim(c, None, limit, lease).await).await;
+        }
+        if self.due.is_empty() {
+            self.due = self.database.run(outbox::due_organizations).await?;
+            // workers that see the same ones do not all begin with the same
+            self.due.shuffle(&mut rand::rng());
+        }
+        while let Some(organization) = self.due.pop() {
+            let held = self.database.run(async |c| outbox::claim(c, Some(&organization), limit, lease).await).await?;
+            if !held.is_empty() {
+                return Ok(held);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// Writes and sends one email.

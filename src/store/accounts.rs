@@ -1,12 +1,10 @@
 //! Accounts, their identities and addresses.
 
-use std::collections::HashSet;
-
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::columns::{column, key, typed, username};
-use super::rows::AccountRow;
+use super::columns::{column, key, only, typed, username};
+use super::rows::{self, AccountRow};
 use super::{Result, erasures};
 use crate::domain::{Account, Identity, OrganizationId, Timestamp, Username};
 
@@ -28,17 +26,33 @@ pub async fn identity_of(connection: &mut PgConnection, username: &Username) -> 
 
 /// An account that exists; a deleted one does not.
 pub async fn get(connection: &mut PgConnection, username: &Username) -> Result<Option<Account>> {
-    let row = sqlx::query_as!(
-        AccountRow,
-        r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time,
-                  coalesce((SELECT array_agg(ROW(e.ordinal, e.email, e.email_key)) FROM account_emails e
-                             WHERE e.username = a.username), '{}') AS "emails!: Vec<(i32, String, String)>"
-             FROM accounts a WHERE a.username = $1 AND a.delete_time IS NULL"#,
-        username.as_str(),
+    Ok(find(connection, &[username.as_str().to_owned()]).await?.pop())
+}
+
+/// Those of them that exist.
+pub async fn find(connection: &mut PgConnection, usernames: &[String]) -> Result<Vec<Account>> {
+    let rows = sqlx::query!(
+        r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time, e.ordinals, e.emails, e.email_keys
+             FROM accounts a
+             LEFT JOIN LATERAL (
+               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys
+                 FROM account_emails WHERE username = a.username AND username = ANY($1)) e ON true
+            WHERE a.username = ANY($1) AND a.delete_time IS NULL"#,
+        usernames,
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(row.map(Account::from))
+    let account = rows.into_iter().map(|row| {
+        Account::from(AccountRow {
+            username: row.username,
+            display_name: row.display_name,
+            provider: row.provider,
+            tenant: row.tenant,
+            emails: rows::account_emails(row.ordinals, row.emails, row.email_keys),
+            create_time: row.create_time,
+        })
+    });
+    Ok(account.collect())
 }
 
 /// The database's clock.
@@ -54,8 +68,8 @@ pub async fn is_known_to(
 ) -> Result<bool> {
     let organizations = organizations.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
     let is_known = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM members WHERE organization = ANY($1) AND username = $2)
-               OR EXISTS (SELECT FROM invitations WHERE organization = ANY($1) AND username = $2) AS "is_known!""#,
+        r#"SELECT EXISTS (SELECT 1 FROM members WHERE organization = ANY($1) AND username = $2)
+               OR EXISTS (SELECT 1 FROM invitations WHERE organization = ANY($1) AND username = $2) AS "is_known!""#,
         &organizations,
         username.as_str(),
     );
@@ -63,21 +77,17 @@ pub async fn is_known_to(
 }
 
 /// Keeps accounts from being deleted until the end of the transaction that makes them members: the deletion would not
-/// see a membership that is about to be committed. Waits for none that another transaction has locked, and returns these:
-/// whoever waits has locked an organization.
-pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<HashSet<String>> {
-    let rows = sqlx::query!(
-        r#"SELECT w.u AS "username!", a.username IS NULL AND e.username IS NOT NULL AS "is_of_another!"
-             FROM unnest($1::text[]) AS w(u)
-             LEFT JOIN LATERAL (
-               SELECT username FROM accounts WHERE username = w.u FOR SHARE SKIP LOCKED) a ON true
-             LEFT JOIN LATERAL (
-               SELECT username FROM accounts WHERE username = w.u OFFSET 0) e ON true"#,
+/// see a membership that is about to be committed. Waits for none that another transaction has locked, as whoever waits
+/// has locked an organization. Returns those that it keeps.
+pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result<Vec<String>> {
+    let held = sqlx::query_scalar!(
+        "SELECT a.username FROM unnest($1::text[]) AS w(u), \
+                LATERAL (SELECT username FROM accounts \
+                          WHERE username = w.u AND ($2::text IS NULL OR username = $2) FOR SHARE SKIP LOCKED) a",
         usernames,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().filter(|row| row.is_of_another).map(|row| row.username).collect())
+        only(usernames.iter().map(String::as_str)),
+    );
+    Ok(held.fetch_all(connection).await?)
 }
 
 /// Notes that a newer token attests what is stored already. `false`: another token was faster.
@@ -135,6 +145,7 @@ pub(super) async fn insert_emails(connection: &mut PgConnection, attested: &[(&U
 /// well. `false`: there was no such account.
 pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Result<bool> {
     let name = username.as_str();
+    let identity = identity_of(&mut *connection, username).await?;
     let tombstoned = sqlx::query!(
         "UPDATE accounts SET delete_time = now(), identity = NULL, display_name = NULL, tenant = NULL \
           WHERE username = $1 AND delete_time IS NULL",
@@ -143,7 +154,7 @@ pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Re
     .execute(&mut *connection)
     .await?;
     // the identity first: whoever attests addresses holds its row until they are written
-    sqlx::query!("DELETE FROM identities WHERE username = $1", name).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM identities WHERE identity = $1", identity).execute(&mut *connection).await?;
     let held = sqlx::query_scalar!("DELETE FROM account_emails WHERE username = $1 RETURNING email_key", name)
         .fetch_all(&mut *connection)
         .await?;

@@ -28,7 +28,30 @@ pub(super) fn username(username: &Username) -> String {
     username.as_str().to_owned()
 }
 
+/// The one owner of all these rows, as a parameter that may be NULL, which is no condition at all. A distributed database
+/// then asks one node instead of all. It is made of the very rows that the statement is for, so that none is missed.
+pub(super) fn only<'a>(owners: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut owners = owners.into_iter();
+    let first = owners.next()?;
+    owners.all(|owner| owner == first).then_some(first)
+}
+
 /// Fails unless the statement hit every row that it was meant to.
 pub(super) fn expect_rows(result: &sqlx::postgres::PgQueryResult, rows: usize, what: &'static str) -> Result<()> {
     if usize::try_from(result.rows_affected()) == Ok(rows) { Ok(()) } else { Err(Error::Stale(what)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only;
+
+    #[test]
+    fn there_is_no_only_owner_of_nothing_and_none_of_several() {
+        assert_eq!(only([]), None);
+        assert_eq!(only(["acme", "acme"]), Some("acme"));
+        // the first and the last alone do not say it
+        for several in [&["acme", "beta"][..], &["acme", "beta", "acme"], &["acme", "acme", "beta"]] {
+            assert_eq!(only(several.iter().copied()), None, "{several:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::live::Live;
-use super::source::{DatabaseUrl, Purpose, Source};
+use super::source::{DatabaseUrl, Engine, Purpose, Source};
 use super::{Error, Result};
 
 /// How long a transaction may take before a server that says nothing is given up. Its own limits are shorter.
@@ -45,6 +45,10 @@ impl Own {
             self.connection = Some(live);
         }
         result
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.source.engine()
     }
 
     /// Whether there is a connection, which may have broken since it was used.

@@ -74,7 +74,7 @@ pub async fn list_of_invitation(
     let rows = sqlx::query_as!(
         EventRow,
         "SELECT position, kind, actor, invitation, username, changes, create_time, request_id FROM events \
-          WHERE organization || '' = $1 AND invitation = $2 AND position > $3 ORDER BY position LIMIT $4",
+          WHERE ($1::text IS NULL OR organization = $1) AND invitation = $2 AND position > $3 ORDER BY position LIMIT $4",
         organization.as_str(),
         invitation.0,
         after,

@@ -197,7 +197,7 @@ pub async fn deliveries(
 ) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
     let rows = sqlx::query!(
         r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND organization || '' = $1"#,
+             FROM emails WHERE invitation = ANY($2) AND ($1::text IS NULL OR organization = $1)"#,
         organization.as_str(),
         ids,
     )

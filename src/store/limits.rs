@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::columns::only;
 use super::{Result, interval};
 use crate::domain::{DAY, Timestamp, Window};
 
@@ -91,8 +92,8 @@ struct Group {
 /// and rows are locked in the order of the subjects.
 ///
 /// The rule is [`Window`]'s: the windows follow one another from the first charge on, and the one before counts by the
-/// part of it that is left, rounded down. Only `excluded` knows the time: Citus allows nothing but immutable functions
-/// in what is done on a conflict.
+/// part of it that is left, rounded down. Only `excluded` knows the time, the window and the limit: on a conflict, Citus
+/// allows nothing but immutable functions, and no parameter.
 async fn add(
     connection: &mut PgConnection,
     steps: &[(&str, i32)],
@@ -102,20 +103,20 @@ async fn add(
     let subjects = steps.iter().map(|(subject, _)| (*subject).to_owned()).collect::<Vec<_>>();
     let counts = steps.iter().map(|(_, count)| *count).collect::<Vec<_>>();
     let rows = sqlx::query!(
-        "INSERT INTO subject_limits AS l (subject, bucket_time, used, used_before) \
-         SELECT s, now(), n, 0 FROM unnest($1::text[], $2::int[]) AS a(s, n) \
+        "INSERT INTO subject_limits AS l (subject, bucket_time, used, used_before, span, most) \
+         SELECT s, now(), n, 0, $3::interval, $4::int FROM unnest($1::text[], $2::int[]) AS a(s, n) \
          ON CONFLICT ON CONSTRAINT subject_limits_pkey DO UPDATE SET \
-           bucket_time = greatest(l.bucket_time, date_bin($3, excluded.bucket_time, l.bucket_time)), \
-           used = CASE WHEN excluded.bucket_time - l.bucket_time < $3 THEN l.used + excluded.used ELSE excluded.used END, \
-           used_before = CASE WHEN excluded.bucket_time - l.bucket_time < $3 THEN l.used_before \
-                              WHEN excluded.bucket_time - l.bucket_time < $3 * 2 THEN l.used ELSE 0 END \
-         WHERE excluded.used + CASE WHEN excluded.bucket_time - l.bucket_time < $3 \
+           bucket_time = greatest(l.bucket_time, date_bin(excluded.span, excluded.bucket_time, l.bucket_time)), \
+           used = CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span THEN l.used + excluded.used ELSE excluded.used END, \
+           used_before = CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span THEN l.used_before \
+                              WHEN excluded.bucket_time - l.bucket_time < excluded.span * 2 THEN l.used ELSE 0 END \
+         WHERE excluded.used + CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span \
                     THEN l.used + floor(l.used_before \
-                         * (1 - greatest(0, extract(epoch FROM excluded.bucket_time - l.bucket_time)) / extract(epoch FROM $3::interval))) \
-                    WHEN excluded.bucket_time - l.bucket_time < $3 * 2 \
+                         * (1 - greatest(0, extract(epoch FROM excluded.bucket_time - l.bucket_time)) / extract(epoch FROM excluded.span))) \
+                    WHEN excluded.bucket_time - l.bucket_time < excluded.span * 2 \
                     THEN floor(l.used \
-                         * (2 - extract(epoch FROM excluded.bucket_time - l.bucket_time) / extract(epoch FROM $3::interval))) \
-                    ELSE 0 END <= $4::int \
+                         * (2 - extract(epoch FROM excluded.bucket_time - l.bucket_time) / extract(epoch FROM excluded.span))) \
+                    ELSE 0 END <= excluded.most \
          RETURNING subject, bucket_time",
         &subjects,
         &counts,
@@ -155,11 +156,13 @@ async fn take(connection: &mut PgConnection, charges: &[(&Charge, i32)]) -> Resu
                 used_before = l.used_before - CASE WHEN l.bucket_time - g.b = g.w THEN g.n ELSE 0 END \
            FROM unnest($1::text[], $2::timestamptz[], $3::interval[], $4::int[]) AS g(s, b, w, n) \
           WHERE l.subject = ANY(ARRAY[g.s]) \
-            AND (l.bucket_time = g.b AND l.used >= g.n OR l.bucket_time - g.b = g.w AND l.used_before >= g.n)",
+            AND (l.bucket_time = g.b AND l.used >= g.n OR l.bucket_time - g.b = g.w AND l.used_before >= g.n) \
+            AND ($5::text IS NULL OR l.subject = $5)",
         &charges.iter().map(|(charge, _)| charge.subject.clone()).collect::<Vec<_>>(),
         &charges.iter().map(|(charge, _)| charge.bucket_time).collect::<Vec<_>>(),
         &charges.iter().map(|(charge, _)| interval(charge.window)).collect::<Vec<_>>(),
         &charges.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
+        only(charges.iter().map(|(charge, _)| charge.subject.as_str())),
     )
     .execute(connection)
     .await?;
@@ -175,9 +178,7 @@ pub async fn counted(
         return Ok(BTreeMap::new());
     }
     let rows = sqlx::query!(
-        r#"SELECT l.subject, l.bucket_time, l.used, l.used_before, now() AS "now!"
-             FROM unnest($1::text[]) AS a(s),
-                  LATERAL (SELECT * FROM subject_limits WHERE subject = a.s OFFSET 0) l"#,
+        r#"SELECT subject, bucket_time, used, used_before, now() AS "now!" FROM subject_limits WHERE subject = ANY($1)"#,
         subjects,
     )
     .fetch_all(connection)

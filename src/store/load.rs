@@ -3,14 +3,16 @@
 //! Under the lock of the heads all of it stays true until the commit. It is another statement than the one that locks,
 //! because the snapshot of a statement that waits for a lock is older than the lock.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::Result;
+use super::columns::only;
 use super::request_ids::Key;
-use super::rows::{self, AccountRow, DeliveryRow, HeadRow, InvitationRow, MemberRow, OrganizationRow};
+use super::rows::{self, AccountRow, DeliveryColumns, HeadRow, InvitationRow, MemberRow, OrganizationRow};
+use super::source::Engine;
+use super::{Result, accounts};
 use crate::domain::{
     Account, Delivery, Invitation, InvitationId, Member, OrganizationId, OrganizationState, Remembered, Timestamp,
     Username,
@@ -35,6 +37,8 @@ pub struct Wanted {
     pub request_ids: Vec<Key>,
     /// Of open invitations, where an organization has none of its own.
     pub open_invitations_limit: Option<i32>,
+    /// Accounts do not live with an organization: where the database is distributed they are asked apart.
+    pub engine: Engine,
 }
 
 /// What was found.
@@ -50,32 +54,30 @@ pub struct Loaded {
     pub remembered: HashMap<Key, Remembered>,
 }
 
-/// Locks the heads that no other transaction has locked, and waits for none; returns the organizations of the others.
-pub async fn try_lock(connection: &mut PgConnection, organizations: &[String]) -> Result<HashSet<String>> {
-    let rows = sqlx::query!(
-        r#"SELECT w.o AS "organization!", h.organization IS NULL AND e.organization IS NOT NULL AS "is_of_another!"
-             FROM unnest($1::text[]) AS w(o)
-             LEFT JOIN LATERAL (
-               SELECT organization FROM organization_heads WHERE organization = w.o FOR UPDATE SKIP LOCKED) h ON true
-             LEFT JOIN LATERAL (
-               SELECT organization FROM organization_heads WHERE organization = w.o OFFSET 0) e ON true"#,
-        organizations,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().filter(|row| row.is_of_another).map(|row| row.organization).collect())
-}
-
-/// Locks the heads, in the order of the ids, so that two transactions never wait for each other.
-pub async fn lock(connection: &mut PgConnection, organizations: &[String]) -> Result<()> {
-    sqlx::query!(
-        "SELECT h.organization FROM unnest($1::text[]) AS w(o), \
-                LATERAL (SELECT organization FROM organization_heads WHERE organization = w.o FOR UPDATE) h",
-        organizations,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(())
+/// Locks the heads, in the order of the ids, so that two transactions never wait for each other; without waiting, only
+/// those that no other transaction has locked. Returns the organizations of those that it has locked.
+pub async fn lock(connection: &mut PgConnection, organizations: &[String], waits: bool) -> Result<HashSet<String>> {
+    let only = only(organizations.iter().map(String::as_str));
+    let locked = if waits {
+        let waiting = sqlx::query_scalar!(
+            "SELECT h.organization FROM unnest($1::text[]) AS w(o), \
+                    LATERAL (SELECT organization FROM organization_heads \
+                              WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE) h",
+            organizations,
+            only,
+        );
+        waiting.fetch_all(connection).await?
+    } else {
+        let skipping = sqlx::query_scalar!(
+            "SELECT h.organization FROM unnest($1::text[]) AS w(o), \
+                    LATERAL (SELECT organization FROM organization_heads \
+                              WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE SKIP LOCKED) h",
+            organizations,
+            only,
+        );
+        skipping.fetch_all(connection).await?
+    };
+    Ok(locked.into_iter().collect())
 }
 
 /// The database's clock and everything that is wanted.
@@ -88,43 +90,51 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
     let (address_owners, addresses): (Vec<_>, Vec<_>) = wanted.addresses.iter().cloned().unzip();
     let (account_owners, accounts): (Vec<_>, Vec<_>) = wanted.accounts.iter().cloned().unzip();
     let (people_owners, people): (Vec<_>, Vec<_>) = wanted.people.iter().cloned().unzip();
+    let one = match wanted.engine {
+        Engine::Single => None,
+        Engine::Distributed => only(wanted.organizations.iter().map(String::as_str)),
+    };
     let rows = sqlx::query!(
         r#"WITH invitation AS MATERIALIZED (
              SELECT n.* FROM unnest($2::text[], $3::uuid[]) AS w(o, i), LATERAL (
                SELECT organization, invitation, username, offerer, approver FROM invitations
-                WHERE organization = w.o AND invitation = w.i OFFSET 0) n
+                WHERE organization = w.o AND invitation = w.i AND ($16::text IS NULL OR organization = $16) OFFSET 0) n
              UNION
              SELECT n.* FROM unnest($4::text[], $5::text[]) AS w(o, k), LATERAL (
                SELECT organization, invitation, username, offerer, approver FROM invitations
-                WHERE organization = w.o AND email_key = w.k
+                WHERE organization = w.o AND email_key = w.k AND ($16::text IS NULL OR organization = $16)
                   AND state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED') OFFSET 0) n
              UNION
              SELECT n.* FROM unnest($6::text[], $7::text[]) AS w(o, u), LATERAL (
                SELECT organization, invitation, username, offerer, approver FROM invitations
-                WHERE organization = w.o AND username = w.u AND username IS NOT NULL
+                WHERE organization = w.o AND username = w.u AND username IS NOT NULL AND ($16::text IS NULL OR organization = $16)
                   AND state IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED') OFFSET 0) n
              UNION
              SELECT n.* FROM unnest($1::text[]) AS w(o), LATERAL (
                SELECT organization FROM organization_heads h
-                WHERE organization = w.o AND (organization = ANY($10) OR h.seat_limit <= h.seats_taken
-                   OR coalesce(h.open_invitations_limit, $11) <= h.open_invitations) OFFSET 0) h, LATERAL (
+                WHERE organization = w.o AND ($16::text IS NULL OR organization = $16)
+                  AND (organization = ANY($10) OR h.seat_limit <= h.seats_taken
+                    OR coalesce(h.open_invitations_limit, $11) <= h.open_invitations) OFFSET 0) h, LATERAL (
                SELECT organization, invitation, username, offerer, approver FROM invitations
-                WHERE organization = h.organization AND state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')
-                  AND expire_time <= now() ORDER BY expire_time LIMIT 256) n
+                WHERE organization = h.organization AND ($16::text IS NULL OR organization = $16)
+                  AND state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() ORDER BY expire_time LIMIT 256) n
            ), person AS MATERIALIZED (
              SELECT o AS organization, u AS username FROM unnest($8::text[], $9::text[]) AS w(o, u)
              UNION
              SELECT m.* FROM unnest($4::text[], $5::text[]) AS w(o, k), LATERAL (
-               SELECT organization, username FROM members WHERE organization = w.o AND email_key = w.k OFFSET 0) m
+               SELECT organization, username FROM members
+                WHERE organization = w.o AND email_key = w.k AND ($16::text IS NULL OR organization = $16) OFFSET 0) m
              UNION
              SELECT m.* FROM unnest($12::text[]) AS w(o), LATERAL (
-               SELECT organization, username FROM members WHERE organization = w.o AND role = 'OWNER' OFFSET 0) m
+               SELECT organization, username FROM members
+                WHERE organization = w.o AND role = 'OWNER' AND ($16::text IS NULL OR organization = $16) OFFSET 0) m
              UNION
              SELECT n.organization, p.username FROM invitation n, LATERAL (VALUES
                (n.username), (substr(n.offerer, length('accounts/') + 1)), (substr(n.approver, length('accounts/') + 1))
                ) AS p(username) WHERE p.username IS NOT NULL
-           ), thing(organization, is_organization, invitation, username, caller, request_id) AS (
-             SELECT o, true, NULL::uuid, NULL, NULL, NULL::uuid FROM unnest($1::text[]) AS w(o)
+           ), thing AS (
+             SELECT o AS organization, true AS is_organization, NULL::uuid AS invitation, NULL AS username,
+                    NULL AS caller, NULL::uuid AS request_id FROM unnest($1::text[]) AS w(o)
              UNION ALL SELECT organization, false, invitation, NULL, NULL, NULL FROM invitation
              UNION ALL SELECT organization, false, NULL, username, NULL, NULL FROM person
              UNION ALL SELECT o, false, NULL, NULL, c, r FROM unnest($13::text[], $14::text[], $15::uuid[]) AS w(o, c, r)
@@ -145,34 +155,51 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                   n.code_hash AS "n_code_hash?", n.code_key_id AS "n_code_key_id?", n.generation AS "n_generation?",
                   n.create_time AS "n_create_time?", n.update_time AS "n_update_time?", n.expire_time AS "n_expire_time?",
                   n.send_time AS "n_send_time?", n.request_time AS "n_request_time?", n.revision AS "n_revision?",
-                  d.rows AS "deliveries?: Vec<DeliveryRow>",
+                  d.kinds AS "d_kinds?", d.states AS "d_states?", d.attempts AS "d_attempts?",
+                  d.answers AS "d_answers?: Vec<Option<String>>", d.create_times AS "d_create_times?",
+                  d.update_times AS "d_update_times?", t.username AS "person?",
                   m.username AS "m_username?", m.role::text AS "m_role?", m.email AS "m_email?",
                   m.email_key AS "m_email_key?", m.inviter AS "m_inviter?", m.create_time AS "m_create_time?",
                   m.update_time AS "m_update_time?", m.revision AS "m_revision?",
                   a.username AS "a_username?", a.display_name AS "a_display_name?", a.provider AS "a_provider?",
-                  a.tenant AS "a_tenant?", a.create_time AS "a_create_time?", e.rows AS "a_emails?: Vec<(i32, String, String)>",
+                  a.tenant AS "a_tenant?", a.create_time AS "a_create_time?",
+                  e.ordinals AS "a_ordinals?", e.emails AS "a_emails?", e.email_keys AS "a_email_keys?",
                   t.caller AS "caller?", t.request_id AS "request_id?", r.method AS "r_method?", r.digest AS "r_digest?",
                   r.resource AS "r_resource?"
              FROM thing t
              LEFT JOIN LATERAL (
-               SELECT * FROM organizations WHERE t.is_organization AND organization = t.organization OFFSET 0) o ON true
+               SELECT * FROM organizations
+                WHERE t.is_organization AND organization = t.organization AND ($16::text IS NULL OR organization = $16)
+               OFFSET 0) o ON true
              LEFT JOIN LATERAL (
-               SELECT * FROM organization_heads WHERE t.is_organization AND organization = t.organization OFFSET 0) h ON true
+               SELECT * FROM organization_heads
+                WHERE t.is_organization AND organization = t.organization AND ($16::text IS NULL OR organization = $16)
+               OFFSET 0) h ON true
              LEFT JOIN LATERAL (
-               SELECT * FROM invitations WHERE organization = t.organization AND invitation = t.invitation OFFSET 0) n ON true
+               SELECT * FROM invitations
+                WHERE organization = t.organization AND invitation = t.invitation
+                  AND ($16::text IS NULL OR organization = $16) OFFSET 0) n ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ROW(kind, state::text, attempt, answer, create_time, update_time)) AS rows
-                 FROM emails WHERE invitation = n.invitation AND organization || '' = n.organization) d ON true
+               SELECT array_agg(kind) AS kinds, array_agg(state::text) AS states, array_agg(attempt) AS attempts,
+                      array_agg(answer) AS answers, array_agg(create_time) AS create_times,
+                      array_agg(update_time) AS update_times
+                 FROM emails
+                WHERE invitation = n.invitation AND organization || '' = n.organization
+                  AND ($16::text IS NULL OR organization = $16)) d ON true
              LEFT JOIN LATERAL (
-               SELECT * FROM members WHERE organization = t.organization AND username = t.username OFFSET 0) m ON true
+               SELECT * FROM members
+                WHERE organization = t.organization AND username = t.username
+                  AND ($16::text IS NULL OR organization = $16) OFFSET 0) m ON true
              LEFT JOIN LATERAL (
-               SELECT * FROM accounts WHERE username = t.username AND delete_time IS NULL OFFSET 0) a ON true
+               SELECT * FROM accounts
+                WHERE $16::text IS NULL AND username = t.username AND delete_time IS NULL OFFSET 0) a ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ROW(ordinal, email, email_key)) AS rows
-                 FROM account_emails WHERE username = a.username) e ON true
+               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys
+                 FROM account_emails WHERE $16::text IS NULL AND username = a.username) e ON true
              LEFT JOIN LATERAL (
                SELECT method, digest, resource FROM request_ids
-                WHERE organization = t.organization AND caller = t.caller AND request_id = t.request_id OFFSET 0) r ON true
+                WHERE organization = t.organization AND caller = t.caller AND request_id = t.request_id
+                  AND ($16::text IS NULL OR organization = $16) OFFSET 0) r ON true
             ORDER BY t.is_organization DESC"#,
         &wanted.organizations,
         &id_owners,
@@ -189,9 +216,11 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         &wanted.request_ids.iter().map(|key| key.0.clone()).collect::<Vec<_>>(),
         &wanted.request_ids.iter().map(|key| key.1.clone()).collect::<Vec<_>>(),
         &wanted.request_ids.iter().map(|key| key.2).collect::<Vec<_>>(),
+        one,
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    let mut people = BTreeSet::new();
     let mut loaded = Loaded {
         now: rows.first().map_or(Timestamp::UNIX_EPOCH, |row| row.now),
         organizations: HashMap::new(),
@@ -273,9 +302,17 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                 display_name: row.a_display_name,
                 provider: row.a_provider?,
                 tenant: row.a_tenant,
-                emails: row.a_emails.unwrap_or_default(),
+                emails: rows::account_emails(row.a_ordinals, row.a_emails, row.a_email_keys),
                 create_time: row.a_create_time?,
             })
+        };
+        let deliveries = DeliveryColumns {
+            kinds: row.d_kinds,
+            states: row.d_states,
+            attempts: row.d_attempts,
+            answers: row.d_answers,
+            create_times: row.d_create_times,
+            update_times: row.d_update_times,
         };
         let remembered =
             || Some(Remembered { method: row.r_method?, digest: row.r_digest?, resource: row.r_resource? });
@@ -288,7 +325,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         let state = loaded.organizations.get_mut(key.as_str());
         if let Some(invitation) = invitation() {
             let invitation = Invitation::try_from(invitation)?;
-            loaded.deliveries.insert(invitation.id, rows::deliveries(row.deliveries.unwrap_or_default()));
+            loaded.deliveries.insert(invitation.id, rows::deliveries(deliveries.into_rows()));
             state.map(|state| state.invitations.insert(invitation.id, invitation));
         } else if let Some(member) = member() {
             let member = Member::from(member);
@@ -300,6 +337,11 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         if let Some(((caller, id), remembered)) = row.caller.zip(row.request_id).zip(remembered()) {
             loaded.remembered.insert((row.organization, caller, id), remembered);
         }
+        people.extend(row.person);
+    }
+    if one.is_some() {
+        let accounts = accounts::find(connection, &Vec::from_iter(people)).await?;
+        loaded.accounts.extend(accounts.into_iter().map(|account| (account.username.clone(), account)));
     }
     Ok(loaded)
 }

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod callers;
 pub mod changes;
 pub mod connection;
+pub mod distribution;
 pub mod erasures;
 pub mod error;
 pub mod events;

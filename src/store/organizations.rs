@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use super::Result;
+use super::columns::only;
 use super::rows::{HeadRow, MemberRow, OrganizationRow};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
@@ -110,14 +111,20 @@ pub async fn list_memberships(
             sqlx::query_as!(
                 MembershipRow,
                 r#"SELECT m.organization, m.role::text AS "role!", m.create_time,
-                          (SELECT o.display_name FROM organizations o WHERE o.organization = m.organization) AS "display_name!"
+                          (SELECT o.display_name FROM organizations o
+                            WHERE o.organization = m.organization
+                              AND ($5::text IS NULL OR o.organization = $5)) AS "display_name!"
                      FROM unnest($4::text[]) AS w(o),
-                          LATERAL (SELECT * FROM members WHERE organization = w.o AND username = $1 OFFSET 0) m
+                          LATERAL (
+                            SELECT * FROM members
+                             WHERE organization = w.o AND username = $1 AND ($5::text IS NULL OR organization = $5)
+                            OFFSET 0) m
                     WHERE m.organization > $2 ORDER BY m.organization LIMIT $3"#,
                 username.as_str(),
                 after,
                 limit,
                 &super::texts(organizations),
+                only(organizations.iter().map(OrganizationId::as_str)),
             )
             .fetch_all(connection)
             .await?

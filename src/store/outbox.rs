@@ -6,6 +6,8 @@
 //! No plan may go wrong, whenever it was made. So state and time are compared in a form that no index serves where a row
 //! is looked up by its key, and the joins of an UPDATE compare the organization by `= ANY (ARRAY[…])`: with a plain
 //! equality, a plan may also read the whole index of the key and look for each row among those that are asked for.
+//! What an UPDATE reckons from several rows is immutable (`ARRAY[state] <@ …`, times that a subquery has made): nothing
+//! else runs on a distributed database.
 
 mod facts;
 
@@ -15,7 +17,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 pub use self::facts::{Facts, InvitationFacts, SignIn, facts, sign_ins};
-use super::columns::{column, typed};
+use super::columns::{column, only, typed};
 use super::{Error, Result, interval};
 use crate::domain::{Answer, EmailAddress, EmailKind, EmailState, InvitationId, OrganizationId, Timestamp};
 
@@ -51,6 +53,25 @@ pub struct Ended {
     pub answer: Answer,
     /// Until it is tried again, if the state is RETRYING.
     pub wait: Duration,
+}
+
+/// Organizations with due emails, as far as a claim looks. For a distributed database, which locks the rows of one owner at
+/// a time: this only proposes.
+pub async fn due_organizations(connection: &mut PgConnection) -> Result<Vec<OrganizationId>> {
+    let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
+    let rows = sqlx::query_scalar!(
+        r#"SELECT organization AS "organization!" FROM (
+             (SELECT organization FROM emails
+               WHERE state IN ('QUEUED', 'RETRYING') AND due_time <= now() AND kind = ANY($1) ORDER BY due_time LIMIT $2)
+             UNION
+             (SELECT organization FROM emails
+               WHERE state IN ('QUEUED', 'RETRYING') AND due_time <= now() AND kind = ANY($1)
+               ORDER BY due_time DESC LIMIT $2)
+           ) due"#,
+        &kinds,
+        WINDOW,
+    );
+    Ok(rows.fetch_all(connection).await?.into_iter().map(OrganizationId::stored).collect())
 }
 
 /// Leases at most `limit` emails that are due, of one organization or of all, and counts an attempt for each.
@@ -125,7 +146,7 @@ pub async fn renew(connection: &mut PgConnection, held: &mut Held, lease: Durati
     let lease_until = sqlx::query_scalar!(
         r#"UPDATE emails SET due_time = now() + $5, lease_until = now() + $5
             WHERE organization = $1 AND email_id = $2 AND attempt = $3 AND lease_until = $4
-              AND state::text IN ('QUEUED', 'RETRYING')
+              AND ARRAY[state] <@ '{QUEUED,RETRYING}'
            RETURNING lease_until AS "lease_until!""#,
         held.organization.as_str(),
         held.id,
@@ -148,15 +169,18 @@ pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]
     let mut untried = in_turn.collect::<Vec<_>>();
     untried.sort_unstable_by_key(|(held, _)| held.key());
     sqlx::query!(
-        "UPDATE emails e SET attempt = e.attempt - 1, due_time = now() + u.w, lease_until = NULL \
-           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::interval[]) AS u(o, i, a, l, w) \
+        "UPDATE emails e SET attempt = e.attempt - 1, due_time = u.d, lease_until = NULL \
+           FROM (SELECT o, i, a, l, now() + w AS d \
+                   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::interval[]) AS w(o, i, a, l, w) \
+                 OFFSET 0) u \
           WHERE e.organization = ANY (ARRAY[u.o]) AND e.email_id = u.i AND e.attempt = u.a AND e.lease_until = u.l \
-            AND e.state::text IN ('QUEUED', 'RETRYING')",
+            AND ARRAY[e.state] <@ '{QUEUED,RETRYING}' AND ($6::text IS NULL OR e.organization = $6)",
         &column(&untried, |(held, _)| held.organization.as_str().to_owned()),
         &column(&untried, |(held, _)| held.id),
         &column(&untried, |(held, _)| held.attempt),
         &column(&untried, |(held, _)| held.lease_until),
         &column(&untried, |(_, wait)| interval(*wait)),
+        only(untried.iter().map(|(held, _)| held.organization.as_str())),
     )
     .execute(connection)
     .await?;
@@ -174,15 +198,17 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     let mut ended = ended.iter().collect::<Vec<_>>();
     ended.sort_unstable_by_key(|ended| ended.held.key());
     sqlx::query!(
-        "UPDATE emails e SET state = n.s::email_state, answer = n.r, lease_until = NULL, \
+        "UPDATE emails e SET state = n.s, answer = n.r, lease_until = NULL, \
                 recipient = CASE e.recipient WHEN '' THEN '' ELSE n.t END, \
-                attempt = e.attempt - CASE n.r WHEN $9 THEN 1 ELSE 0 END, \
-                update_time = CASE WHEN n.r = $9 AND e.answer = $9 THEN e.update_time ELSE now() END, \
-                due_time = CASE n.s WHEN 'SENT' THEN e.due_time ELSE now() + n.w END \
-           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::text[], $7::interval[], \
-                       $8::text[]) AS n(o, i, a, l, s, r, w, t) \
-          WHERE e.organization = ANY (ARRAY[n.o]) AND e.email_id = n.i \
-            AND (n.s = 'SENT' OR e.attempt = n.a AND e.lease_until = n.l AND e.state::text IN ('QUEUED', 'RETRYING'))",
+                attempt = e.attempt - CASE WHEN n.is_missing THEN 1 ELSE 0 END, \
+                update_time = CASE WHEN n.is_missing AND e.answer = n.r THEN e.update_time ELSE n.now END, \
+                due_time = coalesce(n.d, e.due_time) \
+           FROM (SELECT o, i, a, l, s, r, t, CASE WHEN s <> 'SENT' THEN now() + w END AS d, r = $9 AS is_missing, now() AS now \
+                   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::text[]::email_state[], \
+                               $6::text[], $7::interval[], $8::text[]) AS w(o, i, a, l, s, r, w, t) \
+                 OFFSET 0) n \
+          WHERE e.organization = ANY (ARRAY[n.o]) AND e.email_id = n.i AND ($10::text IS NULL OR e.organization = $10) \
+            AND (n.s = 'SENT' OR e.attempt = n.a AND e.lease_until = n.l AND ARRAY[e.state] <@ '{QUEUED,RETRYING}')",
         &column(&ended, |e| e.held.organization.as_str().to_owned()),
         &column(&ended, |e| e.held.id),
         &column(&ended, |e| e.held.attempt),
@@ -192,6 +218,7 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
         &column(&ended, |e| interval(e.wait)),
         &column(&ended, |e| typed(&e.held.recipient)),
         Answer::KeyMissing.to_string(),
+        only(ended.iter().map(|e| e.held.organization.as_str())),
     )
     .execute(connection)
     .await?;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::live::Live;
 use super::source::Source;
-pub use super::source::{DatabaseUrl, PLANNING, Purpose, is_url};
+pub use super::source::{DatabaseUrl, Engine, PLANNING, Purpose, is_url};
 use super::{Error, Result};
 
 /// How long a call waits until another one gives its connection back: past that the service is overloaded and says so,
@@ -99,6 +99,10 @@ impl Pool {
     /// Whether more callers come than there are connections for.
     pub fn is_behind(&self) -> bool {
         Arc::strong_count(&self.0.waiting) > WAITING * self.0.size
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.0.source.engine()
     }
 
     /// One has broken: each of the others is asked before it is used again.

@@ -37,19 +37,19 @@ pub struct Registration {
     pub request: Option<(Uuid, Remembered)>,
 }
 
-/// What is known of all who ask, at one moment: whoever sees the account of the same request sees its id.
+/// What is known of all who ask, at one moment, each kind by its owners: whoever sees the account of the same request sees its id.
 pub async fn load(connection: &mut PgConnection, wanted: &[Wanted<'_>]) -> Result<Known> {
     let rows = sqlx::query!(
-        r#"SELECT now() AS "now!", i.username AS "username?", a.is_taken AS "is_taken!", r.method AS "method?",
-                  r.digest AS "digest?", r.resource AS "resource?"
-             FROM unnest($1::bytea[], $2::text[], $3::uuid[]) WITH ORDINALITY AS q(identity, username, request_id, number)
-             LEFT JOIN LATERAL (SELECT username FROM identities WHERE identity = q.identity OFFSET 0) i ON true
-             LEFT JOIN LATERAL (
-               SELECT EXISTS (SELECT FROM accounts WHERE username = q.username OFFSET 0) AS is_taken) a ON true
-             LEFT JOIN LATERAL (
-               SELECT method, digest, resource FROM account_request_ids
-                WHERE identity = q.identity AND request_id = q.request_id OFFSET 0) r ON true
-            ORDER BY q.number"#,
+        r#"SELECT now() AS "now?", NULL::bytea AS "identity?", NULL::text AS "username?", NULL::uuid AS "request_id?",
+                  NULL::text AS "method?", NULL::bytea AS "digest?", NULL::text AS "resource?"
+           UNION ALL
+           SELECT NULL, identity, username, NULL, NULL, NULL, NULL FROM identities WHERE identity = ANY($1)
+           UNION ALL
+           SELECT NULL, NULL, username, NULL, NULL, NULL, NULL FROM accounts WHERE username = ANY($2)
+           UNION ALL
+           SELECT NULL, r.identity, NULL, r.request_id, r.method, r.digest, r.resource
+             FROM unnest($1::bytea[], $3::uuid[]) AS q(i, r), account_request_ids r
+            WHERE r.identity = ANY(ARRAY[q.i]) AND r.request_id = q.r"#,
         &column(wanted, |(hash, ..)| hash.to_vec()),
         &column(wanted, |(_, name, _)| username(name)),
         &column(wanted, |(.., request)| *request) as &[Option<Uuid>],
@@ -57,18 +57,20 @@ pub async fn load(connection: &mut PgConnection, wanted: &[Wanted<'_>]) -> Resul
     .fetch_all(connection)
     .await?;
     let mut known = Known {
-        now: rows.first().map_or(Timestamp::UNIX_EPOCH, |row| row.now),
+        now: rows.iter().find_map(|row| row.now).unwrap_or(Timestamp::UNIX_EPOCH),
         accounts: HashMap::new(),
         taken: HashSet::new(),
         remembered: HashMap::new(),
     };
-    for (row, (hash, username, request)) in rows.into_iter().zip(wanted) {
-        known.accounts.extend(row.username.map(|username| (*hash, Username::stored(username))));
-        if row.is_taken {
-            known.taken.insert((*username).clone());
-        }
+    for row in rows {
+        let hash = row.identity.and_then(|identity| IdentityHash::try_from(identity).ok());
         let remembered = || Some(Remembered { method: row.method?, digest: row.digest?, resource: row.resource? });
-        known.remembered.extend(request.zip(remembered()).map(|(id, remembered)| ((*hash, id), remembered)));
+        match (hash, row.username.map(Username::stored)) {
+            (Some(hash), Some(username)) => drop(known.accounts.insert(hash, username)),
+            (None, Some(username)) => drop(known.taken.insert(username)),
+            (Some(hash), None) => known.remembered.extend(row.request_id.map(|id| (hash, id)).zip(remembered())),
+            (None, None) => {}
+        }
     }
     Ok(known)
 }

@@ -4,6 +4,7 @@
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 
+use super::source::TIMEOUTS;
 use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
@@ -62,6 +63,38 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::
     Ok(true)
 }
 
+/// Gives the role the timeouts of the service's sessions: those that a session sets do not reach the nodes of a
+/// distributed database. Returns `false` and does nothing where this user may not change the role.
+pub async fn limit(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
+    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+    for (setting, value) in TIMEOUTS {
+        let statement = format!(r#"ALTER ROLE "{role}" SET {setting} = {value}"#);
+        let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
+        let code =
+            done.as_ref().err().and_then(sqlx::Error::as_database_error).and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() == Some("42501") {
+            return Ok(false);
+        }
+        done?;
+    }
+    connection.close().await?;
+    Ok(true)
+}
+
+/// The timeouts that the role of this connection does not have, whatever the session has.
+pub async fn missing_timeouts(connection: impl PgExecutor<'_>) -> Result<Vec<&'static str>> {
+    let set = sqlx::query_scalar!(
+        r#"SELECT coalesce(array_agg(split_part(c, '=', 1)), '{}') AS "names!"
+             FROM pg_db_role_setting s, unnest(s.setconfig) AS c
+            WHERE s.setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
+              AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+              AND split_part(c, '=', 2) <> '0'"#
+    );
+    let set = set.fetch_one(connection).await?;
+    let names = TIMEOUTS.map(|(name, _)| name).into_iter();
+    Ok(names.filter(|name| !set.iter().any(|set| set == name)).collect())
+}
+
 /// Whether the role of this connection may change events or delete any of them, or could grant itself that right. Those
 /// of an age it may be allowed to delete: see [`super::pruning`].
 pub async fn may_change_events(connection: impl PgExecutor<'_>) -> Result<bool> {
@@ -78,7 +111,7 @@ pub async fn may_change_events(connection: impl PgExecutor<'_>) -> Result<bool> 
 #[cfg(feature = "dev")]
 pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, sqlx::Error> {
     let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
-    let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
+    let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
         .fetch_one(&mut connection)
         .await?;
     let verb = if exists { "ALTER" } else { "CREATE" };

@@ -3,6 +3,8 @@
 //! While replicas are upgraded, a newer version may write a state, a role or the like that this one does not know. So
 //! each has a form for that, with which rows are read and shown, and on which nothing is decided.
 
+use std::iter::zip;
+
 use sqlx::types::Uuid;
 
 use super::{Error, Result, policy};
@@ -126,6 +128,40 @@ impl From<AccountRow> for Account {
             emails: row.emails.into_iter().map(|(_, typed, key)| EmailAddress::stored(typed, key)).collect(),
             create_time: row.create_time,
         }
+    }
+}
+
+/// The addresses of an account, column by column: a distributed database hands no records on.
+pub(super) fn account_emails(
+    ordinals: Option<Vec<i32>>,
+    typed: Option<Vec<String>>,
+    keys: Option<Vec<String>>,
+) -> Vec<(i32, String, String)> {
+    let rows = zip(ordinals.into_iter().flatten(), zip(typed.into_iter().flatten(), keys.into_iter().flatten()));
+    rows.map(|(ordinal, (typed, key))| (ordinal, typed, key)).collect()
+}
+
+/// The emails of an invitation, likewise; `None`: it has none.
+pub(super) struct DeliveryColumns {
+    pub kinds: Option<Vec<String>>,
+    pub states: Option<Vec<String>>,
+    pub attempts: Option<Vec<i32>>,
+    pub answers: Option<Vec<Option<String>>>,
+    pub create_times: Option<Vec<Timestamp>>,
+    pub update_times: Option<Vec<Timestamp>>,
+}
+
+impl DeliveryColumns {
+    pub fn into_rows(self) -> Vec<DeliveryRow> {
+        let Self { kinds, states, attempts, answers, create_times, update_times } = self;
+        let states = zip(kinds.unwrap_or_default(), states.unwrap_or_default());
+        let attempts = zip(attempts.unwrap_or_default(), answers.unwrap_or_default());
+        let times = zip(create_times.unwrap_or_default(), update_times.unwrap_or_default());
+        let rows = zip(states, zip(attempts, times));
+        rows.map(|((kind, state), ((attempt, answer), (create, update)))| {
+            (kind, state, attempt, answer, create, update)
+        })
+        .collect()
     }
 }
 

@@ -23,13 +23,25 @@ pub enum Purpose {
     Mail,
 }
 
+/// What answers behind the URL.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Engine {
+    /// One Postgres, which has every row.
+    #[default]
+    Single,
+    /// Citus: the rows of an owner are together on one node, and those of several owners are not. A statement that locks or
+    /// writes is for one owner, and what belongs to another kind of owner is asked apart.
+    Distributed,
+}
+
 /// Connections are made anew after this time, however well they work.
 pub const MAX_LIFETIME: Duration = Duration::from_mins(10);
 
 /// How every statement is planned: once for each connection, and the same way whatever the statistics say. Plans made
 /// for the values of each call cost more than most statements take. Plans made while the tables were empty stay in use
 /// until the tables are analyzed, so the statements leave no choice but the index of the key (`tests/it/plans.rs`).
-/// What a plan is thought to cost is far off then, so nothing is compiled because of it.
+/// What a plan is thought to cost is far off then, so nothing is compiled because of it. Where the database is distributed,
+/// the first of these is left out: Citus has to know the owner to plan for its node.
 pub const PLANNING: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_hashjoin", "off"),
@@ -38,12 +50,12 @@ pub const PLANNING: [(&str, &str); 5] = [
     ("jit", "off"),
 ];
 
-/// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds.
-const STATEMENT_TIMEOUT: &str = "3000";
-const LOCK_TIMEOUT: &str = "2000";
-/// Where many callers would wait for it.
-const BATCH_LOCK_TIMEOUT: &str = "100";
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10000";
+/// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds. A session's own settings do
+/// not reach the nodes of a distributed database: there the role has them too ([`super::roles`]).
+pub const TIMEOUTS: [(&str, &str); 3] =
+    [("statement_timeout", "3000"), ("lock_timeout", "2000"), ("idle_in_transaction_session_timeout", "10000")];
+/// Where many callers would wait for a lock.
+const BATCH_LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "100");
 
 /// Whether that is where a Postgres may be.
 pub fn is_url(text: &str) -> bool {
@@ -58,6 +70,7 @@ pub fn is_url(text: &str) -> bool {
 pub struct DatabaseUrl {
     known: Arc<Mutex<SecretString>>,
     again: Again,
+    engine: Engine,
 }
 
 /// Reads it anew; `None`: it cannot be read, or it does not change.
@@ -65,7 +78,13 @@ type Again = Arc<dyn Fn() -> Option<SecretString> + Send + Sync>;
 
 impl DatabaseUrl {
     pub fn new(url: SecretString, again: impl Fn() -> Option<SecretString> + Send + Sync + 'static) -> Self {
-        Self { known: Arc::new(Mutex::new(url)), again: Arc::new(again) }
+        Self { known: Arc::new(Mutex::new(url)), again: Arc::new(again), engine: Engine::default() }
+    }
+
+    /// The same place, with that engine behind it.
+    #[must_use]
+    pub fn with(self, engine: Engine) -> Self {
+        Self { engine, ..self }
     }
 
     /// As it is now. What is no URL, like a file that is being written, is not taken.
@@ -108,6 +127,10 @@ impl Source {
         source.options().map(|_| source)
     }
 
+    pub fn engine(&self) -> Engine {
+        self.url.engine
+    }
+
     /// How a connection is made now.
     pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         let name = match self.purpose {
@@ -118,11 +141,14 @@ impl Source {
             Purpose::Mail => "invitations mail",
         };
         let options = self.url.now().expose_secret().parse::<PgConnectOptions>()?;
-        let options = options.application_name(name).disable_statement_logging().options(PLANNING).options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("lock_timeout", if self.is_for_many() { BATCH_LOCK_TIMEOUT } else { LOCK_TIMEOUT }),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-        ]);
+        let planning = match self.engine() {
+            Engine::Single => &PLANNING[..],
+            Engine::Distributed => &PLANNING[1..],
+        };
+        let options = options.application_name(name).disable_statement_logging();
+        let options = options.options(planning.iter().copied()).options(TIMEOUTS);
+        // the last one counts
+        let options = if self.is_for_many() { options.options([BATCH_LOCK_TIMEOUT]) } else { options };
         Ok(match self.purpose {
             Purpose::Charge => options.options([("synchronous_commit", "off")]),
             Purpose::Read | Purpose::Write | Purpose::Batch | Purpose::Mail => options,
@@ -156,6 +182,16 @@ mod tests {
             assert!(now.contains(&format!(":{password}@")), "{written}: {now}");
         }
         assert!(!format!("{url:?}").contains("newer"));
+    }
+
+    #[test]
+    fn only_one_postgres_is_told_to_plan_without_values() {
+        for (engine, is_told) in [(Engine::Single, true), (Engine::Distributed, false)] {
+            let source = Source::new(DatabaseUrl::from("postgres://db/hub").with(engine), Purpose::Write).unwrap();
+            let options = source.options().unwrap().get_options().unwrap_or_default().to_owned();
+            assert_eq!(options.contains("plan_cache_mode=force_generic_plan"), is_told, "{options}");
+            assert!(options.contains("enable_seqscan=off") && options.contains("lock_timeout=2000"), "{options}");
+        }
     }
 
     #[test]

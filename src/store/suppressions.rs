@@ -27,8 +27,7 @@ pub async fn are_there(connection: &mut PgConnection, address_hashes: &[[u8; 32]
         return Ok(Vec::new());
     }
     let found = sqlx::query_scalar!(
-        r#"SELECT s.address_hash AS "address_hash!" FROM unnest($1::bytea[]) AS a(h),
-                  LATERAL (SELECT address_hash FROM email_suppressions WHERE address_hash = a.h OFFSET 0) s"#,
+        "SELECT address_hash FROM email_suppressions WHERE address_hash = ANY($1)",
         &column(address_hashes, |hash| hash.to_vec()),
     )
     .fetch_all(connection)

@@ -6,6 +6,7 @@
 
 mod imports;
 mod line_ends;
+mod owners;
 
 use std::collections::BTreeSet;
 use std::fs;

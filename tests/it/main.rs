@@ -7,6 +7,7 @@ mod attack;
 mod bad_input;
 mod config;
 mod dev;
+mod distributed;
 mod expiry;
 mod flow;
 mod identity;

@@ -19,7 +19,7 @@ use crate::support::{PATIENCE, Service};
 
 /// A replica that does nothing by itself.
 async fn sweeper(service: &Service, retention: Retention) -> Sweeper {
-    let connections = Connections::open(&service.database.service_url, 2).unwrap();
+    let connections = Connections::open(&service.database.service_url, 2, 2).unwrap();
     warm(&connections.reads).await.unwrap();
     let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     Sweeper { app, interval: PATIENCE, retention }

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::domain::{Actor, Invitation, OrganizationId, Role, StoredCode, Timestamp};
 use crate::store::Result;
-use crate::store::columns::{column, expect_rows, key, role_name, text, typed, username};
+use crate::store::columns::{column, expect_rows, key, only, role_name, text, typed, username};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&OrganizationId, &Invitation)]) -> Result<()> {
     if rows.is_empty() {
@@ -60,16 +60,17 @@ pub(super) async fn update(
         return Ok(());
     }
     let result = sqlx::query!(
-        "UPDATE invitations i SET state = n.s::invitation_state, username = n.u, account_email = n.a, \
-                account_email_key = n.ak, role = CASE WHEN n.rk THEN i.role ELSE n.r::role END, offerer = n.bo, approver = n.ba, code_hash = n.h, \
-                code_key_id = n.hk, generation = n.g, update_time = n.tu, expire_time = n.te, send_time = n.ts, \
-                request_time = n.tr, revision = n.v \
-           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
-                       $9::text[], $10::text[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[], \
+        "UPDATE invitations i SET state = n.s, username = n.u, account_email = n.a, \
+                account_email_key = n.ak, role = CASE WHEN n.rk THEN i.role ELSE n.r END, offerer = n.bo, approver = n.ba, \
+                code_hash = n.h, code_key_id = n.hk, generation = n.g, update_time = n.tu, expire_time = n.te, \
+                send_time = n.ts, request_time = n.tr, revision = n.v \
+           FROM unnest($1::text[], $2::uuid[], $3::int[], $4::text[]::invitation_state[], $5::text[], $6::text[], \
+                       $7::text[], $8::text[]::role[], $9::text[], $10::text[], $11::bytea[], $12::text[], $13::int[], $14::timestamptz[], \
                        $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::int[], $19::bool[]) \
              AS n(o, i, was, s, u, a, ak, r, bo, ba, h, hk, g, tu, te, ts, tr, v, rk) \
           WHERE i.organization = ANY(ARRAY[n.o]) AND i.invitation = n.i AND i.revision = n.was \
-            AND i.state::text IN ('INVITED', 'ACCESS_REQUESTED', 'PENDING_APPROVAL', 'OFFERED')",
+            AND ARRAY[i.state] <@ '{INVITED,ACCESS_REQUESTED,PENDING_APPROVAL,OFFERED}' \
+            AND ($20::text IS NULL OR i.organization = $20)",
         &column(rows, |(id, ..)| text(id)),
         &column(rows, |(.., i)| i.id.0),
         &column(rows, |(_, before, _)| before.revision),
@@ -77,7 +78,7 @@ pub(super) async fn update(
         &column(rows, |(.., i)| i.username.as_ref().map(username)) as &[Option<String>],
         &column(rows, |(.., i)| i.account_email.as_ref().map(typed)) as &[Option<String>],
         &column(rows, |(.., i)| i.account_email.as_ref().map(key)) as &[Option<String>],
-        &column(rows, |(.., i)| i.role.map(role_name)) as &[Option<String>],
+        &column(rows, |(.., i)| i.role.filter(|role| *role != Role::Newer).map(role_name)) as &[Option<String>],
         &column(rows, |(.., i)| i.offerer.as_ref().map(Actor::to_string)) as &[Option<String>],
         &column(rows, |(.., i)| i.approver.as_ref().map(Actor::to_string)) as &[Option<String>],
         &column(rows, |(.., i)| i.code.as_ref().map(|code| code.hash.to_vec())) as &[Option<Vec<u8>>],
@@ -89,6 +90,7 @@ pub(super) async fn update(
         &column(rows, |(.., i)| i.request_time) as &[Option<Timestamp>],
         &column(rows, |(.., i)| i.revision),
         &column(rows, |(.., i)| i.role == Some(Role::Newer)),
+        only(rows.iter().map(|(id, ..)| id.as_str())),
     )
     .execute(connection)
     .await?;

@@ -6,7 +6,7 @@ use sqlx::types::Uuid;
 use crate::domain::{
     Actor, Email, EmailKind, Event, EventKind, Head, InvitationId, OrganizationId, Timestamp, Withdrawal,
 };
-use crate::store::columns::{column, expect_rows, text, username};
+use crate::store::columns::{column, expect_rows, only, text, username};
 use crate::store::request_ids::Done;
 use crate::store::{Result, events};
 
@@ -31,23 +31,25 @@ pub(super) async fn withdraw_emails(
            SELECT e.organization, e.email_id, n.a \
              FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[]) AS n(o, i, k, a), LATERAL ( \
              SELECT organization, email_id FROM emails \
-              WHERE invitation = n.i AND organization || '' = n.o AND state::text IN ('QUEUED', 'RETRYING') \
+              WHERE invitation = n.i AND organization || '' = n.o AND ($7::text IS NULL OR organization = $7) AND state::text IN ('QUEUED', 'RETRYING') \
                 AND kind = ANY($6) AND (n.k = 'ALL' OR n.k = 'REMINDERS' AND kind LIKE '%\\_REMINDER' OR n.k = 'CODES' AND generation > 0) \
               OFFSET 0) e), \
          held AS MATERIALIZED ( \
            SELECT e.organization, e.email_id, d.a \
              FROM (SELECT DISTINCT ON (organization, email_id) * FROM due ORDER BY organization, email_id, a DESC) d, LATERAL ( \
              SELECT organization, email_id FROM emails \
-              WHERE organization = d.organization AND email_id = d.email_id AND state::text IN ('QUEUED', 'RETRYING') \
-                FOR UPDATE) e) \
+              WHERE organization = d.organization AND email_id = d.email_id AND ($7::text IS NULL OR organization = $7) \
+                AND state::text IN ('QUEUED', 'RETRYING') FOR UPDATE) e) \
          UPDATE emails e SET state = 'DROPPED', answer = held.a, lease_until = NULL, update_time = $5 FROM held \
-          WHERE e.organization = ANY(ARRAY[held.organization]) AND e.email_id = held.email_id",
+          WHERE e.organization = ANY(ARRAY[held.organization]) AND e.email_id = held.email_id \
+            AND ($7::text IS NULL OR e.organization = $7)",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, withdrawal)| withdrawal.invitation().0),
         &column(rows, |(_, withdrawal)| kinds(withdrawal).to_owned()),
         &column(rows, |(_, withdrawal)| withdrawal.answer().to_string()),
         now,
         &known,
+        only(rows.iter().map(|(id, _)| id.as_str())),
     )
     .execute(connection)
     .await?;
@@ -93,7 +95,8 @@ impl Log<'_> {
                            $29::int[], $30::int[], $31::timestamptz[], $32::int[], $33::int[]) \
                  AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
               WHERE h.organization = ANY(ARRAY[n.o]) AND h.event_position = n.was \
-                AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l)",
+                AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l) \
+                AND ($35::text IS NULL OR h.organization = $35)",
             &column(events, |(id, _)| text(id)),
             &column(events, |(_, event)| event.position),
             &column(events, |(_, event)| event.kind.map_or("", EventKind::as_str).to_owned()),
@@ -128,9 +131,17 @@ impl Log<'_> {
             &column(heads, |(.., head)| head.invitations.used),
             &column(heads, |(.., head)| head.invitations.used_before),
             now,
+            only(self.organizations()),
         )
         .execute(connection)
         .await?;
         expect_rows(&result, heads.len(), "an organization's head")
+    }
+
+    /// Of all that is appended: what says nothing new about an organization moves no head.
+    fn organizations(&self) -> impl Iterator<Item = &str> {
+        let Self { events, emails, done, heads } = self;
+        let happened = events.iter().map(|(id, _)| id.as_str()).chain(emails.iter().map(|(id, _)| id.as_str()));
+        happened.chain(done.iter().map(|done| done.key.0.as_str())).chain(heads.iter().map(|(id, ..)| id.as_str()))
     }
 }

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::domain::{Actor, Member, OrganizationId};
 use crate::store::Result;
-use crate::store::columns::{column, expect_rows, key, role_name, text, typed, username};
+use crate::store::columns::{column, expect_rows, key, only, role_name, text, typed, username};
 
 pub(super) async fn delete(connection: &mut PgConnection, rows: &[(&OrganizationId, &Member)]) -> Result<()> {
     if rows.is_empty() {
@@ -12,10 +12,12 @@ pub(super) async fn delete(connection: &mut PgConnection, rows: &[(&Organization
     }
     let result = sqlx::query!(
         "DELETE FROM members m USING unnest($1::text[], $2::text[], $3::int[]) AS n(o, u, r) \
-          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.r",
+          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.r \
+            AND ($4::text IS NULL OR m.organization = $4)",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, member)| username(&member.username)),
         &column(rows, |(_, member)| member.revision),
+        only(rows.iter().map(|(id, _)| id.as_str())),
     )
     .execute(connection)
     .await?;
@@ -52,11 +54,12 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
         return Ok(());
     }
     let result = sqlx::query!(
-        "UPDATE members m SET role = n.r::role, email = n.e, email_key = n.k, inviter = n.i, create_time = n.c, \
+        "UPDATE members m SET role = n.r, email = n.e, email_key = n.k, inviter = n.i, create_time = n.c, \
                 update_time = n.t, revision = n.v \
-           FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], \
+           FROM unnest($1::text[], $2::text[], $3::int[], $4::text[]::role[], $5::text[], $6::text[], $7::text[], \
                        $8::timestamptz[], $9::timestamptz[], $10::int[]) AS n(o, u, was, r, e, k, i, c, t, v) \
-          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.was",
+          WHERE m.organization = ANY(ARRAY[n.o]) AND m.username = ANY(ARRAY[n.u]) AND m.revision = n.was \
+            AND ($11::text IS NULL OR m.organization = $11)",
         &column(rows, |(id, ..)| text(id)),
         &column(rows, |(.., m)| username(&m.username)),
         &column(rows, |(_, before, _)| before.revision),
@@ -67,6 +70,7 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(.., m)| m.create_time),
         &column(rows, |(.., m)| m.update_time),
         &column(rows, |(.., m)| m.revision),
+        only(rows.iter().map(|(id, ..)| id.as_str())),
     )
     .execute(connection)
     .await?;

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::domain::{Organization, OrganizationState};
-use crate::store::columns::{column, expect_rows, key, text, typed};
+use crate::store::columns::{column, expect_rows, key, only, text, typed};
 use crate::store::{Result, policy};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
@@ -68,7 +68,8 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
                 locale = n.l, policy = coalesce(o.policy - $9::text[] || n.p, o.policy), update_time = n.t, revision = n.r \
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[]) \
              AS n(o, d, e, k, l, p, t, r) \
-          WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r",
+          WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r \
+            AND ($10::text IS NULL OR o.organization = $10)",
         &column(rows, |(_, o)| text(&o.id)),
         &column(rows, |(_, o)| o.display_name.as_str().to_owned()),
         &column(rows, |(_, o)| typed(&o.notification_email)),
@@ -78,6 +79,7 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, o)| o.update_time),
         &column(rows, |(_, o)| o.revision),
         &policy::FIELDS.map(str::to_owned),
+        only(rows.iter().map(|(_, o)| o.id.as_str())),
     )
     .execute(connection)
     .await?;

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::Held;
 use crate::domain::{Cover, DisplayName, EmailAddress, InvitationState, Policy, Role, Timestamp, Username};
-use crate::store::columns::column;
+use crate::store::columns::{column, only};
 use crate::store::{Error, Result, policy, rows};
 
 /// What an email tells, as it is at that moment.
@@ -86,10 +86,12 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
                     SELECT invitation FROM emails
                      WHERE organization = h.organization AND email_id = h.email_id AND attempt = h.attempt
                        AND lease_until = h.lease_until AND state::text IN ('QUEUED', 'RETRYING')
+                       AND ($5::text IS NULL OR organization = $5)
                     OFFSET 0) e,
                   LATERAL (
                     SELECT display_name, locale, notification_email, notification_email_key, policy
-                      FROM organizations WHERE organization = h.organization OFFSET 0) o
+                      FROM organizations
+                     WHERE organization = h.organization AND ($5::text IS NULL OR organization = $5) OFFSET 0) o
                   LEFT JOIN LATERAL (
                     SELECT locale, state::text, email, email_key, request_time IS NULL AS is_unsolicited, username,
                            account_email, account_email_key, role::text, offerer, approver, code_key_id, generation,
@@ -97,20 +99,25 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
                            state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() AS overdue
                       FROM invitations
                      WHERE organization = h.organization AND invitation BETWEEN e.invitation AND e.invitation
+                       AND ($5::text IS NULL OR organization = $5)
                      ORDER BY invitation LIMIT 1) i ON true
                   LEFT JOIN LATERAL (
                     SELECT role::text FROM members WHERE organization = h.organization
-                       AND username = substr(i.offerer, length('accounts/') + 1) OFFSET 0) g ON true
+                       AND username = substr(i.offerer, length('accounts/') + 1)
+                       AND ($5::text IS NULL OR organization = $5) OFFSET 0) g ON true
                   LEFT JOIN LATERAL (
                     SELECT role::text FROM members WHERE organization = h.organization
-                       AND username = substr(i.approver, length('accounts/') + 1) OFFSET 0) a ON true
+                       AND username = substr(i.approver, length('accounts/') + 1)
+                       AND ($5::text IS NULL OR organization = $5) OFFSET 0) a ON true
                   LEFT JOIN LATERAL (
                     SELECT count(*) > 0 AS is_found FROM members
-                     WHERE organization = h.organization AND email_key = i.email_key) m ON true"#,
+                     WHERE organization = h.organization AND email_key = i.email_key
+                       AND ($5::text IS NULL OR organization = $5)) m ON true"#,
         &column(held, |held| held.organization.as_str().to_owned()),
         &column(held, |held| held.id),
         &column(held, |held| held.attempt),
         &column(held, |held| held.lease_until),
+        only(held.iter().map(|held| held.organization.as_str())),
     )
     .fetch_all(connection)
     .await?;
@@ -165,9 +172,7 @@ pub async fn sign_ins(connection: &mut PgConnection, usernames: &[&Username]) ->
         return Ok(HashMap::new());
     }
     let found = sqlx::query!(
-        r#"SELECT a.username AS "username!", a.provider AS "provider!", a.tenant AS "tenant?"
-             FROM unnest($1::text[]) AS w(username),
-                  LATERAL (SELECT username, provider, tenant FROM accounts WHERE username = w.username OFFSET 0) a"#,
+        "SELECT username, provider, tenant FROM accounts WHERE username = ANY($1)",
         &column(usernames, |username| username.as_str().to_owned()),
     )
     .fetch_all(connection)

@@ -28,18 +28,20 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("suppressions.rs", SUPPRESSIONS),
     ("sweep.rs", SWEEP),
     ("load.rs", LOAD),
-    ("pool.rs, pruning.rs, roles.rs", SERVER),
+    ("distribution.rs, pool.rs, pruning.rs, roles.rs", SERVER),
 ];
 
 const ACCOUNTS: &[Case] = &[
     case("SELECT identity FROM accounts", "'p7'"),
-    case("SELECT username, provider, tenant FROM accounts WHERE username = w.username", "'{p7,p8,p9}'"),
-    case("coalesce((SELECT array_agg(ROW(e.ordinal, e.email, e.email_key)", "'p7'"),
+    case("SELECT username, provider, tenant FROM accounts WHERE username = ANY($1)", "'{p7,p8,p9}'"),
+    case("a.create_time, e.ordinals, e.emails, e.email_keys FROM accounts a", "'{p7}'"),
+    case("a.create_time, e.ordinals, e.emails, e.email_keys FROM accounts a", "'{p7,p8,p9,p11}'"),
     case("^SELECT clock_timestamp() AS \"now!\"$", ""),
     // in the biggest organization, and in a small one
     case("AS \"is_known!\"", "'{acme}', 'p10010'"),
     case("AS \"is_known!\"", "'{o1000,o1001,o1002}', 'p10026'"),
-    case("SELECT username FROM accounts WHERE username = w.u FOR SHARE SKIP LOCKED", "'{p7,p8,p9}'"),
+    case("WHERE username = w.u AND ($2::text IS NULL OR username = $2) FOR SHARE SKIP", "'{p7,p8,p9}', NULL"),
+    case("WHERE username = w.u AND ($2::text IS NULL OR username = $2) FOR SHARE SKIP", "'{p7}', 'p7'"),
     case("WHERE identity = $1 AND attest_time = $3", "hash(7), now(), '2026-01-01'"),
     case("(attest_time IS NULL OR attest_time < $2)", "hash(7), now()"),
     case("DELETE FROM account_emails WHERE username = $1$", "'p7'"),
@@ -50,7 +52,7 @@ const ACCOUNTS: &[Case] = &[
          '{new@x.example,p7@x.example,new@x.example}', '{0,1,0}', '{2026-01-01,2026-01-01,2026-01-01}'",
     ),
     case("UPDATE accounts SET delete_time", "'p7'"),
-    case("DELETE FROM identities", "'p7'"),
+    case("DELETE FROM identities", "hash(7)"),
     case("FROM members WHERE username = $1 AND role", "'w1000'"),
     case("FROM members WHERE username = $1 UNION SELECT", "'p10010'"),
 ];
@@ -69,7 +71,13 @@ const CHANGED_INVITATIONS: &[Case] = &[
         "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10015)], '{1,1,1}', '{REVOKED,REVOKED,REVOKED}', '{NULL,p,p}', \
          '{NULL,p,p}', '{NULL,p,p}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', \
          ARRAY[hash(-1),hash(-2),hash(-3)], '{k,k,k}', '{1,1,1}', ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], \
-         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{2,2,2}', '{f,f,t}'",
+         ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{2,2,2}', '{f,f,t}', NULL",
+    ),
+    case(
+        "UPDATE invitations i SET state",
+        "'{acme,acme}', ARRAY[inv(10000),inv(10020)], '{1,1}', '{REVOKED,REVOKED}', '{NULL,p}', '{NULL,p}', '{NULL,p}', \
+         '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', ARRAY[hash(-1),hash(-2)], '{k,k}', '{1,1}', ARRAY[now(),now()], \
+         ARRAY[now(),now()], ARRAY[now(),now()], '{NULL,NULL}', '{2,2}', '{f,t}', 'acme'",
     ),
 ];
 
@@ -77,7 +85,12 @@ const LOG: &[Case] = &[
     case(
         "UPDATE emails e SET state = 'DROPPED'",
         "'{acme,o1000,o1001}', ARRAY[inv(10000),inv(10003),inv(10013)], '{ALL,REMINDERS,CODES}', \
-         '{MOVED_ON,MOVED_ON,MOVED_ON}', now(), '{ACCOUNT_INVITATION,INVITATION_REMINDER}'",
+         '{MOVED_ON,MOVED_ON,MOVED_ON}', now(), '{ACCOUNT_INVITATION,INVITATION_REMINDER}', NULL",
+    ),
+    case(
+        "UPDATE emails e SET state = 'DROPPED'",
+        "'{acme,acme}', ARRAY[inv(10000),inv(10001)], '{ALL,CODES}', '{MOVED_ON,MOVED_ON}', now(), \
+         '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 'acme'",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
@@ -89,7 +102,14 @@ const LOG: &[Case] = &[
          '{acme,o1000,o1001}', '{accounts/w,accounts/w,accounts/w}', ARRAY[rnd(-1),rnd(-2),rnd(-3)], '{M,M,M}', \
          ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
          '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
-         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', ARRAY[now(),now(),now()], '{1,1,1}', '{0,0,0}', now()",
+         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', ARRAY[now(),now(),now()], '{1,1,1}', '{0,0,0}', now(), NULL",
+    ),
+    case(
+        "WITH event AS ( INSERT INTO events",
+        "'{acme}', '{-1}', '{INVITED}', '{accounts/w}', ARRAY[inv(200000)], '{NULL}', ARRAY['[]']::jsonb[], ARRAY[now()], \
+         '{NULL}', '{acme}', ARRAY[inv(200000)], '{INVITED}', '{1}', '{a}', ARRAY[now()], \
+         '{acme}', '{accounts/w}', ARRAY[rnd(-1)], '{M}', ARRAY[hash(1)], '{r}', \
+         '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', ARRAY[now()], '{1}', '{0}', now(), 'acme'",
     ),
 ];
 
@@ -102,9 +122,15 @@ const CHANGED_MEMBERS: &[Case] = &[
     case(
         "UPDATE members m SET role",
         "'{acme,acme,o1001}', '{p10,p20,w1001}', '{1,1,1}', '{READER,READER,READER}', '{a,b,c}', '{a,b,c}', '{NULL,NULL,NULL}', \
-         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{2,2,2}'",
+         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{2,2,2}', NULL",
     ),
-    case("DELETE FROM members m USING", "'{acme,acme,o1001}', '{p10,p20,w1001}', '{1,1,1}'"),
+    case(
+        "UPDATE members m SET role",
+        "'{acme,acme}', '{p10,p20}', '{1,1}', '{READER,READER}', '{a,b}', '{a,b}', '{NULL,NULL}', ARRAY[now(),now()], \
+         ARRAY[now(),now()], '{2,2}', 'acme'",
+    ),
+    case("DELETE FROM members m USING", "'{acme,acme,o1001}', '{p10,p20,w1001}', '{1,1,1}', NULL"),
+    case("DELETE FROM members m USING", "'{acme,acme}', '{p10,p20}', '{1,1}', 'acme'"),
 ];
 
 const CHANGED_ORGANIZATIONS: &[Case] = &[
@@ -121,15 +147,19 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
     case(
         "UPDATE organizations o SET",
         "'{acme,o1000,o1001}', '{N,N,N}', '{a,b,c}', '{a,b,c}', '{en,en,en}', \
-         ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}'",
+         ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}', NULL",
+    ),
+    case(
+        "UPDATE organizations o SET",
+        "'{acme}', '{N}', '{a}', '{a}', '{en}', ARRAY['{}']::jsonb[], ARRAY[now()], '{2}', '{reminders_disabled}', 'acme'",
     ),
 ];
 
 const EVENTS: &[Case] = &[
     case("FROM events WHERE organization = $1 AND position >", "'acme', 0, 51"),
     case("FROM events WHERE organization = $1 AND position >", "'acme', 50000, 51"),
-    case("FROM events WHERE organization || '' = $1 AND invitation", "'acme', inv(0), 50000, 51"),
-    case("FROM events WHERE organization || '' = $1 AND invitation", "'o1000', inv(10003), 0, 51"),
+    case("FROM events WHERE ($1::text IS NULL OR organization = $1) AND invitation", "'acme', inv(0), 50000, 51"),
+    case("FROM events WHERE ($1::text IS NULL OR organization = $1) AND invitation", "'o1000', inv(10003), 0, 51"),
 ];
 
 const INVITATIONS: &[Case] = &[
@@ -167,8 +197,9 @@ const KEY_CHECKS: &[Case] = &[
 
 const LIMITS: &[Case] = &[
     case("INSERT INTO subject_limits", "'{s7,s9,new}', '{1,2,3}', interval '1 day', 100"),
-    case("UPDATE subject_limits l SET", "'{s7,s9}', '{2100-01-01,2100-01-01}', '{1 day,1 day}', '{1,1}'"),
-    case("SELECT * FROM subject_limits WHERE subject = a.s", "'{s7,s9}'"),
+    case("UPDATE subject_limits l SET", "'{s7,s9}', '{2100-01-01,2100-01-01}', '{1 day,1 day}', '{1,1}', NULL"),
+    case("UPDATE subject_limits l SET", "'{s7}', '{2100-01-01}', '{1 day}', '{1}', 's7'"),
+    case("AS \"now!\" FROM subject_limits WHERE subject = ANY($1)", "'{s7,s9}'"),
 ];
 
 const ORGANIZATIONS: &[Case] = &[
@@ -180,35 +211,52 @@ const ORGANIZATIONS: &[Case] = &[
     case("FROM members WHERE organization = $1 AND username > $2", "'acme', '', 51"),
     case("FROM members WHERE organization = $1 AND username > $2", "'acme', 'p5', 51"),
     case("WHERE m.username = $1 AND m.organization > $2", "'anna', 'o2', 51"),
-    case(
-        "LATERAL (SELECT * FROM members WHERE organization = w.o AND username = $1",
-        "'anna', '', 51, '{o1000,o1002}'",
-    ),
+    case("WHERE organization = w.o AND username = $1 AND ($5", "'anna', '', 51, '{o1000,o1002}', NULL"),
+    case("WHERE organization = w.o AND username = $1 AND ($5", "'anna', '', 51, '{o1000}', 'o1000'"),
 ];
 
 const OUTBOX: &[Case] = &[
     case("WITH ends AS", "NULL, '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'"),
+    case("WITH ends AS", "'acme', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'").among(200),
+    case(
+        "AS \"organization!\" FROM ( (SELECT organization FROM emails",
+        "'{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16",
+    ),
     case("AS h(organization, email_id, attempt, lease_until, place)", HELD),
+    case("AS h(organization, email_id, attempt, lease_until, place)", HELD_BY_ACME),
     case(
         "UPDATE emails SET due_time = now() + $5, lease_until = now() + $5",
         "'acme', rnd(3001), 1, '2100-01-01', interval '1 minute'",
     ),
     case(
-        "UPDATE emails e SET state = n.s::email_state",
+        "UPDATE emails e SET state = n.s, answer",
         "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}', \
-         '{a@x.example,b@x.example}', 'KEY_MISSING'",
+         '{a@x.example,b@x.example}', 'KEY_MISSING', NULL",
+    ),
+    case(
+        "UPDATE emails e SET state = n.s, answer",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{SENT,RETRYING}', '{250,450}', '{0,1 hour}', \
+         '{a@x.example,b@x.example}', 'KEY_MISSING', 'acme'",
     ),
     case(
         "UPDATE emails e SET attempt = e.attempt - 1",
-        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}'",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', NULL",
+    ),
+    case(
+        "UPDATE emails e SET attempt = e.attempt - 1",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'acme'",
     ),
 ];
 
 /// Two emails that a worker holds.
-const HELD: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}'";
+const HELD: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', NULL";
+const HELD_BY_ACME: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', 'acme'";
 
 const REGISTRATIONS: &[Case] = &[
-    case("AS \"is_taken!\"", "ARRAY[hash(7),hash(8),hash(-1)], '{new,p8,p9}', ARRAY[NULL,rnd(8),NULL]::uuid[]"),
+    case(
+        "FROM identities WHERE identity = ANY($1) UNION ALL",
+        "ARRAY[hash(7),hash(8),hash(-1)], '{new,p8,p9}', ARRAY[NULL,rnd(8),NULL]::uuid[]",
+    ),
     case(
         "INSERT INTO identities",
         "ARRAY[hash(-1),hash(-2)], '{entra,entra}', ARRAY['[\"t\",\"x\"]','[\"t\",\"y\"]']::jsonb[], '{new,newer}', \
@@ -234,16 +282,26 @@ const REQUEST_IDS: &[Case] = &[
 ];
 
 const SUPPRESSIONS: &[Case] = &[
-    case("FROM email_suppressions WHERE address_hash = a.h", "ARRAY[hash(7),hash(-1)]"),
+    case("FROM email_suppressions WHERE address_hash = ANY($1)", "ARRAY[hash(7),hash(-1)]"),
     case("INSERT INTO email_suppressions", "hash(-1)"),
     case("DELETE FROM email_suppressions", "hash(7)"),
 ];
 
-const CALLERS: &[Case] = &[case(
-    "AS q(identity, username, attest_time",
-    "ARRAY[hash(7),NULL,NULL], '{NULL,p10,NULL}', ARRAY[now(),NULL,NULL], '{NULL,acme,o1000}', ARRAY[NULL,inv(10000),inv(10003)], \
-     '{f,t,f}', '{OWNER,MANAGER}'",
-)];
+const CALLERS: &[Case] = &[
+    case(
+        "AS q(identity, username, attest_time",
+        "ARRAY[hash(7),NULL,NULL], '{NULL,p10,NULL}', ARRAY[now(),NULL,NULL], '{NULL,acme,o1000}', ARRAY[NULL,inv(10000),inv(10003)], \
+         '{f,t,f}', '{OWNER,MANAGER}', NULL",
+    ),
+    // what is asked apart, and then of one organization
+    case(
+        "AS q(identity, username, attest_time",
+        "ARRAY[hash(7),NULL], '{p7,p10}', ARRAY[now(),NULL], '{acme,acme}', ARRAY[NULL,inv(10000)]::uuid[], '{f,t}', \
+         '{OWNER,MANAGER}', 'acme'",
+    ),
+    case("^SELECT identity, username, attest_time FROM identities WHERE identity = ANY($1)$", "ARRAY[hash(7),hash(8)]"),
+    case("FROM account_emails WHERE username = ANY($1)$", "'{p7,p10}'"),
+];
 
 const SWEEP: &[Case] = &[
     case("organization <> ALL($1)", "'{o1000}', 500"),
@@ -287,11 +345,26 @@ const ERASURES: &[Case] = &[
 ];
 
 const LOAD: &[Case] = &[
-    case("SELECT h.organization FROM unnest($1::text[])", "'{acme,o1000,o1001}'"),
-    case("FROM organization_heads WHERE organization = w.o FOR UPDATE SKIP LOCKED", "'{acme,o1000,o1001}'"),
+    case(
+        "FROM organization_heads WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE)",
+        "'{acme,o1000,o1001}', NULL",
+    ),
+    case(
+        "FROM organization_heads WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE)",
+        "'{acme}', 'acme'",
+    ),
+    case(
+        "FROM organization_heads WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE SKIP",
+        "'{acme,o1000,o1001}', NULL",
+    ),
+    case(
+        "FROM organization_heads WHERE organization = w.o AND ($2::text IS NULL OR organization = $2) FOR UPDATE SKIP",
+        "'{acme}', 'acme'",
+    ),
     // without and with what is overdue
     case("WITH invitation AS MATERIALIZED", LOADED),
     case("WITH invitation AS MATERIALIZED", LOADED_OVERDUE),
+    case("WITH invitation AS MATERIALIZED", LOADED_OF_ONE),
 ];
 
 const SERVER: &[Case] = &[
@@ -302,12 +375,17 @@ const SERVER: &[Case] = &[
     case("FROM pg_policy", ""),
     case("SELECT has_table_privilege('events'", ""),
     case("SELECT NOT current_setting('transaction_read_only')", ""),
+    case("FROM pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setrole = (", ""),
+    case("(SELECT 1 FROM organization_heads LIMIT 1) UNION ALL", ""),
 ];
 
 /// In each row another thing that is wanted.
 const LOADED: &str = "'{acme,o1000}', '{acme,o1000}', ARRAY[inv(10000),inv(10003)], \
     '{acme,o1001}', '{p10020@x.example,p10013@x.example}', '{acme,o1002}', '{p10002,p10024}', \
     '{acme,o1000}', '{p10,w1000}', '{}', 1000000, '{acme,o1000}', '{acme,o1000}', '{accounts/olga,accounts/olga}', \
-    ARRAY[rnd(10000),rnd(10003)]";
+    ARRAY[rnd(10000),rnd(10003)], NULL";
 const LOADED_OVERDUE: &str =
-    "'{acme}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{acme}', 1000000, '{}', '{}', '{}', '{}'";
+    "'{acme}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{acme}', 1000000, '{}', '{}', '{}', '{}', NULL";
+/// Of a distributed database.
+const LOADED_OF_ONE: &str = "'{acme}', '{acme}', ARRAY[inv(10000)], '{acme}', '{p10020@x.example}', '{acme}', '{p10002}', \
+    '{acme}', '{p10}', '{}', 1000000, '{acme}', '{acme}', '{accounts/olga}', ARRAY[rnd(10000)], 'acme'";

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
 use super::{Replicas, at_once, count, until};
-use crate::support::{Person, Service, reason};
+use crate::support::{Person, Service, evidence, reason};
 
 /// How many commands meet in a batch.
 const NEIGHBOURS: usize = 12;
@@ -41,6 +41,22 @@ async fn a_command_that_breaks_a_constraint_fails_alone() {
     let written = "SELECT count(*) FROM invitations WHERE email_key LIKE '%@poison.example'";
     assert_eq!(count(service.pool(), written).await, 11);
     service.recount().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_tried_in_halves_says_so() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let halved = ["constraint emails_halved refused the write", "tried again in halves"];
+    // the control: a batch that goes through says nothing
+    together(&service, &owner, invite_all(&owner, "whole.example")).await;
+    assert!(!evidence::has_logged(&halved));
+    let poison = "ALTER TABLE emails ADD CONSTRAINT emails_halved CHECK (recipient NOT LIKE '%.halved.example')";
+    execute(service.pool(), poison).await;
+    let invited = together(&service, &owner, invite_all(&owner, "halved.example")).await;
+    assert!(invited.into_iter().all(|invitation| reason(invitation) == "INTERNAL_ERROR"));
+    assert!(evidence::has_logged(&halved));
+    assert!(evidence::counted("invitations_batches_halved_total") > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

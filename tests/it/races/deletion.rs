@@ -138,7 +138,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
     assert_eq!(reason(anna.accept(&offer.name).await), "ACCOUNT_REQUIRED");
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 2, "the control: the membership and the offer are there");
 
-    let connections = Connections::open(&service.database.service_url, 2).unwrap();
+    let connections = Connections::open(&service.database.service_url, 2, 2).unwrap();
     warm(&connections.reads).await.unwrap();
     let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     let sweeper = Sweeper { app, interval: PATIENCE, retention: Retention::default() };

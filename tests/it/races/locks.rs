@@ -75,14 +75,14 @@ async fn without_skipping_one_locked_head_fails_all_of_its_batch() {
     let gate = lock_head(&service, "acme").await;
     let mut waiting = service.pool().begin().await.unwrap();
     sqlx::query("SET LOCAL lock_timeout = '300ms'").execute(&mut *waiting).await.unwrap();
-    assert!(matches!(load::lock(&mut waiting, &both).await, Err(Error::Locked)));
+    assert!(matches!(load::lock(&mut waiting, &both, true).await, Err(Error::Locked)));
     drop(waiting);
     let mut skipping = service.pool().begin().await.unwrap();
-    let left_out = load::try_lock(&mut skipping, &both).await.unwrap();
-    assert_eq!(left_out.into_iter().collect::<Vec<_>>(), ["acme"]);
-    // and has locked the other one
+    let locked = load::lock(&mut skipping, &both, false).await.unwrap();
+    assert_eq!(locked.into_iter().collect::<Vec<_>>(), ["beta"]);
+    // the next one gets none
     let mut third = service.pool().begin().await.unwrap();
-    assert_eq!(load::try_lock(&mut third, &both).await.unwrap().len(), 2);
+    assert!(load::lock(&mut third, &both, false).await.unwrap().is_empty());
     drop(gate);
 }
 
@@ -108,7 +108,7 @@ async fn nobody_starves_on_an_organization_that_others_keep_busy() {
     let mut free = 0;
     for _ in 0..20 {
         let mut transaction = service.pool().begin().await.unwrap();
-        free += usize::from(load::try_lock(&mut transaction, &["acme".to_owned()]).await.unwrap().is_empty());
+        free += load::lock(&mut transaction, &["acme".to_owned()], false).await.unwrap().len();
     }
     assert!(free < 10, "the lock was free {free} times of 20: nobody keeps it busy");
     for _ in 0..5 {

@@ -116,6 +116,20 @@ pub fn metrics() {
     }
 }
 
+/// Whether a line of this process's log has all these words.
+pub fn has_logged(words: &[&str]) -> bool {
+    let log = fs::read_to_string(EVIDENCE.shown.join("log")).unwrap();
+    log.lines().any(|line| words.iter().all(|words| line.contains(words)))
+}
+
+/// What this process has counted under that name; 0 where it has not.
+pub fn counted(name: &str) -> u64 {
+    metrics();
+    let page = fs::read_to_string(EVIDENCE.shown.join("metrics")).unwrap();
+    let count = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+    count.unwrap_or(0)
+}
+
 fn file(path: PathBuf) -> File {
     let path = if IS_KEPT { path } else { "/dev/null".into() };
     File::options().create(true).append(true).open(path).unwrap()

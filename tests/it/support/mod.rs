@@ -266,7 +266,8 @@ async fn start_server(
     settings: &[(&str, &str)],
     stop: &CancellationToken,
 ) -> Server {
-    Server::start(&settings_for(&database.service_url, dir, smtp, settings), stop).await.unwrap()
+    let settings = settings_for(&database.service_url, dir, smtp, settings);
+    Box::pin(Server::start(&settings, stop)).await.unwrap()
 }
 
 /// Connects when calls can be carried out.

@@ -125,7 +125,7 @@ async fn a_stuck_organization_costs_its_own_command_only() {
     // the control: whoever waits for all of them together gets none
     let pool = pool::open(&service.database.service_url, Purpose::Write, 1).unwrap();
     let together = names.map(str::to_owned);
-    assert!(load::lock(&mut pool.acquire().await.unwrap(), &together).await.is_err());
+    assert!(load::lock(&mut pool.acquire().await.unwrap(), &together, true).await.is_err());
 
     let sweeper = sweeper(&service, Retention::default()).await;
     let open = "SELECT count(*) FROM invitations WHERE state = 'INVITED'";

@@ -1,0 +1,1 @@
+ALTER TABLE subject_limits ADD COLUMN most integer;
