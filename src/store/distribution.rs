@@ -12,7 +12,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
         "organization",
         &["organizations", "organization_heads", "members", "invitations", "events", "emails", "request_ids"],
     ),
-    ("username", &["accounts", "account_emails"]),
+    ("username", &["accounts", "account_emails", "erasures"]),
     ("identity", &["identities", "account_request_ids"]),
     ("subject", &["subject_limits"]),
     ("address_hash", &["email_suppressions"]),

@@ -198,7 +198,7 @@ pub(super) async fn erase_invitations(connection: &mut PgConnection, mut keys: V
                 account_email_key = CASE WHEN i.account_email_key IS NOT NULL THEN '' END \
            FROM unnest($1::text[], $2::uuid[]) AS k(o, i) \
           WHERE i.organization = ANY(ARRAY[k.o]) AND i.invitation = k.i \
-            AND i.state::text IN ('ACCEPTED', 'DECLINED', 'REJECTED', 'REVOKED', 'EXPIRED')",
+            AND ARRAY[i.state] <@ '{ACCEPTED,DECLINED,REJECTED,REVOKED,EXPIRED}'",
         &column(&keys, |(organization, _)| organization.clone()),
         &column(&keys, |(_, id)| *id),
     )
@@ -227,8 +227,8 @@ async fn erase_emails(connection: &mut PgConnection, mut keys: Vec<EmailKey>) ->
         "UPDATE emails e SET recipient = '', lease_until = NULL, \
                 state = CASE WHEN e.state IN ('QUEUED', 'RETRYING') THEN 'DROPPED' ELSE e.state END, \
                 answer = CASE WHEN e.state IN ('QUEUED', 'RETRYING') THEN 'MOVED_ON' ELSE e.answer END, \
-                update_time = CASE WHEN e.state IN ('QUEUED', 'RETRYING') THEN now() ELSE e.update_time END \
-           FROM unnest($1::text[], $2::uuid[]) AS k(o, i) \
+                update_time = CASE WHEN e.state IN ('QUEUED', 'RETRYING') THEN k.now ELSE e.update_time END \
+           FROM (SELECT o, i, now() AS now FROM unnest($1::text[], $2::uuid[]) AS w(o, i) OFFSET 0) k \
           WHERE e.organization = ANY(ARRAY[k.o]) AND e.email_id = k.i AND e.recipient <> ''",
         &column(&keys, |(organization, _)| organization.clone()),
         &column(&keys, |(_, id)| *id),

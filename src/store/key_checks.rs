@@ -109,7 +109,7 @@ pub async fn report(connection: &mut PgConnection, key_id: &str) -> Result<()> {
 /// Whether some replica has that code key.
 pub async fn is_held(connection: &mut PgConnection, key_id: &str) -> Result<bool> {
     let is_held = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM key_checks WHERE kind = 'code' AND key_id = $1
+        r#"SELECT EXISTS (SELECT 1 FROM key_checks WHERE kind = 'code' AND key_id = $1
                              AND now() - seen_time < $2) AS "is_held!""#,
         key_id,
         interval(GONE_AFTER),

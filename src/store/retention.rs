@@ -174,7 +174,7 @@ async fn delete_emails(connection: &mut PgConnection, mut keys: Vec<EmailKey>) -
     keys.sort_unstable();
     let deleted = sqlx::query!(
         "DELETE FROM emails e USING unnest($1::text[], $2::uuid[]) AS k(o, i) \
-          WHERE e.organization = ANY(ARRAY[k.o]) AND e.email_id = k.i AND e.state::text IN ('SENT', 'FAILED', 'DROPPED')",
+          WHERE e.organization = ANY(ARRAY[k.o]) AND e.email_id = k.i AND ARRAY[e.state] <@ '{SENT,FAILED,DROPPED}'",
         &column(&keys, |(organization, _)| organization.clone()),
         &column(&keys, |(_, id)| *id),
     )
@@ -255,7 +255,7 @@ async fn invitations(connection: &mut PgConnection, age: Duration, part: Part) -
     let deleted = sqlx::query!(
         "DELETE FROM invitations i USING unnest($1::text[], $2::uuid[]) AS k(o, i) \
           WHERE i.organization = ANY(ARRAY[k.o]) AND i.invitation = k.i \
-            AND i.state::text IN ('ACCEPTED', 'DECLINED', 'REJECTED', 'REVOKED', 'EXPIRED')",
+            AND ARRAY[i.state] <@ '{ACCEPTED,DECLINED,REJECTED,REVOKED,EXPIRED}'",
         &column(&keys, |(organization, _)| organization.clone()),
         &column(&keys, |(_, id)| *id),
     )

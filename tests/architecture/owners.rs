@@ -10,9 +10,17 @@ use serde_json::Value;
 const READ_BY_WRITERS: [&str; 2] =
     ["WITH invitation AS MATERIALIZED", "e.ordinals, e.emails, e.email_keys FROM accounts a"];
 
-/// Statements for several owners at once, and why they may be.
-const FOR_SEVERAL: [(&str, &str); 1] =
-    [("DELETE FROM request_ids r USING unnest", "the sweep's: a transaction of its own, which nobody waits for")];
+/// Statements for several owners at once. They are the sweep's: each is a transaction of its own, which nobody waits for.
+const FOR_SEVERAL: [&str; 8] = [
+    "DELETE FROM request_ids r USING unnest",
+    "DELETE FROM account_request_ids r USING unnest",
+    "DELETE FROM subject_limits l USING unnest",
+    "DELETE FROM emails e USING unnest",
+    "DELETE FROM events e USING unnest",
+    "DELETE FROM invitations i USING unnest",
+    "UPDATE invitations i SET email = ''",
+    "UPDATE emails e SET recipient = ''",
+];
 
 /// Words between the name of a table and whatever else, so none of them is its alias.
 const KEYWORDS: [&str; 14] = [
@@ -133,7 +141,7 @@ fn what_writes_locks_or_is_read_by_a_writer_names_its_owner_in_each_part() {
         let writes =
             ["INSERT INTO ", "UPDATE ", "DELETE FROM ", "FOR SHARE"].iter().any(|verb| statement.contains(verb));
         let is_read = READ_BY_WRITERS.iter().any(|words| statement.contains(words));
-        let is_exempt = FOR_SEVERAL.iter().any(|(words, _)| statement.contains(words));
+        let is_exempt = FOR_SEVERAL.iter().any(|words| statement.contains(words));
         read += usize::from(is_read);
         exempt += usize::from(is_exempt);
         if (writes || is_read) && !is_exempt {
