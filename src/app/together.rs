@@ -247,6 +247,42 @@ mod tests {
         assert_eq!(rounds, [vec![1, 11, 21], vec![2, 12], vec![1, 11, 21], vec![3], vec![2, 12], vec![1, 11, 21]]);
     }
 
+    /// Takes longer for each round than a task may wait.
+    struct Slow;
+
+    impl Worker for Slow {
+        const NAME: &'static str = "slow";
+        type Task = u8;
+        type Outcome = ();
+
+        fn goes_with(&self, _first: &u8, _other: &u8) -> bool {
+            false
+        }
+
+        async fn work(&mut self, tasks: Vec<u8>, _turn: &Turn) -> Vec<Result<()>> {
+            tokio::time::sleep(BEHIND * 2).await;
+            tasks.iter().map(|_| Ok(())).collect()
+        }
+
+        async fn end(self) {}
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_behind_from_the_first_that_waited_too_long_until_nobody_waits() {
+        let queue = Queue::start([Slow], &Tasks::default());
+        let (first, second) = (queue.ask(1), queue.ask(2));
+        // the control: whoever is done in time leaves nobody behind
+        let ((), ()) = tokio::join!(async { first.await.unwrap() }, async { assert!(!queue.is_behind()) });
+        let (third, fourth) = (queue.ask(3), queue.ask(4));
+        let while_it_works = async {
+            tokio::time::sleep(BEHIND * 3).await;
+            queue.is_behind()
+        };
+        let (_, _, _, is_behind) = tokio::join!(second, third, fourth, while_it_works);
+        assert!(is_behind);
+        assert!(!queue.is_behind());
+    }
+
     #[tokio::test]
     async fn what_waits_goes_into_one_round() {
         let queue = Queue::start([Counting(Arc::default())], &Tasks::default());

@@ -191,7 +191,7 @@ const KEY_CHECKS: &[Case] = &[
     case("SELECT kind, key_id, check_value FROM key_checks", ""),
     case("SELECT key_id, create_time FROM key_checks WHERE kind = 'code'", ""),
     case("UPDATE key_checks SET seen_time", "'k1'"),
-    case("SELECT EXISTS (SELECT FROM key_checks", "'k1', interval '10 minutes'"),
+    case("SELECT EXISTS (SELECT 1 FROM key_checks", "'k1', interval '10 minutes'"),
     case("INSERT INTO key_checks", "'{code,address}', '{k2,b}', ARRAY[substr(hash(1), 1, 8), substr(hash(2), 1, 8)]"),
 ];
 
@@ -370,7 +370,7 @@ const LOAD: &[Case] = &[
 const SERVER: &[Case] = &[
     case("SELECT has_table_privilege($1, oid", "'pg_monitor'"),
     case("SELECT has_table_privilege(oid", ""),
-    case("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", "'pg_monitor'"),
+    case("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)", "'pg_monitor'"),
     case("SELECT rolbypassrls", "'pg_monitor'"),
     case("FROM pg_policy", ""),
     case("SELECT has_table_privilege('events'", ""),

@@ -51,7 +51,7 @@ async fn a_batch_that_is_tried_in_halves_says_so() {
     // the control: a batch that goes through says nothing
     together(&service, &owner, invite_all(&owner, "whole.example")).await;
     assert!(!evidence::has_logged(&halved));
-    let poison = "ALTER TABLE emails ADD CONSTRAINT emails_halved CHECK (recipient NOT LIKE '%.halved.example')";
+    let poison = "ALTER TABLE emails ADD CONSTRAINT emails_halved CHECK (recipient NOT LIKE '%@halved.example')";
     execute(service.pool(), poison).await;
     let invited = together(&service, &owner, invite_all(&owner, "halved.example")).await;
     assert!(invited.into_iter().all(|invitation| reason(invitation) == "INTERNAL_ERROR"));
