@@ -199,7 +199,7 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     ended.sort_unstable_by_key(|ended| ended.held.key());
     sqlx::query!(
         "UPDATE emails e SET state = n.s, answer = n.r, lease_until = NULL, \
-                recipient = CASE e.recipient WHEN '' THEN '' ELSE n.t END, \
+                recipient = CASE WHEN e.recipient = '' THEN '' ELSE n.t END, \
                 attempt = e.attempt - CASE WHEN n.is_missing THEN 1 ELSE 0 END, \
                 update_time = CASE WHEN n.is_missing AND e.answer = n.r THEN e.update_time ELSE n.now END, \
                 due_time = coalesce(n.d, e.due_time) \

@@ -193,3 +193,12 @@ fn no_statement_answers_with_records_or_with_rows_of_no_columns() {
     assert!(found.is_empty(), "{found:#?}");
     assert!(unreadable("SELECT array_agg(ROW(a, b)) FROM t") && unreadable("SELECT EXISTS (SELECT FROM t)"));
 }
+
+/// Citus loses the compared value on the way to a node, where the other side is a constant.
+#[test]
+fn no_case_compares_one_value() {
+    let compares = |statement: &str| statement.split("CASE ").skip(1).any(|rest| !rest.starts_with("WHEN "));
+    let found = statements().into_iter().filter(|statement| compares(statement)).collect::<Vec<_>>();
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(compares("SELECT CASE a WHEN '' THEN 1 END") && !compares("SELECT CASE WHEN a = '' THEN 1 END"));
+}
