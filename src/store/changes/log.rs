@@ -68,6 +68,8 @@ pub(super) struct Log<'a> {
 impl Log<'_> {
     /// Each head names the position that it leaves, and holds the seat limit once more: a limit below `seats_taken`
     /// refuses only more.
+    ///
+    /// RETURNING, of which nothing is read: Citus would COPY the events otherwise, which row-level security forbids.
     pub(super) async fn append(&self, connection: &mut PgConnection, now: Timestamp) -> Result<()> {
         let Self { events, emails, done, heads } = self;
         if events.is_empty() && emails.is_empty() && done.is_empty() && heads.is_empty() {
@@ -78,7 +80,7 @@ impl Log<'_> {
                INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time, \
                                    request_id) \
                SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[], \
-                                    $7::jsonb[], $8::timestamptz[], $9::uuid[])), \
+                                    $7::jsonb[], $8::timestamptz[], $9::uuid[]) RETURNING organization), \
              email AS ( \
                INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time, \
                                    create_time, update_time) \
