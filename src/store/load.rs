@@ -12,7 +12,7 @@ use super::columns::only;
 use super::request_ids::Key;
 use super::rows::{self, AccountRow, DeliveryColumns, HeadRow, InvitationRow, MemberRow, OrganizationRow};
 use super::source::Engine;
-use super::{Result, accounts};
+use super::{Error, Result, accounts};
 use crate::domain::{
     Account, Delivery, Invitation, InvitationId, Member, OrganizationId, OrganizationState, Remembered, Timestamp,
     Username,
@@ -66,7 +66,13 @@ pub async fn lock(connection: &mut PgConnection, organizations: &[String], waits
             organizations,
             only,
         );
-        waiting.fetch_all(connection).await?
+        // where others wait as well it may wait for two locks, each within its timeout: then the statement's comes first
+        let is_cancelled =
+            |error: &sqlx::Error| error.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014");
+        waiting
+            .fetch_all(connection)
+            .await
+            .map_err(|error| if is_cancelled(&error) { Error::Locked } else { error.into() })?
     } else {
         let skipping = sqlx::query_scalar!(
             "SELECT h.organization FROM unnest($1::text[]) AS w(o), \
