@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use super::live::Live;
@@ -41,7 +41,13 @@ impl Own {
         let mut live = self.source.take(self.connection.take()).await?;
         let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
         let result = timeout(ANSWER_TIMEOUT, work(&mut live.connection)).await.unwrap_or_else(late);
-        if !result.as_ref().is_err_and(Error::breaks_connection) {
+        let is_usable = match &result {
+            Ok(_) => true,
+            Err(error) if error.breaks_connection() => false,
+            // the driver rolls back with the next message: until then a transaction would keep its locks
+            Err(_) => timeout(ANSWER_TIMEOUT, live.connection.ping()).await.is_ok_and(|answer| answer.is_ok()),
+        };
+        if is_usable {
             self.connection = Some(live);
         }
         result
