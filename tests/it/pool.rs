@@ -73,6 +73,25 @@ async fn a_write_after_a_cancelled_transaction_of_an_own_connection_is_kept() {
     }
 }
 
+/// It needs no next use for that.
+#[tokio::test]
+async fn a_transaction_that_fails_ends_at_once() {
+    let database = with_table().await;
+    let mut own = Own::new(&database.url, Purpose::Write).unwrap();
+    let fails = async |connection: &mut PgConnection| {
+        let mut transaction = connection.begin().await?;
+        insert(&mut transaction).await?;
+        Err::<(), _>(Error::Stale("it"))
+    };
+    assert!(own.run(fails).await.is_err());
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&database.pool).await.unwrap(), 0);
+    // the control: the driver alone leaves it open
+    let mut connection = database.pool.acquire().await.unwrap();
+    assert!(fails(&mut connection).await.is_err());
+    assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&database.pool).await.unwrap(), 1);
+}
+
 async fn insert(connection: &mut PgConnection) -> invitations::store::Result<i32> {
     Ok(sqlx::query_scalar(INSERT).fetch_one(connection).await?)
 }

@@ -86,6 +86,36 @@ async fn without_skipping_one_locked_head_fails_all_of_its_batch() {
     drop(gate);
 }
 
+/// Behind another one who waits, a session waits first for its turn and then for the row, each for as long as a lock may
+/// be waited for: the time of the statement is over before.
+#[tokio::test]
+async fn who_waits_behind_another_one_learns_that_it_is_locked() {
+    let service = Service::start().await;
+    service.owner("olga", "acme").await;
+    let gate = lock_head(&service, "acme").await;
+    let begin = async || {
+        let mut waiting = service.pool().begin().await.unwrap();
+        let limits = "SET LOCAL lock_timeout = '600ms'; SET LOCAL statement_timeout = '700ms'";
+        sqlx::raw_sql(limits).execute(&mut *waiting).await.unwrap();
+        waiting
+    };
+    let (acme, lock) = (["acme".to_owned()], "SELECT FROM organization_heads WHERE organization = 'acme' FOR UPDATE");
+    for is_control in [false, true] {
+        let (mut first, mut second) = (begin().await, begin().await);
+        let (first, ()) = tokio::join!(load::lock(&mut first, &acme, true), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if is_control {
+                let error = sqlx::query(lock).execute(&mut *second).await.unwrap_err();
+                assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("57014"));
+            } else {
+                assert!(matches!(load::lock(&mut second, &acme, true).await, Err(Error::Locked)));
+            }
+        });
+        assert!(matches!(first, Err(Error::Locked)), "{first:?}");
+    }
+    drop(gate);
+}
+
 /// Two sessions hand the lock to each other, so that it is never free: as busy replicas do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_starves_on_an_organization_that_others_keep_busy() {
