@@ -22,7 +22,7 @@ const QUEUE: usize = 1024;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What has waited longer for its round shows that more comes than can be done.
-const BEHIND: Duration = Duration::from_millis(500);
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Does what waits, with a connection of its own.
 pub(super) trait Worker: Send + 'static {
