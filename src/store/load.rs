@@ -67,8 +67,9 @@ pub async fn lock(connection: &mut PgConnection, organizations: &[String], waits
             only,
         );
         // where others wait as well it may wait for two locks, each within its timeout: then the statement's comes first
-        let is_cancelled =
-            |error: &sqlx::Error| error.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014");
+        let is_cancelled = |error: &sqlx::Error| {
+            error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("57014")
+        };
         waiting
             .fetch_all(connection)
             .await

@@ -106,7 +106,10 @@ async fn who_waits_behind_another_one_learns_that_it_is_locked() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             if is_control {
                 let error = sqlx::query(lock).execute(&mut *second).await.unwrap_err();
-                assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("57014"));
+                assert_eq!(
+                    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(),
+                    Some("57014")
+                );
             } else {
                 assert!(matches!(load::lock(&mut second, &acme, true).await, Err(Error::Locked)));
             }
