@@ -127,7 +127,7 @@ async fn what_is_asked_apart_is_answered_as_what_is_asked_together() {
     assert!(together.iter().any(|answer| answer.contains("SENT") || answer.contains("deliver")), "{}", together[2]);
 
     // a token with other addresses: the account's are brought up to date, and the invitee is told of their own
-    let newer = |channel| service.stranger("anna-0", "new-0@example.com").on(channel);
+    let newer = |channel| service.signed_in_later("anna-0", 5, "new-0@example.com").on(channel);
     let names = [invitations[1].clone()];
     let by_apart = answers(&[newer(&apart)], &names, &apart).await;
     assert_eq!(by_apart, answers(&[newer(&service.channel)], &names, &service.channel).await);
