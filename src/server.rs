@@ -17,7 +17,7 @@ use crate::app::{App, Connections, Limits, Retention, Sweeper};
 use crate::config::Settings;
 use crate::domain::{Deployment, Timestamp};
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
-use crate::grpc::{Api, ServeSettings};
+use crate::grpc::{Api, Door, ServeSettings, Shares};
 use crate::mail;
 use crate::scrape::Scrape;
 use crate::store::connection::Own;
@@ -149,12 +149,14 @@ impl Server {
         tasks.watch("issuer keys", async move {
             stopped.run_until_cancelled(issuers.follow()).await;
         });
-        let routes = Api::new(app.clone(), verifier).routes();
+        let shares = Shares::new(settings.calls.max_calls, settings.calls.max_calls_per_caller);
+        let door = Door::new(Arc::clone(&verifier), shares.clone());
+        let routes = Api::new(app.clone(), verifier, shares).routes();
         let is_ready = move || {
             let app = app.clone();
             async move { app.is_ready().await }
         };
-        let serving = serve(listener, routes, &serve_settings, is_ready, &tasks, stop.clone());
+        let serving = serve(listener, door, routes, &serve_settings, is_ready, &tasks, stop.clone());
         let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
         Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })

@@ -24,7 +24,8 @@ pub struct Service {
     pub people: Arc<People>,
     pub process: Child,
     log: PathBuf,
-    address: String,
+    /// Where it listens.
+    pub address: String,
     connections: Vec<Channel>,
 }
 

@@ -47,6 +47,10 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != overload::ASK_HEALTH);
+    if let Some(address) = arguments.nth(1) {
+        return overload::ask_health(address).await;
+    }
     let begin = Instant::now();
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let size = if is_quick { Size::QUICK } else { Size::FULL };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use invitations::dev::postgres::Postgres;
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -24,6 +25,8 @@ const FLOOD: Duration = Duration::from_secs(30);
 const TIMES: f64 = 5.0;
 /// Enough for all streams that the flood wants: what waits for a stream waits at the caller's.
 const CONNECTIONS: usize = 64;
+/// The argument that makes this program ask for health, followed by the address.
+pub const ASK_HEALTH: &str = "--ask-health";
 /// How often health is asked.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
@@ -47,7 +50,8 @@ pub async fn measure(postgres: &Postgres, dir: &Path, people: &Arc<People>) -> R
     for (run, method) in [(1, Method::Create), (3, Method::Get), (5, Method::List)] {
         let scenario = |run| Scenario { method, spread: Spread::Many, run };
         let peak = closed_loop(&service, None, scenario(run), CALLERS, None, PEAK).await?.rate();
-        let (seen, health) = tokio::try_join!(flooded(&service, scenario(run + 1), peak * TIMES), health(&service))?;
+        let (seen, health) =
+            tokio::try_join!(flooded(&service, scenario(run + 1), peak * TIMES), health(&service.address))?;
         show(method, peak, &seen, &health);
     }
     service.stop().await?;
@@ -98,17 +102,24 @@ async fn one_call(mut caller: Caller, scenario: Scenario, n: u32, end: Instant) 
     (code, began.elapsed(), Instant::now() < end)
 }
 
-/// How long health took to answer, asked over a connection of its own until the flood is over.
-async fn health(service: &Service) -> Result<Vec<Duration>> {
-    let mut client = HealthClient::new(service.another_connection().await?);
-    let (begin, mut took) = (Instant::now(), Vec::new());
+/// How long health took to answer in each case, asked by a process of its own: this one is busy with the flood.
+async fn health(address: &str) -> Result<Vec<Duration>> {
+    let asked = tokio::process::Command::new(std::env::current_exe()?).args([ASK_HEALTH, address]).output().await?;
+    let lines = String::from_utf8(asked.stdout)?;
+    lines.lines().map(|line| Ok(Duration::from_micros(line.parse()?))).collect()
+}
+
+/// What that process does, for as long as a flood lasts: microseconds, one on each line.
+pub async fn ask_health(address: String) -> Result<()> {
+    let mut client = HealthClient::new(Channel::from_shared(format!("http://{address}"))?.connect().await?);
+    let begin = Instant::now();
     while begin.elapsed() < FLOOD {
         let asked = Instant::now();
         client.check(Request::new(HealthCheckRequest::default())).await?;
-        took.push(asked.elapsed());
+        println!("{}", asked.elapsed().as_micros());
         tokio::time::sleep(HEARTBEAT).await;
     }
-    Ok(took)
+    Ok(())
 }
 
 fn show(method: Method, peak: f64, seen: &[Seen], health: &[Duration]) {

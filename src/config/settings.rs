@@ -87,6 +87,17 @@ pub struct Calls {
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::number(1..=10_000_u32))]
     pub max_concurrent_streams: u32,
 
+    /// Calls that are carried out at a time, 8 to 100000. As many wait for up to 200 milliseconds; further ones are
+    /// refused. A list counts as 16 calls. Health and reflection are not counted.
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(8..=100_000_usize))]
+    pub max_calls: usize,
+
+    /// Of `max_calls`, those of one caller while others call, 1 to 100000: a caller is a person, or a service for one
+    /// organization. Unset: an eighth of `max_calls`. A caller who is alone has all but that many. What is more waits
+    /// behind the caller's own calls.
+    #[arg(long, value_name = "COUNT", value_parser = values::number(1..=100_000_usize))]
+    pub max_calls_per_caller: Option<usize>,
+
     /// Calls at a time whose request has not fully arrived, 1 to 100000. When one more arrives, the oldest is refused.
     /// Each may hold 64 KiB of memory.
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]

@@ -13,6 +13,11 @@ impl Method {
         ["Get", "List"].iter().any(|verb| self.name().starts_with(verb))
     }
 
+    /// Whether it answers with a page (AIP-132).
+    pub fn is_list(self) -> bool {
+        self.name().starts_with("List")
+    }
+
     /// Reads [`Self::path`].
     pub fn of_path(path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|method| method.path() == path)

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use tokio::time::timeout_at;
 use tonic::{Request, Status};
 
 use super::deadline::Deadline;
+use super::shares::{Seat, Who};
 use super::{Api, status, telemetry};
 use crate::app::{About, Call};
 use crate::domain::{Caller, Identity, InvitationId, Method, OrganizationId, Refusal, Service};
@@ -87,25 +90,30 @@ impl Api {
         about: About,
     ) -> Result<Authenticated, Status> {
         self.app.admit(method).map_err(status::from_error)?;
-        let authenticated = self.verify(request, about).await?;
+        let authenticated = self.verify(method, request, about).await?;
         telemetry::note_caller(authenticated.name());
         method.check_kind(authenticated.call().map(|call| &call.caller)).map_err(status::from_refusal)?;
         Ok(authenticated)
     }
 
-    /// Checks the token and looks up the account.
-    async fn verify<T>(&self, request: &Request<T>, about: About) -> Result<Authenticated, Status> {
-        let mut values = request.metadata().get_all("authorization").iter();
-        let value = values.next().ok_or_else(status::token_missing)?;
-        if values.next().is_some() {
-            return Err(status::token_invalid().into());
+    /// Checks the token, waits for the caller's turn and looks up the account.
+    async fn verify<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Authenticated, Status> {
+        let headers = request.metadata().as_ref();
+        if !headers.contains_key(AUTHORIZATION) {
+            return Err(status::token_missing().into());
         }
-        let token = value.to_str().ok().and_then(token_of).ok_or_else(status::token_invalid)?;
+        let token = token(headers).ok_or_else(status::token_invalid)?;
         let verified = self.verifier.verify(token);
         let verified = match Deadline::patience(request.extensions()) {
             Some(patience) => timeout_at(patience, verified).await.unwrap_or(Err(TokenError::NO_ANSWER)),
             None => verified.await,
         };
+        if let Ok(credential) = &verified {
+            let place = self.shares.enter(Who::of(credential, &about), method).await.map_err(status::from_error)?;
+            if let Some(seat) = request.extensions().get::<Seat>() {
+                seat.keep(place);
+            }
+        }
         match verified {
             Ok(Credential::Service(service)) => {
                 let call = self.app.call_of_service(Caller::Service(Service::clone(&service)), about).await;
@@ -122,6 +130,13 @@ impl Api {
             Err(TokenError::IssuerUnavailable(wait)) => Err(status::issuer_unavailable(wait).into()),
         }
     }
+}
+
+/// The token of a call that has exactly one.
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    value.to_str().ok().and_then(token_of)
 }
 
 /// The scheme in any case, one blank or more, the token (RFC 9110, 11.4).

@@ -1,5 +1,5 @@
 //! One call from its request to its answer: what surrounds every handler, from the outside in:
-//! its task → log line and call id → form → deadline → open streams and requests → panics → tonic's own errors → handler.
+//! its task → door → log line and call id → form → deadline → open streams and requests → panics → tonic's own errors → handler.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -20,10 +20,12 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::deadline::{Deadline, Deadlines};
+use super::door::Door;
 use super::idle::Busy;
 use super::metadata;
 use super::places::Places;
 use super::serve_settings::ServeSettings;
+use super::shares::Seat;
 use super::status;
 use super::telemetry::Call;
 use crate::app;
@@ -47,6 +49,7 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for CallTasks {
 /// Answers the calls of every connection. Clones share the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
+    door: Door,
     routes: Routes,
     deadlines: Deadlines,
     open_streams: Arc<Semaphore>,
@@ -57,8 +60,9 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(routes: Routes, settings: &ServeSettings) -> Self {
+    pub(super) fn new(door: Door, routes: Routes, settings: &ServeSettings) -> Self {
         Self {
+            door,
             routes: routes.prepare(),
             deadlines: Deadlines { default: settings.default_deadline, max: settings.max_deadline },
             open_streams: Arc::new(Semaphore::new(settings.max_open_streams)),
@@ -69,6 +73,9 @@ impl Calls {
 
     /// The connection is busy until the answer is taken.
     pub(super) async fn answer(self, request: Request<Incoming>, busy: Busy) -> Result<Response<Body>, Infallible> {
+        if let Some(refusal) = self.door.refusal(&request) {
+            return Ok(refusal);
+        }
         let call = Call::begin(&request);
         let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.clone());
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
@@ -105,7 +112,10 @@ impl Calls {
     async fn within_deadline(self, mut request: Request<Incoming>) -> Result<Response<Body>, Status> {
         let deadline = self.deadlines.of(request.headers())?;
         request.extensions_mut().insert(Deadline::within(deadline));
+        let seat = Seat::default();
+        request.extensions_mut().insert(seat.clone());
         let response = timeout(deadline, self.within_open_streams(request)).await;
+        drop(seat);
         response.unwrap_or_else(|_| Err(status::deadline_passed().into()))
     }
 

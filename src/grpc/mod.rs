@@ -5,6 +5,7 @@ mod accounts;
 mod authenticate;
 mod call;
 mod deadline;
+mod door;
 mod encode;
 mod fields;
 pub mod health;
@@ -19,13 +20,16 @@ mod places;
 pub mod probe;
 pub mod serve;
 mod serve_settings;
+mod shares;
 pub mod status;
 mod telemetry;
 pub mod tls;
 
 use std::sync::Arc;
 
+pub use door::Door;
 pub use serve_settings::ServeSettings;
+pub use shares::Shares;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 
@@ -44,11 +48,12 @@ const MAX_REQUEST: usize = 64 * 1024;
 pub struct Api {
     app: App,
     verifier: Arc<Verifier>,
+    shares: Shares,
 }
 
 impl Api {
-    pub fn new(app: App, verifier: Arc<Verifier>) -> Self {
-        Self { app, verifier }
+    pub fn new(app: App, verifier: Arc<Verifier>, shares: Shares) -> Self {
+        Self { app, verifier, shares }
     }
 
     /// The services, ready to be served. The limit holds for what a compressed request becomes, too.

@@ -17,6 +17,7 @@ use super::MAX_REQUEST;
 pub use super::accept::CUT_TIMEOUT;
 use super::accept::Connections;
 use super::call::Calls;
+use super::door::Door;
 use super::health::Health;
 use super::serve_settings::ServeSettings;
 use super::tls::Tls;
@@ -36,6 +37,7 @@ const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
 /// A descriptor set or TLS files that cannot be read.
 pub fn serve<R>(
     listener: TcpListener,
+    door: Door,
     routes: Routes,
     settings: &ServeSettings,
     ready: impl Fn() -> R + Send + 'static,
@@ -52,7 +54,7 @@ where
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }
-    let calls = Calls::new(routes, settings);
+    let calls = Calls::new(door, routes, settings);
     let tls = settings.tls.clone().map(Tls::new).transpose().map_err(io::Error::other)?.map(Arc::new);
     let connections = Arc::new(Connections::new(calls, tls.clone(), settings, draining.clone()));
 

@@ -127,12 +127,21 @@ impl Drop for Call {
         } else {
             tracing::info!(rpc.code = ?code, reason, caller, duration_ms, "call ended");
         }
-        // labels that a caller cannot multiply
-        let method = self.method.map_or("other", Method::name);
-        metrics::counter!("invitations_calls_total", "method" => method, "code" => format!("{code:?}")).increment(1);
-        if let Some(reason) = reason {
-            metrics::counter!("invitations_refusals_total", "method" => method, "reason" => reason).increment(1);
-        }
+        count_of(self.method, code, reason);
+    }
+}
+
+/// Counts a call that has no log line of its own.
+pub(super) fn count(path: &str, code: Code, reason: Option<ErrorReason>) {
+    count_of(Method::of_path(path), code, reason.map(|reason| reason.as_str_name()));
+}
+
+/// By labels that a caller cannot multiply.
+fn count_of(method: Option<Method>, code: Code, reason: Option<&'static str>) {
+    let method = method.map_or("other", Method::name);
+    metrics::counter!("invitations_calls_total", "method" => method, "code" => format!("{code:?}")).increment(1);
+    if let Some(reason) = reason {
+        metrics::counter!("invitations_refusals_total", "method" => method, "reason" => reason).increment(1);
     }
 }
 

@@ -99,6 +99,11 @@ impl Verifier {
         }
     }
 
+    /// Whose token it is, where it was checked before and still holds.
+    pub fn remembered(&self, token: &str) -> Option<Credential> {
+        self.verified.get(&verified::hash(token), OffsetDateTime::now_utc().unix_timestamp())
+    }
+
     /// `now` in seconds since 1970.
     pub(super) async fn verify_jwt(&self, token: &str, now: i64) -> Result<Credential, TokenError> {
         let hash = verified::hash(token);

@@ -18,7 +18,7 @@ use super::{Error, Result};
 
 /// How long a call waits until another one gives its connection back: past that the service is overloaded and says so,
 /// soon enough for the caller to go elsewhere. Connecting has a limit of its own.
-const WAIT: Duration = Duration::from_millis(150);
+const WAIT: Duration = Duration::from_millis(200);
 /// Where more callers wait for each connection, the last of them may wait in vain.
 const WAITING: usize = 16;
 /// How long one that is on its way back is waited for before another one is made. It is taken after that, too, if it comes

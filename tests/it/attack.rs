@@ -4,6 +4,7 @@ mod authority;
 mod codes;
 mod confusables;
 mod enumeration;
+mod fairness;
 mod floods;
 mod fuzz;
 mod hammering;

@@ -1,0 +1,128 @@
+//! How many calls are carried out at a time, and how many of them for one caller. A caller's surplus waits behind their
+//! own calls, and callers take turns: whoever asks for much delays nobody but themselves.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use line::{Line, Turn};
+use tokio::time::{Instant, timeout};
+
+use crate::app::{About, Error};
+use crate::domain::{Method, OrganizationId};
+use crate::identity::Credential;
+
+/// How long a call waits for its turn: whoever is refused hears it within a quarter of a second.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Of the calls that are carried out at a time, what is one caller's while others are there.
+const SHARE: usize = 8;
+
+/// So many times what is carried out at a time may wait.
+const WAITING: usize = 1;
+
+/// What a call weighs by the processor time that it takes: a page of 100 as much as 16 other reads, in the service and in
+/// Postgres together (`benches/throughput`).
+fn weight(method: Method) -> usize {
+    if method.is_list() { 16 } else { 1 }
+}
+
+/// Whose share it is: who signed in, and for a service the organization that it acts for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Who {
+    issuer: String,
+    subject: Vec<String>,
+    organization: Option<OrganizationId>,
+}
+
+impl Who {
+    pub(super) fn of(credential: &Credential, about: &About) -> Self {
+        match credential {
+            Credential::User(person) => {
+                Self { issuer: person.issuer.clone(), subject: person.subject.clone(), organization: None }
+            }
+            Credential::Service(service) => Self {
+                issuer: service.issuer.clone(),
+                subject: vec![service.subject.clone()],
+                organization: about.organization.clone(),
+            },
+        }
+    }
+}
+
+/// The calls that are carried out and those that wait. Clones share them.
+#[derive(Clone)]
+pub struct Shares {
+    line: Arc<Mutex<Line>>,
+    /// The most that waits.
+    max_waiting: usize,
+}
+
+impl Shares {
+    /// At most `max` calls at a time; `share` of them are one caller's, an eighth unless it is given.
+    pub fn new(max: usize, share: Option<usize>) -> Self {
+        let share = share.unwrap_or(max / SHARE).clamp(1, max);
+        Self { line: Arc::new(Mutex::new(Line::new(max, share))), max_waiting: max * WAITING }
+    }
+
+    /// Waits until it is the caller's turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`]: it was not within 200 ms, or too many wait.
+    pub(super) async fn enter(&self, who: Who, method: Method) -> Result<Place, Error> {
+        let turn = self.line().join(Arc::new(who), weight(method), Instant::now(), self.max_waiting);
+        let turn = turn.ok_or(Error::Overloaded)?;
+        let mut place = Place { line: Arc::clone(&self.line), turn };
+        match timeout(PATIENCE, place.turn.come()).await {
+            Ok(true) => Ok(place),
+            _ => Err(Error::Overloaded),
+        }
+    }
+
+    /// Whether as many wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.line().waiting() >= self.max_waiting
+    }
+
+    /// Whether somebody would be let in while as many wait as may.
+    pub(super) fn has_room(&self, who: &Who) -> bool {
+        self.line().longest(who).is_some()
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shares").finish_non_exhaustive()
+    }
+}
+
+/// The place of one call, in the line or among those that are carried out, until it is dropped.
+pub(super) struct Place {
+    line: Arc<Mutex<Line>>,
+    turn: Turn,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).leave(&mut self.turn, Instant::now());
+    }
+}
+
+/// Where a call keeps its place until it is answered, whoever of its handler has left the request behind.
+#[derive(Clone, Default)]
+pub(super) struct Seat(Arc<OnceLock<Place>>);
+
+impl Seat {
+    pub(super) fn keep(&self, place: Place) {
+        self.0.set(place).ok();
+    }
+}
