@@ -105,6 +105,7 @@ impl Server {
             reserved_names: settings.tenancy.reserved_names.clone(),
             accounts_create_organizations: settings.tenancy.accounts_create_organizations,
             resend_interval: settings.throttles.resend_interval_seconds.try_into().unwrap_or(time::Duration::MINUTE),
+            resends_limit: settings.throttles.resends_per_invitation_limit,
             open_invitations_limit: settings.throttles.open_invitations_limit,
             daily_invitations_limit: settings.throttles.invitations_per_organization_limit,
             services: verifier.services().cloned().collect(),

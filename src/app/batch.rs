@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::together::ROUND;
 use super::views::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    self, Account, Caller, Command, Context, Delivery, Deployment, InvitationId, Operation, OrganizationId,
+    self, Account, Caller, Command, Context, Deliveries, Delivery, Deployment, InvitationId, Operation, OrganizationId,
     OrganizationState, Refusal, Remembered, Subject, Timestamp, Username,
 };
 use crate::store::changes::Changed;
@@ -54,8 +54,8 @@ pub(super) struct Batch {
     /// never wait for each other.
     after: BTreeMap<OrganizationId, Option<OrganizationState>>,
     accounts: HashMap<Username, Account>,
-    /// As loaded: the emails of the invitations.
-    deliveries: HashMap<InvitationId, Vec<Delivery>>,
+    /// As loaded: the newest emails of the invitations.
+    deliveries: HashMap<InvitationId, Deliveries>,
     remembered: HashMap<Key, Remembered>,
     /// Organizations and accounts that another transaction has locked.
     busy: (HashSet<OrganizationId>, HashSet<String>),
@@ -172,16 +172,15 @@ impl Batch {
     }
 
     /// The emails of an invitation as they will be.
-    fn deliveries(&self, state: &OrganizationState, id: InvitationId) -> Vec<Delivery> {
+    fn deliveries(&self, state: &OrganizationState, id: InvitationId) -> Deliveries {
         let mut deliveries = self.deliveries.get(&id).cloned().unwrap_or_default();
         for withdrawal in state.withdrawals.iter().filter(|withdrawal| withdrawal.invitation() == id) {
-            for delivery in &mut deliveries {
+            for delivery in &mut deliveries.newest {
                 delivery.withdraw(*withdrawal, self.now);
             }
         }
         let new = state.emails.iter().filter(|email| email.invitation == Some(id));
         deliveries.extend(new.map(|email| Delivery::queued(email.kind, self.now)));
-        deliveries.sort_by_key(Delivery::order);
         deliveries
     }
 
@@ -211,8 +210,8 @@ impl Batch {
 
 /// What commands touch.
 fn wanted(commands: &[Command], deployment: &Deployment, engine: Engine) -> Wanted {
-    let open_invitations_limit = deployment.open_invitations_limit;
-    let mut wanted = Wanted { open_invitations_limit, engine, ..Wanted::default() };
+    let Deployment { open_invitations_limit, resends_limit, .. } = *deployment;
+    let mut wanted = Wanted { open_invitations_limit, resends_limit, engine, ..Wanted::default() };
     let organizations =
         commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
     wanted.organizations.extend(organizations);
@@ -250,8 +249,11 @@ fn want(wanted: &mut Wanted, command: &Command) {
         | Operation::AcceptInvitation { invitation: id, .. }
         | Operation::DeclineInvitation { invitation: id, .. }
         | Operation::RejectAccess { invitation: id, .. }
-        | Operation::RevokeInvitation { invitation: id, .. }
-        | Operation::ResendInvitation { invitation: id, .. } => invitation(id),
+        | Operation::RevokeInvitation { invitation: id, .. } => invitation(id),
+        Operation::ResendInvitation { invitation: id, .. } => {
+            invitation(id);
+            wanted.resends_of.push(id.0);
+        }
         Operation::UpdateMember { member, .. } | Operation::DeleteMember { member, .. } => {
             wanted.people.push(person(member));
         }

@@ -9,7 +9,7 @@ use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Caller, Command, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId, InvitationState,
+    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, InvitationCode, InvitationId, InvitationState,
     Method, Operation, OrganizationId, Refusal, Request, Subject, Username,
 };
 use crate::store::invitations::{self, FIRST_PAGE};
@@ -113,15 +113,14 @@ impl App {
                 None => invitations::list_by_state(&mut connection, organization, before, limit, states).await?,
             };
             let page = Page::cut(found, filter.size, |invitation| invitation.id);
-            let ids = page.items.iter().map(|invitation| invitation.id.0).collect::<Vec<_>>();
+            let ids = page.items.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
             let deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
             store::Result::Ok((page, deliveries))
         })?;
-        let show = |invitation: Invitation| {
+        Ok(page.map(|invitation| {
             let audience = Audience::Inviter(deliveries.remove(&invitation.id).unwrap_or_default());
             InvitationView::new(organization.clone(), access.display_name.clone(), invitation, call.now(), audience)
-        };
-        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+        }))
     }
 
     /// A page of the invitations that are bound to an account, newest first.
@@ -140,16 +139,16 @@ impl App {
         let (page, names, now) = read!(self.reads, connection, async {
             let found = invitations::list_of_account(&mut connection, username, organizations, before, limit).await?;
             let page = Page::cut(found, size, |(organization, invitation)| (organization.clone(), invitation.id));
-            let ids = page.items.iter().map(|(organization, _)| organization.as_str().to_owned()).collect::<Vec<_>>();
+            let ids =
+                page.items.iter().map(|((organization, _), _)| organization.as_str().to_owned()).collect::<Vec<_>>();
             let names = invitations::display_names(&mut connection, &ids).await?;
             store::Result::Ok((page, names, accounts::now(&mut connection).await?))
         })?;
-        let show = |(organization, invitation): (OrganizationId, Invitation)| {
+        Ok(page.map(|(organization, invitation)| {
             let name = names.get(&organization).cloned().unwrap_or_else(|| DisplayName::stored(String::new()));
             let audience = Audience::invitee(&account, &invitation);
             InvitationView::new(organization, name, invitation, now, audience)
-        };
-        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+        }))
     }
 
     /// Binds the caller to the invitation of a code. Wrong codes slow down the caller, never the invitation. Runs to its
@@ -236,7 +235,7 @@ impl App {
             self.charge(counted, &who).await?;
         }
         // no email is written
-        view.audience = Audience::Inviter(Vec::new());
+        view.audience = Audience::Inviter(Deliveries::default());
         Ok(*view)
     }
 

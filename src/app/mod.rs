@@ -216,20 +216,26 @@ impl App {
     }
 }
 
-/// A page of a list and where the next one begins; `None`: this is the last.
+/// A page of a list.
 #[derive(Debug)]
 pub struct Page<T, C> {
-    pub items: Vec<T>,
-    pub next: Option<C>,
+    /// Each with where a page begins that follows it.
+    pub items: Vec<(C, T)>,
+    /// Whether another page follows.
+    pub has_more: bool,
 }
 
 impl<T, C> Page<T, C> {
     /// Takes one item more than the page holds: whether it is there tells whether there is a next page.
     fn cut(mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> C) -> Self {
-        let more = items.len() > size;
+        let has_more = items.len() > size;
         items.truncate(size);
-        let next = items.last().filter(|_| more).map(cursor);
-        Self { items, next }
+        Self { items: items.into_iter().map(|item| (cursor(&item), item)).collect(), has_more }
+    }
+
+    fn map<U>(self, mut show: impl FnMut(T) -> U) -> Page<U, C> {
+        let items = self.items.into_iter().map(|(cursor, item)| (cursor, show(item))).collect();
+        Page { items, has_more: self.has_more }
     }
 }
 

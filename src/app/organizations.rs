@@ -96,8 +96,7 @@ impl App {
             Some(_) => Vec::new(),
         };
         let page = Page::cut(members, size, |member| member.username.clone());
-        let show = |member| MemberView::new(organization.clone(), member, &call.caller, &standing);
-        Ok(Page { items: page.items.into_iter().map(show).collect(), next: page.next })
+        Ok(page.map(|member| MemberView::new(organization.clone(), member, &call.caller, &standing)))
     }
 
     /// A page of what happened in an organization, or to one of its invitations, oldest first.

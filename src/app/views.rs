@@ -1,7 +1,7 @@
 //! What a reader or the maker of a change gets to see, before it is encoded.
 
 use crate::domain::{
-    Account, Action, Caller, Delivery, DisplayName, Head, Invitation, InvitationState, Member, Method, Organization,
+    Account, Action, Caller, Deliveries, DisplayName, Head, Invitation, InvitationState, Member, Method, Organization,
     OrganizationId, Standing, Subject, Timestamp,
 };
 
@@ -35,8 +35,8 @@ impl InvitationView {
 /// Who reads, which decides what is shown.
 #[derive(Debug)]
 pub enum Audience {
-    /// Inviters and services see everything, with the emails.
-    Inviter(Vec<Delivery>),
+    /// Inviters and services see everything, with the newest emails.
+    Inviter(Deliveries),
     /// The bound account sees what is about itself; the invited address only where it is one of its own.
     Invitee { sees_email: bool },
     /// Who has changed it and may not read it, or not any more, is told that it worked and nothing about anybody.
@@ -50,7 +50,7 @@ impl Audience {
         caller: &Caller,
         standing: Option<&Standing>,
         invitation: &Invitation,
-        deliveries: impl FnOnce() -> Vec<Delivery>,
+        deliveries: impl FnOnce() -> Deliveries,
         is_own_email: bool,
     ) -> Option<Self> {
         let subject = Subject::Invitation(invitation.id);

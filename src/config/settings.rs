@@ -104,7 +104,7 @@ pub struct Calls {
     pub max_arriving_requests: usize,
 
     /// Calls at a time whose response the client has not fully read, 1 to 100000. When there is one more, the oldest is
-    /// cut off. Each may hold a page of a list, about 100 KiB of memory.
+    /// cut off. Each may hold 256 KiB of memory, and what the connection needs.
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]
     pub max_untaken_answers: usize,
 
@@ -207,6 +207,10 @@ pub struct Throttles {
     /// Shortest time in seconds between two requested emails of one invitation, 0 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds(0..=86_400))]
     pub resend_interval_seconds: Duration,
+
+    /// Resends of an invitation in 24 hours, up to 1000; 0 is no limit.
+    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1000))]
+    pub resends_per_invitation_limit: Limit,
 
     /// Open invitations of an organization that has no limit of its own, up to 1000000; 0 is no limit.
     #[arg(long, value_name = "COUNT", default_value = "10000", value_parser = values::limit(1_000_000))]

@@ -85,6 +85,7 @@ impl State {
             ("issuers", issuers),
             ("accounts_create_organizations", "true".to_owned()),
             ("resend_interval_seconds", "0".to_owned()),
+            ("resends_per_invitation_limit", "0".to_owned()),
             ("open_invitations_limit", "0".to_owned()),
             ("wrong_accounts_limit", "0".to_owned()),
             ("invitations_per_organization_limit", "0".to_owned()),

@@ -88,6 +88,7 @@ pub fn resend(
     if wait.is_positive() {
         return Err(Refusal::ResentTooSoon { wait });
     }
+    state.check_resends(id, context)?;
     let keys = &context.deployment.code_keys;
     let code = invitation.code.clone().filter(|_| present == InvitationState::Invited);
     let dead_code = code.map(|code| renewal.ends(code, keys)).transpose()?.flatten();

@@ -4,6 +4,33 @@ use std::fmt;
 
 use super::{EmailKind, SmtpReply, Timestamp, Withdrawal};
 
+/// The emails of an invitation, as far as they are shown.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Deliveries {
+    /// The newest ones, oldest first.
+    pub newest: Vec<Delivery>,
+    /// How many older ones there are, counted up to [`Self::COUNTED`].
+    pub further: i64,
+}
+
+impl Deliveries {
+    /// How many are shown of an invitation that somebody reads or changes.
+    pub const SHOWN: usize = 50;
+    /// The same, in a list.
+    pub const LISTED: usize = 10;
+    /// Counting them all would take the longer the older an invitation is.
+    pub const COUNTED: i64 = 1000;
+
+    /// Adds some that are newer, and shows no more than before.
+    pub fn extend(&mut self, newer: impl IntoIterator<Item = Delivery>) {
+        self.newest.extend(newer);
+        self.newest.sort_by_key(Delivery::order);
+        let older = self.newest.len().saturating_sub(Self::SHOWN);
+        self.newest.drain(..older);
+        self.further = self.further.saturating_add(i64::try_from(older).unwrap_or(i64::MAX)).min(Self::COUNTED);
+    }
+}
+
 /// One email of an invitation, as far as the administrator sees it. `None`: a newer version has written it, or nobody has
 /// answered yet.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -14,6 +14,8 @@ pub struct Deployment {
     pub accounts_create_organizations: bool,
     /// The least time between two emails of an invitation that somebody asks for.
     pub resend_interval: time::Duration,
+    /// How often the email of an invitation is sent again in 24 hours; `None`: no limit.
+    pub resends_limit: Option<i32>,
     /// Open invitations of one organization that has no limit of its own; `None`: no limit.
     pub open_invitations_limit: Option<i32>,
     /// Invitations of one organization in 24 hours, where it has no limit of its own; `None`: no limit.

@@ -67,6 +67,11 @@ impl EventKind {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
+
+    /// Whether somebody has asked for the email of an invitation again.
+    pub fn is_resend(self) -> bool {
+        matches!(self, Self::Resent | Self::CodeRotated)
+    }
 }
 
 /// One event. Its position is the order of commits within the organization, without gaps.

@@ -51,7 +51,7 @@ pub use code_key::{CodeKey, CodeKeys};
 pub use command::{Command, Operation, Remembered, Request};
 pub use cover::{Cover, Granter};
 pub use decide::decide;
-pub use delivery::{Answer, Delivery, EmailState};
+pub use delivery::{Answer, Deliveries, Delivery, EmailState};
 pub use deployment::Deployment;
 pub use display_name::DisplayName;
 pub use email::{Email, EmailKind, Withdrawal};

@@ -28,6 +28,8 @@ pub struct OrganizationState {
     pub members: BTreeMap<Username, Member>,
     /// Only those that the batch touches.
     pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// When the email of an invitation was sent again, as often as the limit is: only of those that the batch sends again.
+    pub resends: BTreeMap<InvitationId, Vec<Timestamp>>,
     /// To be appended.
     pub events: Vec<Event>,
     /// To be written to the outbox.
@@ -46,6 +48,7 @@ impl OrganizationState {
             head,
             members: BTreeMap::new(),
             invitations: BTreeMap::new(),
+            resends: BTreeMap::new(),
             events: Vec::new(),
             emails: Vec::new(),
             withdrawals: Vec::new(),
@@ -128,6 +131,21 @@ impl OrganizationState {
     pub fn check_open_invitations(&self, context: &Context<'_>) -> Result<(), Refusal> {
         match self.open_invitations_limit(context.deployment) {
             Some(limit) if self.head.open_invitations >= limit => Err(Refusal::TooManyOpenInvitations { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses one more resend of an invitation than there may be in 24 hours. Each has left its event, so none is counted
+    /// twice or forgotten.
+    pub fn check_resends(&self, id: InvitationId, context: &Context<'_>) -> Result<(), Refusal> {
+        let Some(limit) = context.deployment.resends_limit else { return Ok(()) };
+        let is_resend = |event: &&Event| event.invitation == Some(id) && event.kind.is_some_and(EventKind::is_resend);
+        let of_batch = self.events.iter().filter(is_resend).map(|event| event.create_time);
+        let mut times = of_batch.chain(self.resends.get(&id).into_iter().flatten().copied()).collect::<Vec<_>>();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        let last_allowed = usize::try_from(limit).unwrap_or_default().checked_sub(1).and_then(|n| times.get(n));
+        match last_allowed.map(|time| *time + DAY - context.now) {
+            Some(wait) if wait.is_positive() => Err(Refusal::TooManyResends { limit, wait }),
             _ => Ok(()),
         }
     }

@@ -75,6 +75,10 @@ pub enum Refusal {
     ResentTooSoon {
         wait: Duration,
     },
+    TooManyResends {
+        limit: i32,
+        wait: Duration,
+    },
     TooManyOpenInvitations {
         limit: i32,
     },

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::authenticate::Authenticated;
 use super::fields::Fields;
 use super::page_token::Binding;
-use super::{Api, encode, status};
+use super::{Api, encode, page, status};
 use crate::app::{About, DeleteAccount, NewAccount};
 use crate::domain::{Method, OrganizationId, Refusal};
 use crate::pb::account_service_server::AccountService;
@@ -83,9 +83,7 @@ impl AccountService for Api {
         let parsed = fields.finish(|| Some((account?, size?, binding?, after?)));
         let (account, size, binding, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.memberships(&caller, &account, after, size).await.map_err(status::from_error)?;
-        Ok(Response::new(pb::ListAccountMembershipsResponse {
-            memberships: page.items.iter().map(encode::membership).collect(),
-            next_page_token: binding.write(page.next),
-        }))
+        let (memberships, next) = page::encode(page, encode::membership);
+        Ok(Response::new(pb::ListAccountMembershipsResponse { memberships, next_page_token: binding.write(next) }))
     }
 }

@@ -62,7 +62,8 @@ pub fn invitation(view: InvitationView) -> pb::Invitation {
         offerer: actor(invitation.offerer.as_ref()),
         approver: actor(invitation.approver.as_ref()),
         locale: invitation.locale.unwrap_or_default(),
-        deliveries: deliveries.iter().map(delivery).collect(),
+        deliveries: deliveries.newest.iter().map(delivery).collect(),
+        further_deliveries: i32::try_from(deliveries.further).unwrap_or(i32::MAX),
         ..of_account
     }
 }
@@ -155,7 +156,7 @@ pub fn member(view: MemberView) -> pb::Member {
     }
 }
 
-pub fn membership(membership: &Membership) -> pb::Membership {
+pub fn membership(membership: Membership) -> pb::Membership {
     pb::Membership {
         organization: membership.organization.name(),
         organization_display_name: membership.display_name.as_str().to_owned(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::fields::Fields;
 use super::page_token::Binding;
-use super::{Api, encode, status};
+use super::{Api, encode, page, status};
 use crate::app::{Call, InvitationFilter, RequestAccess};
 use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId};
 use crate::pb::invitation_service_server::InvitationService;
@@ -72,10 +72,8 @@ impl InvitationService for Api {
         });
         let (organization, binding, filter) = parsed.map_err(status::from_refusal)?;
         let page = self.app.invitations(&call, &organization, filter).await.map_err(status::from_error)?;
-        Ok(Response::new(pb::ListInvitationsResponse {
-            invitations: page.items.into_iter().map(encode::invitation).collect(),
-            next_page_token: binding.write(page.next),
-        }))
+        let (invitations, next) = page::encode(page, encode::invitation);
+        Ok(Response::new(pb::ListInvitationsResponse { invitations, next_page_token: binding.write(next) }))
     }
 
     async fn list_account_invitations(
@@ -95,10 +93,9 @@ impl InvitationService for Api {
         let parsed = fields.finish(|| Some((account?, size?, binding?, before?)));
         let (account, size, binding, before) = parsed.map_err(status::from_refusal)?;
         let page = self.app.account_invitations(&caller, &account, before, size).await.map_err(status::from_error)?;
-        Ok(Response::new(pb::ListAccountInvitationsResponse {
-            invitations: page.items.into_iter().map(encode::invitation).collect(),
-            next_page_token: binding.write(page.next.map(|(organization, id)| format!("{id}/{organization}"))),
-        }))
+        let (invitations, next) = page::encode(page, encode::invitation);
+        let next_page_token = binding.write(next.map(|(organization, id)| format!("{id}/{organization}")));
+        Ok(Response::new(pb::ListAccountInvitationsResponse { invitations, next_page_token }))
     }
 
     async fn request_access(&self, request: Request<pb::RequestAccessRequest>) -> Result<Response<Invitation>, Status> {

@@ -15,6 +15,7 @@ mod mail;
 mod metadata;
 mod organization_fields;
 mod organizations;
+mod page;
 mod page_token;
 mod places;
 pub mod probe;

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
 use super::page_token::Binding;
-use super::{Api, encode, organization_fields, status};
+use super::{Api, encode, organization_fields, page, status};
 use crate::domain::{Caller, Command, Method, NewOrganization, Operation, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
@@ -117,10 +117,8 @@ impl OrganizationService for Api {
         let parsed = fields.finish(|| Some((organization?, size?, binding?, after?)));
         let (organization, size, binding, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.members(&call, &organization, after, size).await.map_err(status::from_error)?;
-        Ok(Response::new(pb::ListMembersResponse {
-            members: page.items.into_iter().map(encode::member).collect(),
-            next_page_token: binding.write(page.next),
-        }))
+        let (members, next) = page::encode(page, encode::member);
+        Ok(Response::new(pb::ListMembersResponse { members, next_page_token: binding.write(next) }))
     }
 
     async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Result<Response<Member>, Status> {
@@ -190,10 +188,8 @@ impl OrganizationService for Api {
         let parsed = fields.finish(|| Some((organization?, size?, binding?, invitation?, after?.unwrap_or_default())));
         let (organization, size, binding, invitation, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.events(&call, &organization, invitation, after, size).await.map_err(status::from_error)?;
-        Ok(Response::new(pb::ListEventsResponse {
-            events: page.items.into_iter().map(|event| encode::event(&organization, event)).collect(),
-            next_page_token: binding.write(page.next),
-        }))
+        let (events, next) = page::encode(page, |event| encode::event(&organization, event));
+        Ok(Response::new(pb::ListEventsResponse { events, next_page_token: binding.write(next) }))
     }
 }
 

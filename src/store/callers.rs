@@ -7,9 +7,9 @@ use std::iter::zip;
 
 use sqlx::PgConnection;
 
-use super::rows::{self, DeliveryColumns, InvitationRow};
+use super::rows::{DeliveryColumns, InvitationRow};
 use super::{Error, Result};
-use crate::domain::{Delivery, DisplayName, Invitation, InvitationId, OrganizationId, Role, Timestamp, Username};
+use crate::domain::{Deliveries, DisplayName, Invitation, InvitationId, OrganizationId, Role, Timestamp, Username};
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,8 +67,8 @@ pub struct Access {
 #[derive(Debug)]
 pub struct FoundInvitation {
     pub invitation: Invitation,
-    /// Its emails, oldest first; none where the caller does not see invitations.
-    pub deliveries: Vec<Delivery>,
+    /// None where the caller does not see invitations.
+    pub deliveries: Deliveries,
     /// Whether the invited address is one of the caller's.
     pub is_own_email: bool,
 }
@@ -125,7 +125,7 @@ async fn ask(
                   n.request_time AS "request_time?", n.revision AS "revision?", e.is_own AS "is_own_email?",
                   d.kinds AS "d_kinds?", d.states AS "d_states?", d.attempts AS "d_attempts?",
                   d.answers AS "d_answers?: Vec<Option<String>>", d.create_times AS "d_create_times?",
-                  d.update_times AS "d_update_times?"
+                  d.update_times AS "d_update_times?", f.further AS "further?"
              FROM unnest($1::bytea[], $2::text[], $3::timestamptz[], $4::text[], $5::uuid[], $6::bool[])
                   WITH ORDINALITY AS q(identity, username, attest_time, organization, invitation, has_changed_it, number)
              LEFT JOIN LATERAL (
@@ -156,9 +156,19 @@ async fn ask(
                SELECT array_agg(kind) AS kinds, array_agg(state::text) AS states, array_agg(attempt) AS attempts,
                       array_agg(answer) AS answers, array_agg(create_time) AS create_times,
                       array_agg(update_time) AS update_times
-                 FROM emails
-                WHERE invitation = n.invitation AND organization || '' = n.organization AND ($8::text IS NULL OR organization = $8)
-                  AND (m.is_seeing OR q.identity IS NULL AND q.username IS NULL)) d ON true
+                 FROM (
+                   SELECT kind, state, attempt, answer, create_time, update_time FROM emails
+                    WHERE invitation = n.invitation AND organization || '' = n.organization
+                      AND ($8::text IS NULL OR organization = $8)
+                      AND (m.is_seeing OR q.identity IS NULL AND q.username IS NULL)
+                    ORDER BY create_time DESC LIMIT 50) newest) d ON true
+             LEFT JOIN LATERAL (
+               SELECT count(*) AS further FROM (
+                 SELECT 1 FROM emails
+                  WHERE invitation = n.invitation AND organization || '' = n.organization
+                    AND ($8::text IS NULL OR organization = $8)
+                    AND (m.is_seeing OR q.identity IS NULL AND q.username IS NULL)
+                  ORDER BY create_time DESC OFFSET 50 LIMIT 1000) older) f ON true
             ORDER BY q.number"#,
         &identities.collect::<Vec<_>>() as &[Option<Vec<u8>>],
         &asked.iter().map(|asked| asked.username.clone()).collect::<Vec<_>>() as &[Option<String>],
@@ -217,11 +227,12 @@ async fn ask(
             answers: row.d_answers,
             create_times: row.d_create_times,
             update_times: row.d_update_times,
+            further: row.further,
         };
         let invitation = invitation().map(|invitation| {
             Ok::<_, Error>(FoundInvitation {
                 invitation: invitation.try_into()?,
-                deliveries: rows::deliveries(deliveries.into_rows()),
+                deliveries: deliveries.into(),
                 is_own_email: row.is_own_email.unwrap_or(false),
             })
         });

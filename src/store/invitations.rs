@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::rows::{self, InvitationRow};
+use super::rows::{DeliveryColumns, InvitationRow};
 use super::{Error, Result};
-use crate::domain::{Delivery, DisplayName, Invitation, InvitationId, InvitationState, OrganizationId, Username};
+use crate::domain::{Deliveries, DisplayName, Invitation, InvitationId, InvitationState, OrganizationId, Username};
 
 /// Where the next page begins: before this id. The first page begins before the greatest.
 pub const FIRST_PAGE: Uuid = Uuid::max();
@@ -188,25 +188,44 @@ pub async fn display_names(
     Ok(rows.into_iter().map(|row| entry((row.organization, row.display_name))).collect())
 }
 
-/// The emails of a page of invitations, oldest first. The organization is compared in a form that no index serves: by the
+/// The newest emails of each invitation of a page. The organization is compared in a form that no index serves: by the
 /// primary key this would read all the emails of the organization.
 pub async fn deliveries(
     connection: &mut PgConnection,
     organization: &OrganizationId,
     ids: &[Uuid],
-) -> Result<HashMap<InvitationId, Vec<Delivery>>> {
+) -> Result<HashMap<InvitationId, Deliveries>> {
     let rows = sqlx::query!(
-        r#"SELECT invitation AS "invitation!", kind, state::text AS "state!", attempt, answer, create_time, update_time
-             FROM emails WHERE invitation = ANY($2) AND ($1::text IS NULL OR organization = $1)"#,
+        r#"SELECT w.i AS "invitation!", d.kinds, d.states, d.attempts, d.answers AS "answers: Vec<Option<String>>",
+                  d.create_times, d.update_times, f.further
+             FROM unnest($2::uuid[]) AS w(i), LATERAL (
+               SELECT array_agg(kind) AS kinds, array_agg(state::text) AS states, array_agg(attempt) AS attempts,
+                      array_agg(answer) AS answers, array_agg(create_time) AS create_times,
+                      array_agg(update_time) AS update_times
+                 FROM (
+                   SELECT kind, state, attempt, answer, create_time, update_time FROM emails
+                    WHERE invitation = w.i AND ($1::text IS NULL OR organization = $1)
+                    ORDER BY create_time DESC LIMIT 10) newest) d, LATERAL (
+               SELECT count(*) AS further FROM (
+                 SELECT 1 FROM emails
+                  WHERE invitation = w.i AND ($1::text IS NULL OR organization = $1)
+                  ORDER BY create_time DESC OFFSET 10 LIMIT 1000) older) f"#,
         organization.as_str(),
         ids,
     )
     .fetch_all(connection)
     .await?;
-    let mut found = HashMap::<_, Vec<_>>::new();
-    for row in rows {
-        let delivery = (row.kind, row.state, row.attempt, row.answer, row.create_time, row.update_time);
-        found.entry(InvitationId(row.invitation)).or_default().push(delivery);
-    }
-    Ok(found.into_iter().map(|(id, rows)| (id, rows::deliveries(rows))).collect())
+    let found = rows.into_iter().map(|row| {
+        let columns = DeliveryColumns {
+            kinds: row.kinds,
+            states: row.states,
+            attempts: row.attempts,
+            answers: row.answers,
+            create_times: row.create_times,
+            update_times: row.update_times,
+            further: row.further,
+        };
+        (InvitationId(row.invitation), columns.into())
+    });
+    Ok(found.collect())
 }

@@ -14,7 +14,7 @@ use super::rows::{self, AccountRow, DeliveryColumns, HeadRow, InvitationRow, Mem
 use super::source::Engine;
 use super::{Error, Result, accounts};
 use crate::domain::{
-    Account, Delivery, Invitation, InvitationId, Member, OrganizationId, OrganizationState, Remembered, Timestamp,
+    Account, Deliveries, Invitation, InvitationId, Member, OrganizationId, OrganizationState, Remembered, Timestamp,
     Username,
 };
 
@@ -34,6 +34,9 @@ pub struct Wanted {
     /// Organizations whose overdue invitations are wanted. Those of an organization that stands at a limit are wanted
     /// always: they still count until they are closed.
     pub overdue_of: Vec<String>,
+    /// Of those among the invitations that are sent again: when they were before, as often as the limit is.
+    pub resends_of: Vec<Uuid>,
+    pub resends_limit: Option<i32>,
     pub request_ids: Vec<Key>,
     /// Of open invitations, where an organization has none of its own.
     pub open_invitations_limit: Option<i32>,
@@ -49,8 +52,7 @@ pub struct Loaded {
     pub organizations: HashMap<OrganizationId, OrganizationState>,
     /// Those that exist; deleted ones are not among them.
     pub accounts: HashMap<Username, Account>,
-    /// The emails of the invitations, oldest first.
-    pub deliveries: HashMap<InvitationId, Vec<Delivery>>,
+    pub deliveries: HashMap<InvitationId, Deliveries>,
     pub remembered: HashMap<Key, Remembered>,
 }
 
@@ -164,7 +166,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                   n.send_time AS "n_send_time?", n.request_time AS "n_request_time?", n.revision AS "n_revision?",
                   d.kinds AS "d_kinds?", d.states AS "d_states?", d.attempts AS "d_attempts?",
                   d.answers AS "d_answers?: Vec<Option<String>>", d.create_times AS "d_create_times?",
-                  d.update_times AS "d_update_times?", t.username AS "person?",
+                  d.update_times AS "d_update_times?", f.further AS "further?", v.times AS "resends?", t.username AS "person?",
                   m.username AS "m_username?", m.role::text AS "m_role?", m.email AS "m_email?",
                   m.email_key AS "m_email_key?", m.inviter AS "m_inviter?", m.create_time AS "m_create_time?",
                   m.update_time AS "m_update_time?", m.revision AS "m_revision?",
@@ -190,9 +192,23 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                SELECT array_agg(kind) AS kinds, array_agg(state::text) AS states, array_agg(attempt) AS attempts,
                       array_agg(answer) AS answers, array_agg(create_time) AS create_times,
                       array_agg(update_time) AS update_times
-                 FROM emails
-                WHERE invitation = n.invitation AND organization || '' = n.organization
-                  AND ($16::text IS NULL OR organization = $16)) d ON true
+                 FROM (
+                   SELECT kind, state, attempt, answer, create_time, update_time FROM emails
+                    WHERE invitation = n.invitation AND organization || '' = n.organization
+                      AND ($16::text IS NULL OR organization = $16)
+                    ORDER BY create_time DESC LIMIT 50) newest) d ON true
+             LEFT JOIN LATERAL (
+               SELECT count(*) AS further FROM (
+                 SELECT 1 FROM emails
+                  WHERE invitation = n.invitation AND organization || '' = n.organization
+                    AND ($16::text IS NULL OR organization = $16)
+                  ORDER BY create_time DESC OFFSET 50 LIMIT 1000) older) f ON true
+             LEFT JOIN LATERAL (
+               SELECT array_agg(create_time) AS times FROM (
+                 SELECT create_time FROM events
+                  WHERE n.invitation = ANY($17) AND invitation = n.invitation AND organization || '' = n.organization
+                    AND ($16::text IS NULL OR organization = $16) AND kind IN ('RESENT', 'CODE_ROTATED')
+                  ORDER BY position DESC LIMIT $18) newest) v ON true
              LEFT JOIN LATERAL (
                SELECT * FROM members
                 WHERE organization = t.organization AND username = t.username
@@ -224,6 +240,8 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         &wanted.request_ids.iter().map(|key| key.1.clone()).collect::<Vec<_>>(),
         &wanted.request_ids.iter().map(|key| key.2).collect::<Vec<_>>(),
         one,
+        &wanted.resends_of,
+        i64::from(wanted.resends_limit.unwrap_or_default()),
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -320,6 +338,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
             answers: row.d_answers,
             create_times: row.d_create_times,
             update_times: row.d_update_times,
+            further: row.further,
         };
         let remembered =
             || Some(Remembered { method: row.r_method?, digest: row.r_digest?, resource: row.r_resource? });
@@ -332,8 +351,11 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
         let state = loaded.organizations.get_mut(key.as_str());
         if let Some(invitation) = invitation() {
             let invitation = Invitation::try_from(invitation)?;
-            loaded.deliveries.insert(invitation.id, rows::deliveries(deliveries.into_rows()));
-            state.map(|state| state.invitations.insert(invitation.id, invitation));
+            loaded.deliveries.insert(invitation.id, deliveries.into());
+            if let Some(state) = state {
+                state.resends.extend(row.resends.map(|times| (invitation.id, times)));
+                state.invitations.insert(invitation.id, invitation);
+            }
         } else if let Some(member) = member() {
             let member = Member::from(member);
             state.map(|state| state.members.insert(member.username.clone(), member));

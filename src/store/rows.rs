@@ -9,9 +9,9 @@ use sqlx::types::Uuid;
 
 use super::{Error, Result, policy};
 use crate::domain::{
-    Account, Actor, Answer, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head, Invitation,
-    InvitationId, InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role, StoredCode,
-    Timestamp, Username, Window,
+    Account, Actor, Answer, Deliveries, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head,
+    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role,
+    StoredCode, Timestamp, Username, Window,
 };
 
 fn actor(text: Option<String>) -> Option<Actor> {
@@ -141,7 +141,7 @@ pub(super) fn account_emails(
     rows.map(|(ordinal, (typed, key))| (ordinal, typed, key)).collect()
 }
 
-/// The emails of an invitation, likewise; `None`: it has none.
+/// The newest emails of an invitation, likewise; `None`: it has none.
 pub(super) struct DeliveryColumns {
     pub kinds: Option<Vec<String>>,
     pub states: Option<Vec<String>>,
@@ -149,42 +149,33 @@ pub(super) struct DeliveryColumns {
     pub answers: Option<Vec<Option<String>>>,
     pub create_times: Option<Vec<Timestamp>>,
     pub update_times: Option<Vec<Timestamp>>,
+    pub further: Option<i64>,
 }
 
-impl DeliveryColumns {
-    pub fn into_rows(self) -> Vec<DeliveryRow> {
-        let Self { kinds, states, attempts, answers, create_times, update_times } = self;
+impl From<DeliveryColumns> for Deliveries {
+    fn from(columns: DeliveryColumns) -> Self {
+        let DeliveryColumns { kinds, states, attempts, answers, create_times, update_times, further } = columns;
         let states = zip(kinds.unwrap_or_default(), states.unwrap_or_default());
         let attempts = zip(attempts.unwrap_or_default(), answers.unwrap_or_default());
         let times = zip(create_times.unwrap_or_default(), update_times.unwrap_or_default());
         let rows = zip(states, zip(attempts, times));
-        rows.map(|((kind, state), ((attempt, answer), (create, update)))| {
-            (kind, state, attempt, answer, create, update)
-        })
-        .collect()
+        let delivery = |((kind, state), ((attempts, answer), (create_time, update_time))): DeliveryRow| Delivery {
+            kind: EmailKind::parse(&kind),
+            state: EmailState::parse(&state),
+            attempts,
+            answer: answer.as_deref().and_then(Answer::parse),
+            create_time,
+            update_time,
+        };
+        let mut newest = rows.map(delivery).collect::<Vec<_>>();
+        // what was written at one moment has an order that the index does not know
+        newest.sort_by_key(Delivery::order);
+        Self { newest, further: further.unwrap_or_default() }
     }
 }
 
-/// Kind, state, attempts, answer, `create_time` and `update_time` of an email.
-pub(super) type DeliveryRow = (String, String, i32, Option<String>, Timestamp, Timestamp);
-
-/// The emails of an invitation, oldest first. Sorted here: Postgres takes longer to set a sort up than to find them.
-pub(super) fn deliveries(rows: Vec<DeliveryRow>) -> Vec<Delivery> {
-    let mut deliveries = rows.into_iter().map(delivery).collect::<Vec<_>>();
-    deliveries.sort_by_key(Delivery::order);
-    deliveries
-}
-
-fn delivery((kind, state, attempts, answer, create_time, update_time): DeliveryRow) -> Delivery {
-    Delivery {
-        kind: EmailKind::parse(&kind),
-        state: EmailState::parse(&state),
-        attempts,
-        answer: answer.as_deref().and_then(Answer::parse),
-        create_time,
-        update_time,
-    }
-}
+/// Kind and state of an email; attempts and answer; `create_time` and `update_time`.
+type DeliveryRow = ((String, String), ((i32, Option<String>), (Timestamp, Timestamp)));
 
 pub(super) struct OrganizationRow {
     pub organization: String,

@@ -5,6 +5,7 @@ mod changes;
 mod guesses;
 mod mail;
 mod organizations;
+mod resends;
 
 use futures_util::future::join_all;
 use invitations::dev::mailbox::Script;

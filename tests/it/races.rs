@@ -119,6 +119,7 @@ pub fn deployment() -> Deployment {
         reserved_names: Vec::new(),
         accounts_create_organizations: true,
         resend_interval: time::Duration::ZERO,
+        resends_limit: None,
         open_invitations_limit: None,
         daily_invitations_limit: None,
         services: Vec::new(),

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use crate::support::{Person, Service, Watched, reason};
 
 /// The limits that a deployment has by default and a test has not.
-const LIMITS: [(&str, &str); 7] = [
+const LIMITS: [(&str, &str); 8] = [
     ("resend_interval_seconds", "300"),
+    ("resends_per_invitation_limit", "10"),
     ("open_invitations_limit", "10000"),
     ("wrong_codes_limit", "10"),
     ("wrong_accounts_limit", "10"),

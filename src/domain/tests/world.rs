@@ -109,6 +109,7 @@ impl World {
                 reserved_names: Vec::new(),
                 accounts_create_organizations: true,
                 resend_interval: Duration::hours(RESEND_HOURS),
+                resends_limit: None,
                 open_invitations_limit: Some(OPEN_LIMIT),
                 daily_invitations_limit: None,
                 services: Vec::new(),

@@ -26,6 +26,12 @@ pub(super) fn resent_too_soon(wait: Duration) -> Problem {
     too_many(ErrorReason::ResentTooSoon, wait, sentence)
 }
 
+pub(super) fn resends(limit: i32, wait: Duration) -> Problem {
+    let sentence =
+        format!("the email was sent again {limit} times in 24 hours: wait, and see the invitation's deliveries");
+    too_many(ErrorReason::TooManyResends, wait, sentence).with("limit", limit.to_string())
+}
+
 pub(super) fn open_invitations(limit: i32) -> Problem {
     let sentence = format!("the organization has {limit} open invitations: revoke those that are no longer wanted");
     too_many(ErrorReason::TooManyOpenInvitations, INVITATIONS_END, sentence).with("limit", limit.to_string())

@@ -52,6 +52,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyWrongCodes { wait } => limits::wrong_codes(wait),
             Refusal::TooManyWrongAccounts { wait } => limits::wrong_accounts(wait),
             Refusal::ResentTooSoon { wait } => limits::resent_too_soon(wait),
+            Refusal::TooManyResends { limit, wait } => limits::resends(limit, wait),
             Refusal::TooManyOpenInvitations { limit } => limits::open_invitations(limit),
             Refusal::TooManyOrganizationInvitations { limit, wait } => limits::organization_invitations(limit, wait),
             Refusal::TooManyInvitations { wait } => limits::invitations(wait),

@@ -87,6 +87,10 @@ samples! { refusals of Refusal:
     Refusal::TooManyWrongCodes { .. } => [Refusal::TooManyWrongCodes { wait: Duration::seconds(61) }],
     Refusal::TooManyWrongAccounts { .. } => [Refusal::TooManyWrongAccounts { wait: Duration::seconds(62) }],
     Refusal::ResentTooSoon { .. } => [Refusal::ResentTooSoon { wait: Duration::seconds(63) }],
+    Refusal::TooManyResends { .. } => [
+        Refusal::TooManyResends { limit: 4711, wait: Duration::seconds(69) },
+        Refusal::TooManyResends { limit: 1, wait: Duration::seconds(69) },
+    ],
     Refusal::TooManyOpenInvitations { .. } => [
         Refusal::TooManyOpenInvitations { limit: 4711 },
         Refusal::TooManyOpenInvitations { limit: 1 },

@@ -35,6 +35,7 @@ fn invitation(outcome: Result<pb::Invitation, Status>) -> String {
                 update_time,
                 expire_time,
                 deliveries,
+                further_deliveries,
                 etag,
             }
         )

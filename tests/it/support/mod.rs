@@ -311,6 +311,7 @@ pub fn values_for<'a>(
         ("smtp_tls", "none".to_owned()),
         ("mail_from", "IPMHub <invitations@hub.example>".to_owned()),
         ("resend_interval_seconds", "0".to_owned()),
+        ("resends_per_invitation_limit", "0".to_owned()),
         ("open_invitations_limit", "0".to_owned()),
         ("wrong_accounts_limit", "0".to_owned()),
         ("invitations_per_organization_limit", "0".to_owned()),
