@@ -34,10 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Annotations are no Rust types. The well-known ones are looked at, but come from prost-types.
     let mut rust = compiler.file_descriptor_set();
     rust.file.retain(|file| [PACKAGE, "google.protobuf"].contains(&file.package()));
+    let mut names = tonic_prost_build::Config::new();
+    names.enable_type_names();
     tonic_prost_build::configure()
+        .codec_path("crate::pb::Bounded")
         // The derived one would print the code; `src/pb.rs` has one that does not.
         .skip_debug([format!(".{PACKAGE}.RequestAccessRequest")])
-        .compile_fds(rust)?;
+        .compile_fds_with_config(rust, names)?;
     Ok(())
 }
 

@@ -4,7 +4,11 @@
 
 #![expect(clippy::pedantic, reason = "generated code, whose docs are the comments of the protos")]
 
+mod bounded;
+
 use std::fmt;
+
+pub use bounded::Bounded;
 
 tonic::include_proto!("ipmhub.invitations.v1");
 

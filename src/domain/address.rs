@@ -9,7 +9,7 @@ use unicode_normalization::char::is_combining_mark;
 
 /// What is wrong with an address; the text completes "{field} …".
 pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
-     at most 254 characters, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that \
+     at most 254 bytes, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that \
      reads as a link";
 
 /// One address that mail can be sent to.
@@ -23,19 +23,24 @@ pub struct EmailAddress {
 }
 
 impl EmailAddress {
+    /// In bytes, as typed and on the wire.
+    pub const LONGEST: usize = 254;
+
     /// Takes a dot-atom local part of ASCII (RFC 5321, at most 64 octets) and a domain of at least two labels.
     /// Quoted local parts, comments, source routes and literals are valid in RFC 5322 and refused here: no person
     /// has one, and each is read differently by some server on the way. So are `%` and `!`, which some take for a
     /// route, `=?`, which some mail programs decode (RFC 2047) wherever it stands, and what they would make a link of:
     /// whoever is invited is named in emails to others.
     pub fn parse(typed: &str) -> Option<Self> {
+        if typed.len() > Self::LONGEST {
+            return None;
+        }
         let (local, domain) = typed.split_once('@')?;
         let domain = a_label(domain)?;
         if !is_dot_atom(local)
             || local.contains("=?")
             || reads_as_a_link(local)
-            || local.len() + 1 + domain.len() > 254
-            || typed.chars().count() > 254
+            || local.len() + 1 + domain.len() > Self::LONGEST
         {
             return None;
         }
@@ -78,6 +83,9 @@ impl fmt::Debug for EmailAddress {
 /// The lower-case A-label of a domain of at least two labels, as policies and addresses compare it. An accent may be a
 /// character of its own (NFD), as macOS types it.
 pub fn a_label(typed: &str) -> Option<String> {
+    if typed.len() > EmailAddress::LONGEST {
+        return None;
+    }
     // UTS 46 maps or drops zero-width and full-width characters; a domain that needs it was not typed by a person. Nor
     // was one with the signs for Kelvin and Ångström, which are letters to it
     let is_letter = |c: char| c.is_alphanumeric() || is_combining_mark(c) && is_of_a_script(c);

@@ -6,7 +6,14 @@ mod links;
 mod numbers;
 mod top_level;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::{EmailAddress, a_label};
+
+/// 64 characters, in bytes.
+const LONGEST: usize = 256;
+/// The most characters where each sign for several is written out: one may stand for 18.
+const WRITTEN_OUT: usize = 128;
 
 /// A name of an organization or a person, safe to show in an email.
 ///
@@ -19,7 +26,7 @@ pub struct DisplayName(String);
 /// What is wrong with a name. Each one's text completes "{field} …", and says which part it is about.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameFault {
-    #[error("must be 1 to 64 characters")]
+    #[error("must be 1 to 64 characters, at most 128 where signs for several are written out")]
     Length,
     #[error("must not begin or end with white space")]
     OuterSpace,
@@ -52,7 +59,7 @@ impl DisplayName {
 
     /// The same, and what is wrong with the name.
     pub fn read(text: &str) -> Result<Self, NameFault> {
-        if !(1..=64).contains(&text.chars().count()) {
+        if text.len() > LONGEST || !(1..=64).contains(&text.chars().count()) || text.nfkc().nth(WRITTEN_OUT).is_some() {
             return Err(NameFault::Length);
         }
         if text.trim() != text {

@@ -2,7 +2,7 @@
 
 /// The longest text that may be a code, in characters, without those that are not seen.
 const LONGEST_CODE: usize = 64;
-/// The longest text that may be a link with a code, in characters.
+/// The longest text that may be a link with a code, in bytes.
 const LONGEST_LINK: usize = 2048;
 /// Before the code in a link, as it is and as links within links have it.
 const BEFORE: [&str; 2] = ["code=", "code%3d"];
@@ -11,8 +11,8 @@ const AFTER: [&str; 2] = ["&", "%26"];
 
 /// Whether a text is too long to be looked at.
 pub fn is_too_long(typed: &str) -> bool {
-    let seen = typed.chars().filter(|c| !is_unseen(*c)).count();
-    typed.chars().count() > LONGEST_LINK || seen > LONGEST_CODE && code_in_link(&compact(typed)).is_none()
+    let seen = || typed.chars().filter(|c| !is_unseen(*c)).count();
+    typed.len() > LONGEST_LINK || seen() > LONGEST_CODE && code_in_link(&compact(typed)).is_none()
 }
 
 /// What counts of it, in capitals. White space, dashes, quotes, full stops and characters without width came along and

@@ -28,7 +28,7 @@ impl AccountService for Api {
         let emails = identity.emails.clone().unwrap_or_default();
         let display_name =
             fields.optional(!name.is_empty(), |fields| fields.display_name_of("account.display_name", name, &emails));
-        let request = fields.request(Method::CreateAccount, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::CreateAccount, &message, &message.request_id, |m| &mut m.request_id);
         let new = fields.finish(|| {
             let (username, display_name, request) = (username?, display_name?, request?);
             Some(NewAccount { identity: Arc::unwrap_or_clone(identity), username, display_name, request })
@@ -54,7 +54,7 @@ impl AccountService for Api {
         // whoever has no account any more may still repeat the call, so `me` stays open here
         let username =
             fields.optional(message.name != "accounts/me", |fields| fields.account_named("name", &message.name));
-        let request = fields.request(Method::DeleteAccount, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::DeleteAccount, &message, &message.request_id, |m| &mut m.request_id);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {
             Authenticated::Person { identity, call } => {

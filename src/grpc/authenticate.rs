@@ -9,7 +9,7 @@ use tonic::{Request, Status};
 
 use super::deadline::Deadline;
 use super::shares::{Seat, Who};
-use super::{Api, status, telemetry};
+use super::{Api, fields, status, telemetry};
 use crate::app::{About, Call};
 use crate::domain::{Caller, Identity, InvitationId, Method, OrganizationId, Refusal, Service};
 use crate::identity::{Credential, TokenError};
@@ -48,6 +48,7 @@ impl Authenticated {
 
 /// What a call reads below the organization of that name, or changes there; a name that cannot be read is refused later.
 fn about(name: &str, is_read: bool) -> About {
+    let name = if name.len() > fields::LONGEST_NAME { "" } else { name };
     let end = name.match_indices('/').nth(1).map_or(name.len(), |(end, _)| end);
     About { organization: OrganizationId::from_name(&name[..end]), invitation: None, is_read }
 }
@@ -71,8 +72,10 @@ impl Api {
 
     /// The same for a read of the invitation of that name.
     pub async fn invitation_reader<T>(&self, method: Method, request: &Request<T>, name: &str) -> Result<Call, Status> {
-        let invitation = name.rsplit_once('/').and_then(|(_, id)| InvitationId::parse(id));
-        self.call(method, request, About { invitation, ..about(name, true) }).await
+        let about = about(name, true);
+        let id = || name.rsplit_once('/').and_then(|(_, id)| InvitationId::parse(id));
+        let invitation = about.organization.as_ref().and_then(|_| id());
+        self.call(method, request, About { invitation, ..about }).await
     }
 
     async fn call<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Call, Status> {

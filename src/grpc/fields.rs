@@ -14,6 +14,15 @@ use crate::domain::{
 };
 use crate::pb;
 
+/// The longest resource name and the longest other texts, in bytes.
+pub(super) const LONGEST_NAME: usize = 128;
+const LONGEST_ID: usize = 39;
+const LONGEST_LOCALE: usize = 35;
+const LONGEST_ETAG: usize = 64;
+const LONGEST_REQUEST_ID: usize = 36;
+/// The most entries of a list.
+pub(super) const LONGEST_LIST: usize = 100;
+
 const RESERVED_RULE: &str = "is reserved: choose another one";
 const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the calling person";
 
@@ -59,57 +68,73 @@ impl Fields {
         value
     }
 
+    /// Parses a text, unless it is longer than any good one: the length is all that is looked at then.
+    fn text<T>(
+        &mut self,
+        field: &str,
+        text: &str,
+        longest: usize,
+        rule: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = Some(text).filter(|text| text.len() <= longest).and_then(parse);
+        self.take(field, parsed, rule)
+    }
+
+    fn name<T>(&mut self, field: &str, name: &str, rule: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.text(field, name, LONGEST_NAME, rule, parse)
+    }
+
     pub fn organization(&mut self, field: &str, name: &str) -> Option<OrganizationId> {
-        self.take(field, OrganizationId::from_name(name), "must be organizations/{organization}")
+        self.name(field, name, "must be organizations/{organization}", OrganizationId::from_name)
     }
 
     /// One that is to be registered.
     pub fn new_organization(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<OrganizationId> {
-        let organization = self.take(field, OrganizationId::parse(id), ID_RULE)?;
+        let organization = self.text(field, id, LONGEST_ID, ID_RULE, OrganizationId::parse)?;
         let is_free = !organization.is_reserved(reserved);
         self.take(field, is_free.then_some(organization), RESERVED_RULE)
     }
 
     /// One that is to be registered.
     pub fn new_username(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<Username> {
-        let username = self.take(field, Username::parse(id), ID_RULE)?;
+        let username = self.username(field, id)?;
         let is_free = !username.is_reserved(reserved);
         self.take(field, is_free.then_some(username), RESERVED_RULE)
     }
 
     pub fn username(&mut self, field: &str, id: &str) -> Option<Username> {
-        self.take(field, Username::parse(id), ID_RULE)
+        self.text(field, id, LONGEST_ID, ID_RULE, Username::parse)
     }
 
     pub fn invitation(&mut self, field: &str, name: &str) -> Option<(OrganizationId, InvitationId)> {
-        let parsed =
-            child(name, "/invitations/").and_then(|(organization, id)| Some((organization, InvitationId::parse(id)?)));
-        self.take(
-            field,
-            parsed,
-            "must be organizations/{organization}/invitations/{invitation}, the last part a lower-case UUID",
-        )
+        let rule = "must be organizations/{organization}/invitations/{invitation}, the last part a lower-case UUID";
+        self.name(field, name, rule, |name| {
+            let (organization, id) = child(name, "/invitations/")?;
+            Some((organization, InvitationId::parse(id)?))
+        })
     }
 
     /// `members/me` is the caller.
     pub fn member(&mut self, field: &str, name: &str, caller: &Caller) -> Option<(OrganizationId, Username)> {
-        let parsed = child(name, "/members/").and_then(|(organization, id)| Some((organization, named(id, caller)?)));
-        self.take(field, parsed, "must be organizations/{organization}/members/{username}")
+        self.name(field, name, "must be organizations/{organization}/members/{username}", |name| {
+            let (organization, id) = child(name, "/members/")?;
+            Some((organization, named(id, caller)?))
+        })
     }
 
     /// `accounts/me` is the caller.
     pub fn account(&mut self, field: &str, name: &str, caller: &Caller) -> Option<Username> {
-        let parsed = name.strip_prefix("accounts/").and_then(|id| named(id, caller));
-        self.take(field, parsed, ACCOUNT_RULE)
+        self.name(field, name, ACCOUNT_RULE, |name| named(name.strip_prefix("accounts/")?, caller))
     }
 
     /// An account by its name, without `accounts/me`.
     pub fn account_named(&mut self, field: &str, name: &str) -> Option<Username> {
-        self.take(field, Username::from_name(name), ACCOUNT_RULE)
+        self.name(field, name, ACCOUNT_RULE, Username::from_name)
     }
 
     pub fn email(&mut self, field: &str, email: &str) -> Option<EmailAddress> {
-        self.take(field, EmailAddress::parse(email), ADDRESS_RULE)
+        self.text(field, email, EmailAddress::LONGEST, ADDRESS_RULE, EmailAddress::parse)
     }
 
     /// Which domains it may hold is asked where its owners are known.
@@ -134,17 +159,12 @@ impl Fields {
     /// A BCP 47 tag; empty is `None`.
     pub fn locale(&mut self, field: &str, locale: &str) -> Option<Option<String>> {
         let part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-        let mut parts = locale.split('-');
-        let language = parts
-            .next()
-            .is_some_and(|language| language.len() >= 2 && language.bytes().all(|b| b.is_ascii_alphabetic()));
-        let good = locale.is_empty() || language && locale.len() <= 35 && locale.split('-').all(part);
-        let locale = Some(locale.to_owned()).filter(|locale| !locale.is_empty());
-        self.take(
-            field,
-            good.then_some(locale),
-            "must be a BCP 47 language tag such as en or de-AT, at most 35 characters",
-        )
+        let is_language = |part: &str| part.len() >= 2 && part.bytes().all(|b| b.is_ascii_alphabetic());
+        let rule = "must be a BCP 47 language tag such as en or de-AT, at most 35 characters";
+        self.text(field, locale, LONGEST_LOCALE, rule, |locale| {
+            let is_tag = locale.split('-').next().is_some_and(is_language) && locale.split('-').all(part);
+            (is_tag || locale.is_empty()).then(|| given(locale))
+        })
     }
 
     pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {
@@ -161,27 +181,32 @@ impl Fields {
     }
 
     pub fn etag(&mut self, field: &str, etag: &str) -> Option<Option<String>> {
-        let good = etag.len() <= 64 && etag.bytes().all(|b| b.is_ascii_graphic());
-        let etag = Some(etag.to_owned()).filter(|etag| !etag.is_empty());
-        self.take(field, good.then_some(etag), "must be an etag as it was returned, or empty")
+        self.text(field, etag, LONGEST_ETAG, "must be an etag as it was returned, or empty", |etag| {
+            etag.bytes().all(|b| b.is_ascii_graphic()).then(|| given(etag))
+        })
     }
 
     /// The request id with the digest of everything that the request says; empty is `None`. A UUID is the same in capital
-    /// letters (RFC 9562), so it is digested in small ones.
+    /// letters (RFC 9562), so it is digested in small ones. Asked last: what is refused is not digested.
     pub fn request<M: Message + Clone>(
         &mut self,
         method: Method,
         message: &M,
+        id: &str,
         id_of: fn(&mut M) -> &mut String,
     ) -> Option<Option<Request>> {
-        let mut message = message.clone();
-        let text = id_of(&mut message);
-        if text.is_empty() {
+        if id.is_empty() {
             return Some(None);
         }
-        text.make_ascii_lowercase();
-        let id = Uuid::try_parse(text).ok().filter(|uuid| text.len() == 36 && !uuid.is_nil());
-        let id = self.take("request_id", id, "must be a UUID of 36 characters, or empty")?;
+        let rule = "must be a UUID of 36 characters, or empty";
+        let id = self.text("request_id", id, LONGEST_REQUEST_ID, rule, |text| {
+            Uuid::try_parse(text).ok().filter(|uuid| text.len() == LONGEST_REQUEST_ID && !uuid.is_nil())
+        })?;
+        if !self.bad.is_empty() {
+            return None;
+        }
+        let mut message = message.clone();
+        id_of(&mut message).make_ascii_lowercase();
         let digest = Sha256::new()
             .chain_update(method.name())
             .chain_update([0])
@@ -232,6 +257,16 @@ impl Fields {
         };
         self.take("page_size", size, "must not be negative")
     }
+}
+
+/// Whether a list is not longer than any good one, before its entries are looked at.
+pub(super) fn is_short<T>(list: &[T]) -> bool {
+    list.len() <= LONGEST_LIST
+}
+
+/// Empty is `None`.
+fn given(text: &str) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn child<'a>(name: &'a str, collection: &str) -> Option<(OrganizationId, &'a str)> {

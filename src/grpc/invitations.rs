@@ -3,13 +3,37 @@
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, page, status};
 use crate::app::{Call, InvitationFilter, RequestAccess};
 use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId};
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
+
+/// The requests of the transitions, which are of one shape.
+struct Transition<'a, M> {
+    method: Method,
+    message: &'a M,
+    name: &'a str,
+    etag: &'a str,
+    request_id: &'a str,
+    id_of: fn(&mut M) -> &mut String,
+}
+
+/// The parts of such a request.
+macro_rules! transition {
+    ($method:expr, $message:ident) => {
+        Transition {
+            method: $method,
+            message: &$message,
+            name: &$message.name,
+            etag: &$message.etag,
+            request_id: &$message.request_id,
+            id_of: |message| &mut message.request_id,
+        }
+    };
+}
 
 #[tonic::async_trait]
 impl InvitationService for Api {
@@ -19,12 +43,13 @@ impl InvitationService for Api {
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::CreateInvitation, &request, &request.get_ref().parent).await?;
         let message = request.into_inner();
-        let input = message.invitation.clone().unwrap_or_default();
+        let none = Invitation::default();
+        let input = message.invitation.as_ref().unwrap_or(&none);
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let email = fields.email("invitation.email", &input.email);
         let locale = fields.locale("invitation.locale", &input.locale);
-        let request = fields.request(Method::CreateInvitation, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::CreateInvitation, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
@@ -103,7 +128,7 @@ impl InvitationService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         let code = fields.code("code", &message.code);
-        let request = fields.request(Method::RequestAccess, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::RequestAccess, &message, &message.request_id, |m| &mut m.request_id);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
         let access = RequestAccess { caller, code, request };
         let view = self.app.request_access(access).await.map_err(status::from_error)?;
@@ -121,7 +146,7 @@ impl InvitationService for Api {
         let username = fields.username("username", &message.username);
         let email = fields.email("email", &message.email);
         let role = fields.role("role", message.role);
-        let request = fields.request(Method::OfferMembership, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::OfferMembership, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
@@ -137,7 +162,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::ApproveOffer, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::ApproveOffer, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::ApproveOffer, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -147,7 +172,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::RejectAccess, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::RejectAccess, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::RejectAccess, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -160,7 +185,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::RevokeInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::RevokeInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::RevokeInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -174,7 +199,7 @@ impl InvitationService for Api {
         let message = request.into_inner();
         let rotate_code = message.rotate_code;
         let transition =
-            Transition::new(Method::ResendInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::ResendInvitation, message);
         let command = transition.decode(&call.caller, |invitation, etag| Operation::ResendInvitation {
             invitation,
             etag,
@@ -191,7 +216,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::AcceptInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::AcceptInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::AcceptInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -204,7 +229,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::DeclineInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let transition =
-            Transition::new(Method::DeclineInvitation, &message, &message.name, &message.etag, |m| &mut m.request_id);
+            transition!(Method::DeclineInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -222,7 +247,8 @@ impl Api {
 /// The states of a filter, each at most once, in one order, so that a page token fits however they are listed.
 fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
     let known = |state: &i32| InvitationState::parse(pb::invitation::State::try_from(*state).ok()?.as_str_name());
-    let mut states = given.iter().map(known).collect::<Option<Vec<_>>>().unwrap_or_default();
+    let states = Some(given).filter(|given| fields::is_short(given));
+    let mut states = states.and_then(|given| given.iter().map(known).collect::<Option<Vec<_>>>()).unwrap_or_default();
     states.sort_unstable();
     states.dedup();
     if states.len() != given.len() {
@@ -232,26 +258,7 @@ fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
     Some(states)
 }
 
-/// The requests of the transitions, which are of one shape.
-struct Transition<'a, M> {
-    method: Method,
-    message: &'a M,
-    name: &'a str,
-    etag: &'a str,
-    request_id: fn(&mut M) -> &mut String,
-}
-
-impl<'a, M: prost::Message + Clone> Transition<'a, M> {
-    fn new(
-        method: Method,
-        message: &'a M,
-        name: &'a str,
-        etag: &'a str,
-        request_id: fn(&mut M) -> &mut String,
-    ) -> Self {
-        Self { method, message, name, etag, request_id }
-    }
-
+impl<M: prost::Message + Clone> Transition<'_, M> {
     fn decode(
         self,
         caller: &Caller,
@@ -260,7 +267,7 @@ impl<'a, M: prost::Message + Clone> Transition<'a, M> {
         let mut fields = Fields::default();
         let place = fields.invitation("name", self.name);
         let etag = fields.etag("etag", self.etag);
-        let request = fields.request(self.method, self.message, self.request_id);
+        let request = fields.request(self.method, self.message, self.request_id, self.id_of);
         let command = fields.finish(|| {
             let (organization, invitation) = place?;
             let operation = operation(invitation, etag?);

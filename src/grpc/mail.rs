@@ -16,7 +16,7 @@ impl MailService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         let email = fields.email("email", &message.email);
-        let request = fields.request(Method::SuppressEmail, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::SuppressEmail, &message, &message.request_id, |m| &mut m.request_id);
         let (email, request) = fields.finish(|| email.zip(request)).map_err(status::from_refusal)?;
         let suppression = Suppression { caller, email, is_wanted: true, request };
         self.app.suppress(suppression).await.map_err(status::from_error)?;
@@ -28,7 +28,7 @@ impl MailService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         let email = fields.email("email", &message.email);
-        let request = fields.request(Method::UnsuppressEmail, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::UnsuppressEmail, &message, &message.request_id, |m| &mut m.request_id);
         let (email, request) = fields.finish(|| email.zip(request)).map_err(status::from_refusal)?;
         let suppression = Suppression { caller, email, is_wanted: false, request };
         self.app.suppress(suppression).await.map_err(status::from_error)?;

@@ -4,7 +4,7 @@
 
 use time::Duration;
 
-use super::fields::Fields;
+use super::fields::{Fields, LONGEST_LIST, is_short};
 use crate::domain::{AddressMatch, Edit, LimitsEdit, OrganizationLimits, PolicyEdit, Role, a_label};
 use crate::pb;
 
@@ -32,8 +32,6 @@ const PATHS: [&str; 17] = [
 const NOT_SET: [&str; 5] = ["name", "seats_taken", "create_time", "update_time", "etag"];
 /// The highest limit that an organization can have of its own.
 const MAX_LIMIT: i32 = 1_000_000;
-/// The most entries of a list in a policy.
-const MAX_LIST: usize = 100;
 
 /// What an update changes. Without a mask it is what the message holds, down to the single field of the policy; `*` is
 /// everything.
@@ -45,7 +43,7 @@ pub fn edit(
 ) -> Option<Edit> {
     let given = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     let is_path = |path: &str| path == "*" || PATHS.contains(&path) || NOT_SET.contains(&path);
-    if !given.iter().all(|path| is_path(path)) {
+    if !is_short(given) || !given.iter().all(|path| is_path(path)) {
         fields.refuse("update_mask", format!("must be * or hold some of {}", PATHS.join(", ")));
     }
     let held = held(organization);
@@ -73,8 +71,9 @@ pub fn edit(
         open_invitations: limit("open_invitations", limits.open_invitations),
     });
     let etag = fields.etag(&field("etag"), &organization.etag);
-    let policy = organization.policy.clone().unwrap_or_default();
-    let policy = policy_edit(fields, &policy, providers, |path| named(&format!("policy.{path}")));
+    let none = pb::Policy::default();
+    let policy = organization.policy.as_ref().unwrap_or(&none);
+    let policy = policy_edit(fields, policy, providers, |path| named(&format!("policy.{path}")));
     Some(Edit {
         display_name: display_name?,
         notification_email: notification_email?,
@@ -88,7 +87,8 @@ pub fn edit(
 
 /// The paths of what a message holds: texts that are not empty, flags that are set, lists with an entry.
 fn held(organization: &pb::Organization) -> Vec<&'static str> {
-    let policy = organization.policy.clone().unwrap_or_default();
+    let none = pb::Policy::default();
+    let policy = organization.policy.as_ref().unwrap_or(&none);
     let limits = organization.limits.unwrap_or_default();
     let held = [
         ("display_name", !organization.display_name.is_empty()),
@@ -194,8 +194,8 @@ fn policy_edit(
 }
 
 fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<String>> {
-    let domains = given.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>();
-    let domains = domains.filter(|domains| domains.len() <= MAX_LIST);
+    let domains = Some(given).filter(|given| is_short(given));
+    let domains = domains.and_then(|given| given.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>());
     if domains.is_none() {
         let rule = "must hold at most 100 domains such as example.com, each with a dot, without @ and wildcards";
         fields.refuse(&format!("organization.policy.{path}"), rule);
@@ -205,10 +205,10 @@ fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<Stri
 
 /// Only what somebody can sign in with: a misspelt one would lock everybody out.
 fn allowed_providers(fields: &mut Fields, given: &[String], providers: &[String]) -> Option<Vec<String>> {
-    if given.len() > MAX_LIST || given.iter().any(|name| !providers.contains(name)) {
+    if !is_short(given) || given.iter().any(|name| !providers.contains(name)) {
         let there = providers.join(", ");
         let there = if there.is_empty() { "none" } else { there.as_str() };
-        let rule = format!("must hold at most {MAX_LIST} providers that people can sign in with here: {there}");
+        let rule = format!("must hold at most {LONGEST_LIST} providers that people can sign in with here: {there}");
         fields.refuse("organization.policy.allowed_providers", rule);
         return None;
     }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, organization_fields, page, status};
 use crate::domain::{Caller, Command, Method, NewOrganization, Operation, Username};
@@ -20,7 +20,8 @@ impl OrganizationService for Api {
     ) -> Result<Response<Organization>, Status> {
         let call = self.changer(Method::CreateOrganization, &request, "").await?;
         let message = request.into_inner();
-        let input = message.organization.clone().unwrap_or_default();
+        let none = Organization::default();
+        let input = message.organization.as_ref().unwrap_or(&none);
         let mut fields = Fields::default();
         let organization =
             fields.new_organization("organization_id", &message.organization_id, self.app.reserved_names());
@@ -28,10 +29,10 @@ impl OrganizationService for Api {
         let notification_email = fields.email("organization.notification_email", &input.notification_email);
         let locale = fields.locale("organization.locale", &input.locale);
         let policy = organization_fields::policy(&mut fields, input.policy.as_ref(), self.verifier.providers());
-        let seat_limit = organization_fields::seat_limit(&mut fields, &input);
+        let seat_limit = organization_fields::seat_limit(&mut fields, input);
         let limits = organization_fields::limits(&mut fields, input.limits.as_ref());
         let owner = owner(&mut fields, &message.owner, &call.caller);
-        let request = fields.request(Method::CreateOrganization, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::CreateOrganization, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let found = NewOrganization {
                 display_name: display_name?,
@@ -74,12 +75,13 @@ impl OrganizationService for Api {
         let name = request.get_ref().organization.as_ref().map_or("", |organization| organization.name.as_str());
         let call = self.changer(Method::UpdateOrganization, &request, name).await?;
         let message = request.into_inner();
-        let input = message.organization.clone().unwrap_or_default();
+        let none = Organization::default();
+        let input = message.organization.as_ref().unwrap_or(&none);
         let mut fields = Fields::default();
         let organization = fields.organization("organization.name", &input.name);
         let (mask, providers) = (message.update_mask.as_ref(), self.verifier.providers());
-        let edit = organization_fields::edit(&mut fields, &input, mask, providers);
-        let request = fields.request(Method::UpdateOrganization, &message, |m| &mut m.request_id);
+        let edit = organization_fields::edit(&mut fields, input, mask, providers);
+        let request = fields.request(Method::UpdateOrganization, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));
             Some(Command {
@@ -125,17 +127,19 @@ impl OrganizationService for Api {
         let name = request.get_ref().member.as_ref().map_or("", |member| member.name.as_str());
         let call = self.changer(Method::UpdateMember, &request, name).await?;
         let message = request.into_inner();
-        let input = message.member.clone().unwrap_or_default();
+        let none = Member::default();
+        let input = message.member.as_ref().unwrap_or(&none);
         let mut fields = Fields::default();
         let member = fields.member("member.name", &input.name, &call.caller);
         let paths = message.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
         let is_named = paths.is_empty() || paths.iter().any(|path| path == "role" || path == "*");
         let role = fields.optional(is_named, |fields| fields.role("member.role", input.role));
         let etag = fields.etag("member.etag", &input.etag);
-        if !paths.iter().all(|path| path == "role" || path == "*" || MEMBER_NOT_SET.contains(&path.as_str())) {
+        let is_path = |path: &String| path == "role" || path == "*" || MEMBER_NOT_SET.contains(&path.as_str());
+        if !fields::is_short(paths) || !paths.iter().all(is_path) {
             fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
         }
-        let request = fields.request(Method::UpdateMember, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::UpdateMember, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
@@ -152,7 +156,7 @@ impl OrganizationService for Api {
         let mut fields = Fields::default();
         let member = fields.member("name", &message.name, &call.caller);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(Method::DeleteMember, &message, |m| &mut m.request_id);
+        let request = fields.request(Method::DeleteMember, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };

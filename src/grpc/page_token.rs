@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::Method;
 
+/// The longest token, in bytes.
+const LONGEST: usize = 200;
+
 /// What a list asked for, apart from the page.
 #[derive(Debug)]
 pub struct Binding([u8; 8]);
@@ -38,7 +41,7 @@ impl Binding {
 
 /// What a token holds, whatever list it belongs to.
 pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(token).ok().filter(|_| token.len() <= 200)
+    Some(token).filter(|token| token.len() <= LONGEST).and_then(|token| URL_SAFE_NO_PAD.decode(token).ok())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod fields;
 mod forms;
 mod refusals;
 mod wire;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
