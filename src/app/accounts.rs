@@ -4,7 +4,6 @@ use futures_util::future::join_all;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::batch::{Batch, Locking};
 use super::error::ATTEMPTS;
 use super::reading::read;
 use super::registrar::{NewAccount, Registered};
@@ -57,8 +56,12 @@ impl App {
         }
     }
 
-    /// Erases an account: first, in one transaction, it leaves the organizations that it owns and loses every right; then
-    /// it leaves the others one by one, which the sweep finishes should this be cut off.
+    /// Erases an account: first it leaves the organizations that it owns, one after the other; then, in one transaction, it
+    /// loses every right; then it leaves the others, which the sweep finishes should this be cut off.
+    ///
+    /// An account that nobody could replace as the owner is refused on a plain read, and holds up nobody. Where that becomes
+    /// so only in between, or this is cut off, the account stays, and stays out of what it has left: the same call again
+    /// goes on from there.
     pub async fn delete_account(&self, delete: DeleteAccount) -> Result<()> {
         let hash = identity_hash(&delete.issuer, &delete.subject);
         let request = delete.request.as_ref();
@@ -77,7 +80,8 @@ impl App {
         };
         let deletion = Deletion { username, caller: delete.caller, request: delete.request };
         self.finish(move |app| async move {
-            let mut outcome = app.tombstone(&deletion, hash).await;
+            let told = read!(app.reads, connection, erasures::told(&mut connection, &deletion.username))?;
+            let mut outcome = app.leave_owned(&deletion, hash, &told).await?;
             for _ in 1..ATTEMPTS {
                 // whoever came first in a race is found by the next look
                 if !matches!(
@@ -86,7 +90,7 @@ impl App {
                 ) {
                     break;
                 }
-                outcome = app.tombstone(&deletion, hash).await;
+                outcome = app.leave_owned(&deletion, hash, &told).await?;
             }
             outcome??;
             // deleted it is: what is left is the sweep's, should this fail
@@ -98,8 +102,34 @@ impl App {
         .await
     }
 
-    /// The first part, in one transaction.
-    async fn tombstone(&self, deletion: &Deletion, hash: [u8; 32]) -> store::Result<std::result::Result<(), Refusal>> {
+    /// The first part, each organization in a transaction of its own, and then the second.
+    async fn leave_owned(
+        &self,
+        deletion: &Deletion,
+        hash: [u8; 32],
+        told: &[String],
+    ) -> Result<store::Result<std::result::Result<(), Refusal>>> {
+        let (owned, last_owned) = read!(self.reads, connection, async {
+            let owned = accounts::owned_organizations(&mut connection, &deletion.username).await?;
+            let last_owned = accounts::last_owned(&mut connection, &owned).await?;
+            store::Result::Ok((owned, last_owned))
+        })?;
+        if let Some(organization) = last_owned {
+            return Err(Refusal::LastOwner(OrganizationId::stored(organization).name()).into());
+        }
+        for organization in owned {
+            self.submit_in_time(deletion.leave(organization)).await?;
+        }
+        Ok(self.tombstone(deletion, hash, told).await)
+    }
+
+    /// The second part, in one transaction. `told`: the addresses that organizations knew the account by at the beginning.
+    async fn tombstone(
+        &self,
+        deletion: &Deletion,
+        hash: [u8; 32],
+        told: &[String],
+    ) -> store::Result<std::result::Result<(), Refusal>> {
         let Deletion { username, request, .. } = deletion;
         let request = request.as_ref();
         let mut connection = self.writes.acquire().await?;
@@ -112,23 +142,10 @@ impl App {
             Ok(Some(_)) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(refusal)),
         }
-        // before the memberships go that hold them
-        let told = erasures::told(&mut transaction, username).await?;
-        let owned = accounts::owned_organizations(&mut transaction, username).await?;
-        // one after the other, in sorted order: each is on a node of its own, and no two transactions wait for each other
-        for organization in owned {
-            let command = deletion.leave(organization);
-            let (commands, engine) = (std::slice::from_ref(&command), self.writes.engine());
-            let mut batch = Batch::lock(&mut transaction, commands, Locking::Wait, &self.deployment, engine).await?;
-            if let Err(refusal) = batch.decide(&command, &self.deployment) {
-                return Ok(Err(refusal));
-            }
-            batch.write(&mut transaction).await?;
-        }
         if !accounts::tombstone(&mut transaction, username).await? {
             return Err(store::Error::Stale("an account"));
         }
-        erasures::note(&mut transaction, username, &told, None).await?;
+        erasures::note(&mut transaction, username, told, None).await?;
         // who is made an owner meanwhile holds the account's row, so it shows here
         if !accounts::owned_organizations(&mut transaction, username).await?.is_empty() {
             return Err(store::Error::Stale("what the account owns"));
@@ -138,7 +155,7 @@ impl App {
         Ok(Ok(()))
     }
 
-    /// The second part.
+    /// The third part.
     pub(super) async fn leave_all(&self, deletion: &Deletion) -> Result<()> {
         let organizations =
             read!(self.reads, connection, accounts::organizations_of(&mut connection, &deletion.username))?;

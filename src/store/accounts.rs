@@ -172,6 +172,17 @@ pub async fn owned_organizations(connection: &mut PgConnection, username: &Usern
     .await?)
 }
 
+/// Of these, one that has no other OWNER.
+pub async fn last_owned(connection: &mut PgConnection, owned: &[String]) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT organization FROM organization_heads WHERE organization = ANY($1) AND owners <= 1 \
+          ORDER BY organization LIMIT 1",
+        owned,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
 /// Every organization in which an account still has a membership or an open invitation.
 pub async fn organizations_of(connection: &mut PgConnection, username: &Username) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(

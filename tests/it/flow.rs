@@ -6,6 +6,7 @@ mod answers;
 mod approvals;
 mod codes;
 mod decline;
+mod deletion;
 mod moved;
 mod offers;
 mod policy;

@@ -54,6 +54,7 @@ const ACCOUNTS: &[Case] = &[
     case("UPDATE accounts SET delete_time", "'p7'"),
     case("DELETE FROM identities", "hash(7)"),
     case("FROM members WHERE username = $1 AND role", "'w1000'"),
+    case("FROM organization_heads WHERE organization = ANY($1) AND owners <= 1", "'{acme,o1000,o1001}'"),
     case("FROM members WHERE username = $1 UNION SELECT", "'p10010'"),
 ];
 
