@@ -117,6 +117,7 @@ impl Server {
             organizations: settings.throttles.organizations_per_identity_limit,
             account_attempts: settings.throttles.account_attempts_per_identity_limit,
             protection_changes: settings.throttles.protection_changes_per_caller_limit,
+            changes: settings.throttles.changes_per_subject_limit,
         };
         let serve_settings = serve_settings(settings).map_err(StartError::Settings)?;
         let mailer = settings.mailer().map_err(|invalid| StartError::Settings(invalid.into()))?;

@@ -34,6 +34,8 @@ pub(super) struct Decided {
     /// Whether an organization was founded or something counted: not by a repetition, nor by an offer that answers an
     /// access request, nor by settings that stay as they are.
     pub is_counted: bool,
+    /// Whether anything is other than before: whatever is leaves an event.
+    pub is_change: bool,
 }
 
 /// The answer to a change.
@@ -122,10 +124,13 @@ impl Batch {
         let is_repetition = remembered.is_some();
         // no organization and one that is being founded differ as well
         let counted = |state: &Option<OrganizationState>| state.as_ref().map(|state| state.counted);
-        let before = counted(state);
+        let events = |state: &Option<OrganizationState>| state.as_ref().map_or(0, |state| state.events.len());
+        let before = (counted(state), events(state));
         let subject = domain::decide(state, &context, command, remembered)?;
-        let is_counted = counted(state) != before;
-        if let (Some(key), None, Some(request)) = (key, remembered, &command.request) {
+        let (is_counted, is_change) = (counted(state) != before.0, events(state) != before.1);
+        // what has changed nothing leaves nothing: asked again it changes nothing again
+        let request = command.request.as_ref().filter(|_| is_change);
+        if let (Some(key), None, Some(request)) = (key, remembered, request) {
             let remembered = Remembered {
                 method: command.operation.method().to_owned(),
                 digest: request.digest.to_vec(),
@@ -135,7 +140,7 @@ impl Batch {
             self.done.push(Done { key, remembered });
         }
         let shown = if is_repetition { None } else { self.show(command, &subject) };
-        Ok(Decided { subject, shown, is_counted })
+        Ok(Decided { subject, shown, is_counted, is_change })
     }
 
     /// What the command's caller gets to see of its subject.

@@ -73,10 +73,23 @@ impl App {
         }
     }
 
+    /// Counts a change of something that can be changed back at once, against the caller and what is changed. What would
+    /// change nothing is let through: it is answered all the same.
+    pub(super) async fn charge_change(&self, command: &Command) -> Result<Option<Charge>> {
+        let is_paced = matches!(command.operation, Operation::UpdateOrganization(_) | Operation::UpdateMember { .. });
+        let Some(caller) = command.caller.as_ref().filter(|_| is_paced) else { return Ok(None) };
+        let subject = command.operation.subject().name(&command.organization);
+        match self.charge(Counted::Change, &format!("{}/{subject}", caller.actor())).await {
+            Err(Error::Refused(refusal)) if self.dry_runs.ask(command.clone()).await?.is_change => Err(refusal.into()),
+            Err(Error::Refused(_)) => Ok(None),
+            charged => charged,
+        }
+    }
+
     /// Gives back what a change was charged, unless it was counted or nobody knows.
-    pub(super) fn settle(&self, charge: Option<Charge>, outcome: &Result<Decided>) {
+    pub(super) fn settle(&self, charge: Option<Charge>, outcome: &Result<Decided>, is_counted: fn(&Decided) -> bool) {
         let keeps = match outcome {
-            Ok(decided) => decided.is_counted,
+            Ok(decided) => is_counted(decided),
             Err(Error::Unavailable | Error::Fault) => true,
             Err(Error::Refused(_) | Error::Overloaded) => false,
         };

@@ -19,6 +19,8 @@ pub struct Limits {
     pub account_attempts: Option<i32>,
     /// Changes of policies and notification addresses by one caller in 24 hours, over all organizations.
     pub protection_changes: Option<i32>,
+    /// Changes of one organization's settings, or of one member's role, by one caller in 24 hours.
+    pub changes: Option<i32>,
 }
 
 /// Rate-limited guesses.
@@ -36,6 +38,7 @@ pub(super) enum Counted {
     Organization,
     AccountAttempt,
     ProtectionChange,
+    Change,
 }
 
 /// The window in which wrong tries are counted.
@@ -51,13 +54,16 @@ impl Counted {
             Self::Organization => format!("organization/{who}"),
             Self::AccountAttempt => format!("account-attempt/{who}"),
             Self::ProtectionChange => format!("protection-change/{who}"),
+            Self::Change => format!("change/{who}"),
         }
     }
 
     pub fn window(self) -> Duration {
         match self {
             Self::Guess(_) => GUESSES,
-            Self::Invitation | Self::Organization | Self::AccountAttempt | Self::ProtectionChange => A_DAY,
+            Self::Invitation | Self::Organization | Self::AccountAttempt | Self::ProtectionChange | Self::Change => {
+                A_DAY
+            }
         }
     }
 
@@ -69,6 +75,7 @@ impl Counted {
             Self::Organization => limits.organizations,
             Self::AccountAttempt => limits.account_attempts,
             Self::ProtectionChange => limits.protection_changes,
+            Self::Change => limits.changes,
         }
     }
 
@@ -80,6 +87,7 @@ impl Counted {
             Self::Organization => Refusal::TooManyOrganizations { wait },
             Self::AccountAttempt => Refusal::TooManyAccountAttempts { wait },
             Self::ProtectionChange => Refusal::TooManyProtectionChanges { wait },
+            Self::Change => Refusal::TooManyChanges { wait },
         }
     }
 }

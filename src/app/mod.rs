@@ -180,8 +180,16 @@ impl App {
             },
             None => None,
         };
+        let pace = match self.charge_change(&command).await {
+            Ok(pace) => pace,
+            Err(error) => {
+                self.give_back(charge);
+                return Err(error);
+            }
+        };
         let outcome = self.writer.submit(command).await;
-        self.settle(charge, &outcome);
+        self.settle(charge, &outcome, |decided| decided.is_counted);
+        self.settle(pace, &outcome, |decided| decided.is_change);
         outcome
     }
 

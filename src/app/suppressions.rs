@@ -65,10 +65,14 @@ impl App {
             Err(refusal) => return Ok(Err(refusal)),
         }
         let address = key.suppression(&suppression.email);
-        if suppression.is_wanted {
-            suppressions::insert(&mut transaction, &address).await?;
+        let is_change = if suppression.is_wanted {
+            suppressions::insert(&mut transaction, &address).await?
         } else {
-            suppressions::delete(&mut transaction, &address).await?;
+            suppressions::delete(&mut transaction, &address).await?
+        };
+        if !is_change {
+            // what has changed nothing leaves nothing
+            return Ok(Ok(()));
         }
         remember(&mut transaction, caller, request.as_ref(), method, RESOURCE.to_owned()).await?;
         transaction.commit().await?;

@@ -247,6 +247,11 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "50", value_parser = values::limit(1_000_000))]
     pub protection_changes_per_caller_limit: Limit,
 
+    /// Changes of an organization's settings, or of a member's role, by the same caller (account or service) in 24 hours,
+    /// up to 1000000; 0 is no limit. What stays as it is does not count.
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::limit(1_000_000))]
+    pub changes_per_subject_limit: Limit,
+
     /// Unsolicited emails to one address in 24 hours, from all organizations together, up to 1000000; 0 is no limit.
     /// Further ones wait.
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1_000_000))]

@@ -93,6 +93,7 @@ impl State {
             ("organizations_per_identity_limit", "0".to_owned()),
             ("account_attempts_per_identity_limit", "0".to_owned()),
             ("protection_changes_per_caller_limit", "0".to_owned()),
+            ("changes_per_subject_limit", "0".to_owned()),
             ("emails_per_address_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),

@@ -98,6 +98,9 @@ pub enum Refusal {
     TooManyProtectionChanges {
         wait: Duration,
     },
+    TooManyChanges {
+        wait: Duration,
+    },
 }
 
 /// A field of a request and the rule that it breaks; the description completes "{field} …".

@@ -5,20 +5,22 @@ use sqlx::PgConnection;
 use super::Result;
 use super::columns::column;
 
-pub async fn insert(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<()> {
-    sqlx::query!(
+/// `false`: it was there before.
+pub async fn insert(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<bool> {
+    let result = sqlx::query!(
         "INSERT INTO email_suppressions (address_hash) VALUES ($1) \
          ON CONFLICT ON CONSTRAINT email_suppressions_pkey DO NOTHING",
         address_hash,
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() > 0)
 }
 
-pub async fn delete(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<()> {
-    sqlx::query!("DELETE FROM email_suppressions WHERE address_hash = $1", address_hash).execute(connection).await?;
-    Ok(())
+/// `false`: it was not there.
+pub async fn delete(connection: &mut PgConnection, address_hash: &[u8; 32]) -> Result<bool> {
+    let deletion = sqlx::query!("DELETE FROM email_suppressions WHERE address_hash = $1", address_hash);
+    Ok(deletion.execute(connection).await?.rows_affected() > 0)
 }
 
 /// Which of these addresses are suppressed, in the order asked.

@@ -117,6 +117,9 @@ impl World {
         let tokens = Tokens::of(&olga, &rosa, &otto, &requested.name).await;
         let (admin, bare) = (service.service("admin", ALL_SCOPES), service.service("bare", &[]));
         let used = pb::UnsuppressEmailRequest { email: "used@example.com".into(), request_id: forms::ID.into() };
+        // what changes nothing is not remembered
+        let suppressed = pb::SuppressEmailRequest { email: used.email.clone(), ..Default::default() };
+        admin.mail.clone().suppress_email(suppressed).await.unwrap();
         admin.mail.clone().unsuppress_email(used).await.unwrap();
         let nobody = service.stranger("nobody", "nobody@example.com");
         Self {

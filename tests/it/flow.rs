@@ -8,6 +8,7 @@ mod codes;
 mod decline;
 mod deletion;
 mod moved;
+mod noops;
 mod offers;
 mod policy;
 mod repeats;

@@ -62,3 +62,8 @@ pub(super) fn protection_changes(wait: Duration) -> Problem {
     let sentence = "you have changed policies and notification addresses too often: wait before the next change";
     too_many(ErrorReason::TooManyProtectionChanges, wait, sentence)
 }
+
+pub(super) fn changes(wait: Duration) -> Problem {
+    let sentence = "you have changed this too often in 24 hours: wait before the next change";
+    too_many(ErrorReason::TooManyChanges, wait, sentence)
+}

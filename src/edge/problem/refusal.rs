@@ -59,6 +59,7 @@ impl From<Refusal> for Problem {
             Refusal::TooManyOrganizations { wait } => limits::organizations(wait),
             Refusal::TooManyAccountAttempts { wait } => limits::account_attempts(wait),
             Refusal::TooManyProtectionChanges { wait } => limits::protection_changes(wait),
+            Refusal::TooManyChanges { wait } => limits::changes(wait),
         }
     }
 }

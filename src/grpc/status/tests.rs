@@ -102,6 +102,7 @@ samples! { refusals of Refusal:
     Refusal::TooManyInvitations { .. } => [Refusal::TooManyInvitations { wait: Duration::seconds(65) }],
     Refusal::TooManyOrganizations { .. } => [Refusal::TooManyOrganizations { wait: Duration::seconds(66) }],
     Refusal::TooManyAccountAttempts { .. } => [Refusal::TooManyAccountAttempts { wait: Duration::seconds(67) }],
+    Refusal::TooManyChanges { .. } => [Refusal::TooManyChanges { wait: Duration::seconds(70) }],
     Refusal::TooManyProtectionChanges { .. } => [Refusal::TooManyProtectionChanges { wait: Duration::seconds(68) }],
 }
 

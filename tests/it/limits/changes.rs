@@ -59,9 +59,7 @@ async fn a_caller_makes_only_so_many_changes_a_day_that_people_are_warned_of() {
     assert_eq!(service.charges().await, 3);
 
     // nobody is warned of the rest, another caller has a limit of their own, and without the limit there is none
-    let display_name = "Other".to_owned();
-    let rename = change("acme", "display_name", pb::Organization { display_name, ..Default::default() });
-    update(&olga, rename).await.unwrap();
+    update(&olga, rename("acme", "Other")).await.unwrap();
     assert_eq!(service.charges().await, 3);
     update(&mia, silence("acme", false)).await.unwrap();
     update(&olga.on(&limited.unlimited), silence("acme", true)).await.unwrap();
@@ -89,4 +87,53 @@ async fn changes_at_once_do_not_overshoot_the_limit() {
     for outcome in refused {
         assert_limited(outcome, "TOO_MANY_PROTECTION_CHANGES");
     }
+}
+
+fn rename(id: &str, display_name: &str) -> pb::UpdateOrganizationRequest {
+    let display_name = display_name.to_owned();
+    change(id, "display_name", pb::Organization { display_name, ..Default::default() })
+}
+
+#[tokio::test]
+async fn one_thing_is_changed_only_so_often_a_day_by_one_caller() {
+    let limited = Limited::start(&[("changes_per_subject_limit", "3")]).await;
+    let service = &limited.service;
+    let olga = service.owner("olga", "acme").await;
+    olga.create_organization("beta").await.unwrap();
+    let mia = service.member(&olga, "acme", "mia", "OWNER").await;
+    for name in ["max", "moa"] {
+        service.member(&olga, "acme", name, "READER").await;
+    }
+    let there = olga.on(&limited.second);
+    let last = pb::UpdateOrganizationRequest { request_id: request_id(), ..rename("acme", "Three") };
+    update(&olga, rename("acme", "One")).await.unwrap();
+    update(&there, rename("acme", "Two")).await.unwrap();
+    update(&there, last.clone()).await.unwrap();
+    for role in ["NONE", "READER", "NONE"] {
+        olga.set_role("acme", "max", role).await.unwrap();
+    }
+    assert_eq!(service.charges().await, 6);
+
+    let before = service.tables().await;
+    for person in [&olga, &there] {
+        assert_limited(update(person, rename("acme", "Four")).await, "TOO_MANY_CHANGES");
+        assert_limited(update(person, silence("acme", true)).await, "TOO_MANY_CHANGES");
+        assert_limited(person.set_role("acme", "max", "READER").await, "TOO_MANY_CHANGES");
+        // a repetition is no change, and what stays as it is none either
+        update(person, last.clone()).await.unwrap();
+        update(person, rename("acme", "Three")).await.unwrap();
+        person.set_role("acme", "max", "NONE").await.unwrap();
+        // what is refused anyway is refused for that
+        assert_eq!(reason(person.set_role("acme", "nobody", "READER").await), "MEMBER_NOT_FOUND");
+    }
+    before.assert_same(&service.tables().await, "a change too many");
+    assert_eq!(service.charges().await, 6);
+
+    // other things and other callers have a pace of their own, and without the limit there is none: the control
+    update(&olga, rename("beta", "Other")).await.unwrap();
+    olga.set_role("acme", "moa", "NONE").await.unwrap();
+    update(&mia, rename("acme", "Four")).await.unwrap();
+    update(&olga.on(&limited.unlimited), rename("acme", "Five")).await.unwrap();
+    service.let_limits_pass(48 * 60).await;
+    update(&there, rename("acme", "Six")).await.unwrap();
 }
