@@ -42,8 +42,17 @@ fn request_access(row: usize) -> Operation {
 
 /// Everything that would be written.
 fn written(state: &OrganizationState) -> impl PartialEq + std::fmt::Debug + use<> {
-    let OrganizationState { organization, head, members, invitations, events, emails, withdrawals, counted } =
-        state.clone();
+    let OrganizationState {
+        organization,
+        head,
+        members,
+        invitations,
+        resends: _,
+        events,
+        emails,
+        withdrawals,
+        counted,
+    } = state.clone();
     (organization, head, members, invitations, events, emails, withdrawals, counted)
 }
 
