@@ -161,8 +161,7 @@ impl InvitationService for Api {
     async fn approve_offer(&self, request: Request<pb::ApproveOfferRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::ApproveOffer, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
-        let transition =
-            transition!(Method::ApproveOffer, message);
+        let transition = transition!(Method::ApproveOffer, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -171,8 +170,7 @@ impl InvitationService for Api {
     async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::RejectAccess, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
-        let transition =
-            transition!(Method::RejectAccess, message);
+        let transition = transition!(Method::RejectAccess, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -184,8 +182,7 @@ impl InvitationService for Api {
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::RevokeInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
-        let transition =
-            transition!(Method::RevokeInvitation, message);
+        let transition = transition!(Method::RevokeInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -198,8 +195,7 @@ impl InvitationService for Api {
         let call = self.changer(Method::ResendInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
         let rotate_code = message.rotate_code;
-        let transition =
-            transition!(Method::ResendInvitation, message);
+        let transition = transition!(Method::ResendInvitation, message);
         let command = transition.decode(&call.caller, |invitation, etag| Operation::ResendInvitation {
             invitation,
             etag,
@@ -215,8 +211,7 @@ impl InvitationService for Api {
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::AcceptInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
-        let transition =
-            transition!(Method::AcceptInvitation, message);
+        let transition = transition!(Method::AcceptInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await
@@ -228,8 +223,7 @@ impl InvitationService for Api {
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::DeclineInvitation, &request, &request.get_ref().name).await?;
         let message = request.into_inner();
-        let transition =
-            transition!(Method::DeclineInvitation, message);
+        let transition = transition!(Method::DeclineInvitation, message);
         let command =
             transition.decode(&call.caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
         self.change_invitation(&call, command).await

@@ -58,7 +58,9 @@ impl<U: Message + Name + Default> Decoder for Reader<U> {
         if let Some(request) = REQUESTS.get(U::NAME) {
             let mut left = MOST_PARTS;
             let counted = count(request, buffer.chunk(), &mut left);
-            counted.map_err(|TooMany(field)| Status::out_of_range(format!("with {field} it has over {MOST_PARTS} parts")))?;
+            counted.map_err(|TooMany(field)| {
+                Status::out_of_range(format!("with {field} it has over {MOST_PARTS} parts"))
+            })?;
         }
         U::decode(buffer).map(Some).map_err(|error| Status::internal(error.to_string()))
     }
@@ -91,7 +93,8 @@ static REQUESTS: LazyLock<HashMap<&'static str, Shape>> = LazyLock::new(|| {
 
 /// No message of the contract contains itself.
 fn shape(message: &'static DescriptorProto, messages: &HashMap<String, &'static DescriptorProto>) -> Shape {
-    let parts = message.field.iter().filter(|field| matches!(field.r#type(), Type::String | Type::Bytes | Type::Message));
+    let parts =
+        message.field.iter().filter(|field| matches!(field.r#type(), Type::String | Type::Bytes | Type::Message));
     let part = |field: &'static prost_types::FieldDescriptorProto| {
         let message = messages.get(field.type_name()).map(|message| shape(message, messages));
         Some((u32::try_from(field.number()).ok()?, Part { name: field.name(), message }))
