@@ -16,8 +16,6 @@ pub struct Deliveries {
 impl Deliveries {
     /// How many are shown of an invitation that somebody reads or changes.
     pub const SHOWN: usize = 50;
-    /// The same, in a list.
-    pub const LISTED: usize = 10;
     /// Counting them all would take the longer the older an invitation is.
     pub const COUNTED: i64 = 1000;
 
