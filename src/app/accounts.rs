@@ -5,6 +5,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::error::ATTEMPTS;
+use super::limits::Counted;
 use super::reading::read;
 use super::registrar::{NewAccount, Registered};
 use super::{App, Error, Result};
@@ -34,7 +35,7 @@ impl App {
     /// Opens an account. Every try is charged but the repetition of one that has succeeded.
     pub async fn create_account(&self, new: NewAccount) -> Result<Account> {
         let hash = identity_hash(&new.identity.issuer, &new.identity.subject);
-        let charge = match self.charge_account_attempt(&hash).await {
+        let charge = match self.charge(Counted::AccountAttempt, &hash).await {
             Err(Error::Refused(limit)) => {
                 let request = new.request.as_ref();
                 let repeated =

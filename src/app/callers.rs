@@ -3,8 +3,8 @@
 
 use super::{App, Result};
 use crate::domain::{
-    Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Standing, Subject, Timestamp,
-    Username,
+    Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Service, Standing, Subject,
+    Timestamp, Username,
 };
 use crate::store::accounts::{self, identity_hash};
 use crate::store::callers::{Access, Found, FoundInvitation, KnownAccount, Question, Who};
@@ -13,7 +13,19 @@ use crate::store::callers::{Access, Found, FoundInvitation, KnownAccount, Questi
 #[derive(Debug)]
 pub struct Call {
     pub caller: Caller,
+    /// The hash of who is behind the caller, which outlives the account.
+    pub(super) identity: [u8; 32],
     found: Option<Found>,
+}
+
+/// Who changes something, without what was found for the call.
+#[derive(Clone, Debug)]
+pub(super) struct Changer {
+    pub caller: Caller,
+    /// In the organization, where the caller is a member.
+    pub role: Option<Role>,
+    /// Whom limits are counted against.
+    pub identity: [u8; 32],
 }
 
 /// What a call is about, as far as it is asked together with the account.
@@ -41,20 +53,21 @@ impl App {
             // what is shown of an invitation depends on the addresses
             found = self.find(who, about, false).await?;
         }
-        Ok(Some(Call { caller: Caller::Account(account.username), found: Some(found) }))
+        Ok(Some(Call { caller: Caller::Account(account.username), identity: hash, found: Some(found) }))
     }
 
     /// The call of a service, whose rights are in the configuration.
-    pub async fn call_of_service(&self, caller: Caller, about: About) -> Result<Call> {
+    pub async fn call_of_service(&self, service: Service, about: About) -> Result<Call> {
+        let identity = identity_hash(&service.issuer, std::slice::from_ref(&service.subject));
         let found = if about.is_read { Some(self.find(Who::Service, about, false).await?) } else { None };
-        Ok(Call { caller, found })
+        Ok(Call { caller: Caller::Service(service), identity, found })
     }
 
     /// The same caller once more, after a change: whoever has made it is told how it went.
-    pub(super) async fn call_again(&self, caller: &Caller, about: About) -> Result<Call> {
-        let who = caller.username().map_or(Who::Service, |username| Who::Account(username.clone()));
+    pub(super) async fn call_again(&self, changer: &Changer, about: About) -> Result<Call> {
+        let who = changer.caller.username().map_or(Who::Service, |username| Who::Account(username.clone()));
         let found = Some(self.find(who, about, true).await?);
-        Ok(Call { caller: caller.clone(), found })
+        Ok(Call { caller: changer.caller.clone(), identity: changer.identity, found })
     }
 
     async fn find(&self, who: Who, about: About, has_changed_it: bool) -> Result<Found> {
@@ -70,7 +83,7 @@ impl App {
             return Ok(false);
         }
         let older = known.older_emails.as_ref();
-        let is_same = older.is_some_and(|older| older.iter().eq(emails.iter().map(EmailAddress::typed)));
+        let is_same = older.map_or(emails.is_empty(), |older| older.iter().eq(emails.iter().map(EmailAddress::typed)));
         let before = known.attest_time.filter(|_| is_same);
         let identity = identity.clone();
         self.finish(|app| async move {
@@ -93,6 +106,10 @@ impl Call {
     /// The caller's role in the organization that the call is about.
     pub(super) fn role(&self) -> Option<Role> {
         self.found.as_ref()?.access.as_ref()?.role
+    }
+
+    pub(super) fn changer(&self) -> Changer {
+        Changer { caller: self.caller.clone(), role: self.role(), identity: self.identity }
     }
 
     pub(super) fn username(&self) -> Option<&Username> {

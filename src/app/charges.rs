@@ -8,9 +8,8 @@ use super::counter::Count;
 use super::limits::{Counted, Guess};
 use super::reading::read;
 use super::{App, Error, Result};
-use crate::domain::{Actor, Caller, Command, Operation, Refusal};
+use crate::domain::{Command, Operation, Refusal};
 use crate::store;
-use crate::store::accounts::{self, identity_hash};
 use crate::store::limits::{Asked, Charge};
 
 /// A try counts as wrong until it is known to be right, so a caller who is right many times at once may stand at the
@@ -20,9 +19,9 @@ const GUESS_PAUSE: std::ops::Range<u64> = 20..100;
 
 impl App {
     /// Counts one more against somebody, or refuses. `None`: there is no limit.
-    pub(super) async fn charge(&self, counted: Counted, who: &str) -> Result<Option<Charge>> {
+    pub(super) async fn charge(&self, counted: Counted, identity: &[u8; 32]) -> Result<Option<Charge>> {
         let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
-        let asked = Asked { subject: counted.subject(who), window: counted.window(), limit };
+        let asked = Asked { subject: counted.subject(identity), window: counted.window(), limit };
         match self.counter.ask(Count::Charge(asked)).await? {
             Some(Ok(charge)) => Ok(Some(charge)),
             Some(Err(wait)) => Err(counted.refusal(wait).into()),
@@ -39,38 +38,17 @@ impl App {
         }
     }
 
-    /// What a command may be counted as, and against whom; `None`: it has no such limit.
-    pub(super) async fn counted(&self, command: &Command) -> Result<Option<(Counted, String)>> {
+    /// What a command may be counted as; `None`: it has no such limit.
+    pub(super) fn counted(&self, command: &Command) -> Option<Counted> {
         let counted = match &command.operation {
             Operation::CreateInvitation(_) | Operation::OfferMembership(_) | Operation::ResendInvitation { .. } => {
                 Counted::Invitation
             }
             Operation::CreateOrganization(_) => Counted::Organization,
             Operation::UpdateOrganization(edit) if edit.touches_protection() => Counted::ProtectionChange,
-            _ => return Ok(None),
+            _ => return None,
         };
-        let Some(caller) = command.caller.as_ref().filter(|_| counted.limit(&self.limits).is_some()) else {
-            return Ok(None);
-        };
-        let who = match counted {
-            // another account of the same person is no way around it
-            Counted::Organization => store::limits::hex(&self.identity_of(caller).await?),
-            _ => caller.actor().to_string(),
-        };
-        Ok(Some((counted, who)))
-    }
-
-    /// The hash of who is behind a caller.
-    async fn identity_of(&self, caller: &Caller) -> Result<Vec<u8>> {
-        match caller {
-            Caller::Service(service) => {
-                Ok(identity_hash(&service.issuer, std::slice::from_ref(&service.subject)).to_vec())
-            }
-            Caller::Account(username) => {
-                let identity = read!(self.reads, connection, accounts::identity_of(&mut connection, username))?;
-                Ok(identity.ok_or(Refusal::AccountRequired)?)
-            }
-        }
+        counted.limit(&self.limits).map(|_| counted)
     }
 
     /// Counts a change of something that can be changed back at once, against the caller and what is changed. What would
@@ -91,30 +69,31 @@ impl App {
         let keeps = match outcome {
             Ok(decided) => is_counted(decided),
             Err(Error::Unavailable | Error::Fault) => true,
-            Err(Error::Refused(_) | Error::Overloaded) => false,
+            // somebody was faster, and the name is found out all the same
+            Err(Error::Refused(refusal)) => Counted::Organization.is_found_out_by(refusal),
+            Err(Error::Overloaded) => false,
         };
         if !keeps {
             self.give_back(charge);
         }
     }
 
-    /// Counts a try to create an account, whatever becomes of it.
-    pub(super) async fn charge_account_attempt(&self, identity: &[u8; 32]) -> Result<Option<Charge>> {
-        self.charge(Counted::AccountAttempt, &store::limits::hex(identity)).await
-    }
-
     /// Counts a try as wrong before anybody knows what it is, so that tries at once are no way around the limit; and
     /// refuses whoever was wrong too often, right or wrong: else the limit would not slow a search down. A repetition
     /// of what has succeeded is no guess.
-    pub(super) async fn charge_guess(&self, caller: &Actor, guess: Guess, command: &Command) -> Result<Option<Charge>> {
-        let who = caller.to_string();
-        let mut charged = self.charge(Counted::Guess(guess), &who).await;
+    pub(super) async fn charge_guess(
+        &self,
+        identity: &[u8; 32],
+        guess: Guess,
+        command: &Command,
+    ) -> Result<Option<Charge>> {
+        let mut charged = self.charge(Counted::Guess(guess), identity).await;
         for _ in 1..GUESS_TRIES {
             if !matches!(charged, Err(Error::Refused(_))) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(rand::random_range(GUESS_PAUSE))).await;
-            charged = self.charge(Counted::Guess(guess), &who).await;
+            charged = self.charge(Counted::Guess(guess), identity).await;
         }
         match charged {
             Err(Error::Refused(_)) if self.is_repetition(command).await? => Ok(None),

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::batch::{Decided, Shown};
-use super::callers::{About, Call};
+use super::callers::{About, Call, Changer};
 use super::limits::Guess;
 use super::reading::read;
 use super::views::{Audience, InvitationView};
@@ -29,7 +29,7 @@ pub struct InvitationFilter {
 /// A code that somebody sent.
 #[derive(Debug)]
 pub struct RequestAccess {
-    pub caller: Caller,
+    pub call: Call,
     pub code: InvitationCode,
     pub request: Option<Request>,
 }
@@ -59,7 +59,7 @@ impl App {
     /// The answer to a change of an invitation. Only where it was made before is it read.
     async fn changed_invitation(
         &self,
-        caller: &Caller,
+        changer: &Changer,
         organization: OrganizationId,
         decided: Decided,
     ) -> Result<InvitationView> {
@@ -69,12 +69,12 @@ impl App {
             _ => return Err(Error::Fault),
         };
         let about = About { organization: Some(organization.clone()), invitation: Some(id), is_read: true };
-        let mut call = self.call_again(caller, about).await?;
+        let mut call = self.call_again(changer, about).await?;
         let found =
             call.take_invitation().ok_or_else(|| Refusal::not_found(&organization, &Subject::Invitation(id)))?;
         let (access, standing) = call.access(&organization, &Subject::Invitation(id))?;
         let deliveries = || found.deliveries;
-        let audience = Audience::of(caller, standing.as_ref(), &found.invitation, deliveries, found.is_own_email);
+        let audience = Audience::of(&call.caller, standing.as_ref(), &found.invitation, deliveries, found.is_own_email);
         let name = access.display_name.clone();
         let audience = audience.unwrap_or(Audience::Changer);
         Ok(InvitationView::new(organization, name, found.invitation, call.now(), audience))
@@ -82,14 +82,14 @@ impl App {
 
     /// Changes an invitation, and answers with it as it is then.
     pub async fn change_invitation(&self, call: &Call, command: Command) -> Result<InvitationView> {
-        let organization = command.organization.clone();
-        let decided = match self.change(command.clone(), call.role()).await {
+        let (organization, changer) = (command.organization.clone(), call.changer());
+        let decided = match self.change(command.clone(), &changer).await {
             Err(Error::Refused(Refusal::CodeKeyMissing(key))) if !self.is_key_held(&key).await? => {
-                self.change(command.with_gone_key(key), call.role()).await?
+                self.change(command.with_gone_key(key), &changer).await?
             }
             decided => decided?,
         };
-        self.changed_invitation(&call.caller, organization, decided).await
+        self.changed_invitation(&changer, organization, decided).await
     }
 
     /// A page of an organization's invitations, newest first.
@@ -158,31 +158,32 @@ impl App {
     }
 
     async fn try_code(&self, request: RequestAccess) -> Result<InvitationView> {
-        let RequestAccess { caller, code, request } = request;
-        let username = caller.username().ok_or(Refusal::PersonRequired)?;
-        let actor = caller.actor();
+        let RequestAccess { call, code, request } = request;
+        let changer = call.changer();
+        let username = call.username().ok_or(Refusal::PersonRequired)?;
         let code_hash = code.hash();
         let (place, missing_key) = self.find_code(&code_hash, username).await?;
         // an unknown code, like a dead one, is looked for in an organization that does not exist: with all statements
         // that a live one takes
         let (organization, invitation) = place.unwrap_or_else(nowhere);
         let operation = Operation::RequestAccess { invitation, code_hash };
-        let command = Command { organization: organization.clone(), caller: Some(caller.clone()), request, operation };
+        let command =
+            Command { organization: organization.clone(), caller: Some(call.caller.clone()), request, operation };
         let settlement = Operation::SettleInvitation { invitation, code_hash };
         let settlement = Command { operation: settlement, ..command.clone() };
-        let charge = self.charge_guess(&actor, Guess::Code, &command).await?;
+        let charge = self.charge_guess(&changer.identity, Guess::Code, &command).await?;
         let outcome = match missing_key {
             Some(key) => Err(Refusal::CodeKeyMissing(key).into()),
-            None => self.change(command, None).await,
+            None => self.change(command, &changer).await,
         };
         let outcome = match outcome {
             Err(Error::Refused(refusal @ Refusal::AlreadyMember(_))) => {
-                Err(self.settle_code(settlement, refusal).await)
+                Err(self.settle_code(settlement, &changer, refusal).await)
             }
             outcome => outcome,
         };
         let decided = self.settle_guess(Guess::Code, charge, outcome)?;
-        self.changed_invitation(&caller, organization, decided).await
+        self.changed_invitation(&changer, organization, decided).await
     }
 
     /// Where the invitation of a code is that this replica can check; else the key of the code, if another one has it.
@@ -205,8 +206,8 @@ impl App {
     }
 
     /// Ends the invitation whose code a member has used, and returns what they are told.
-    async fn settle_code(&self, settlement: Command, refusal: Refusal) -> Error {
-        match self.change(settlement, None).await {
+    async fn settle_code(&self, settlement: Command, changer: &Changer, refusal: Refusal) -> Error {
+        match self.change(settlement, changer).await {
             // refused: somebody was faster, or it was settled before
             Ok(_) | Err(Error::Refused(_)) => refusal.into(),
             Err(error) => error,
@@ -215,24 +216,24 @@ impl App {
 
     /// Offers a role. Wrong pairs of username and address are counted against the caller, also of one who leaves.
     pub async fn offer(&self, call: &Call, command: Command) -> Result<InvitationView> {
-        let (caller, role) = (call.caller.clone(), call.role());
+        let changer = call.changer();
         self.finish(move |app| async move {
             let organization = command.organization.clone();
-            let charge = app.charge_guess(&caller.actor(), Guess::Account, &command).await?;
-            let outcome = app.change(command, role).await;
+            let charge = app.charge_guess(&changer.identity, Guess::Account, &command).await?;
+            let outcome = app.change(command, &changer).await;
             let decided = app.settle_guess(Guess::Account, charge, outcome)?;
-            app.changed_invitation(&caller, organization, decided).await
+            app.changed_invitation(&changer, organization, decided).await
         })
         .await
     }
 
     /// What an invitation would be: every check runs, and nothing is written but what the caller is charged as if it
     /// had been made.
-    pub async fn preview(&self, command: Command) -> Result<InvitationView> {
+    pub async fn preview(&self, call: &Call, command: Command) -> Result<InvitationView> {
         let dry_run = self.dry_runs.ask(command.clone()).await?;
         let Some(Shown::Invitation(mut view)) = dry_run.outcome?.shown else { return Err(Error::Fault) };
-        if let Some((counted, who)) = self.counted(&command).await? {
-            self.charge(counted, &who).await?;
+        if let Some(counted) = self.counted(&command) {
+            self.charge(counted, &call.identity).await?;
         }
         // no email is written
         view.audience = Audience::Inviter(Deliveries::default());

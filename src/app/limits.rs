@@ -1,23 +1,25 @@
-//! Rate limits of callers and identities: what is counted, against whom, and how much is allowed.
+//! Rate limits of identities: what is counted, and how much is allowed. An identity is a person or a service, with whatever
+//! account.
 
 use std::time::Duration;
 
 use crate::domain::Refusal;
+use crate::store::limits::hex;
 
 /// How often; `None`: no limit.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Limits {
-    /// Wrong codes of one caller in 15 minutes.
+    /// Wrong codes of one identity in 15 minutes.
     pub wrong_codes: Option<i32>,
-    /// Pairs of username and address that do not belong together, of one caller in 15 minutes.
+    /// Pairs of username and address that do not belong together, of one identity in 15 minutes.
     pub wrong_accounts: Option<i32>,
-    /// Invitations of one caller in 24 hours, over all organizations.
+    /// Invitations of one identity in 24 hours, over all organizations.
     pub invitations: Option<i32>,
-    /// Organizations that one identity founds in 24 hours.
+    /// Tries of one identity to found an organization in 24 hours: those that fail by a taken name, too.
     pub organizations: Option<i32>,
     /// Tries of one identity to create its account in 24 hours, failed ones too.
     pub account_attempts: Option<i32>,
-    /// Changes of policies and notification addresses by one caller in 24 hours, over all organizations.
+    /// Changes of policies and notification addresses by one identity in 24 hours, over all organizations.
     pub protection_changes: Option<i32>,
     /// Changes of one organization's settings, or of one member's role, by one caller in 24 hours.
     pub changes: Option<i32>,
@@ -46,7 +48,9 @@ const GUESSES: Duration = Duration::from_mins(15);
 /// The window of everything else.
 const A_DAY: Duration = Duration::from_hours(24);
 impl Counted {
-    pub fn subject(self, who: &str) -> String {
+    /// The counter of an identity: not of its account, which it can delete and create anew.
+    pub fn subject(self, identity: &[u8; 32]) -> String {
+        let who = hex(identity);
         match self {
             Self::Guess(Guess::Code) => format!("wrong-code/{who}"),
             Self::Guess(Guess::Account) => format!("wrong-account/{who}"),
@@ -65,6 +69,12 @@ impl Counted {
                 A_DAY
             }
         }
+    }
+
+    /// Whether a refusal tells as much as success: who gets it is charged, and gets it no more at the limit.
+    pub fn is_found_out_by(self, refusal: &Refusal) -> bool {
+        let is_telling = matches!(refusal, Refusal::OrganizationExists(_) | Refusal::AccountNotFound(_));
+        matches!(self, Self::Organization) && is_telling
     }
 
     pub fn limit(self, limits: &Limits) -> Option<i32> {

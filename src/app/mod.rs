@@ -29,6 +29,7 @@ use tracing::Instrument;
 
 pub use accounts::DeleteAccount;
 use batch::Decided;
+use callers::Changer;
 pub use callers::{About, Call};
 use counter::Counter;
 use dry_run::{DryRun, DryRuns};
@@ -45,7 +46,7 @@ use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
 use writer::Writer;
 
-use crate::domain::{Command, Deployment, InvitationId, Method, Operation, OrganizationId, Role};
+use crate::domain::{Command, Deployment, InvitationId, Method, Operation, OrganizationId};
 use crate::store::connection::Own;
 use crate::store::pool::{self, DatabaseUrl, Pool, Purpose};
 use crate::tasks::Tasks;
@@ -149,17 +150,23 @@ impl App {
     ///
     /// Only whom the organization trusts reaches the lock without a dry run: what anybody else asks for is first decided
     /// on what can be read without one, so nobody can hold up an organization from outside. What the caller may do only
-    /// so often is charged in between, and stays charged if the caller leaves. `role` is the caller's, where they are a
-    /// member.
-    async fn change(&self, command: Command, role: Option<Role>) -> Result<Decided> {
-        let counted = self.counted(&command).await?;
+    /// so often is charged in between, and stays charged if the caller leaves.
+    async fn change(&self, command: Command, changer: &Changer) -> Result<Decided> {
+        let counted = self.counted(&command);
         // most invitations by email are counted; of the rest that is known only after a dry run
         let by_email = matches!(command.operation, Operation::CreateInvitation(_));
-        let dry = if command.is_trusted(role) && (counted.is_none() || by_email) {
+        let dry = if command.is_trusted(changer.role) && (counted.is_none() || by_email) {
             None
         } else {
             let DryRun { outcome, is_change } = self.dry_runs.ask(command.clone()).await?;
-            let decided = outcome?;
+            let decided = match (outcome, counted) {
+                // that a name is taken, or an account there, is what such a try finds out
+                (Err(refusal), Some(counted)) if counted.is_found_out_by(&refusal) => {
+                    self.charge(counted, &changer.identity).await?;
+                    return Err(refusal.into());
+                }
+                (outcome, _) => outcome?,
+            };
             // a repetition: who has left long ago could go on with it for ever
             if !is_change {
                 return Ok(decided);
@@ -167,8 +174,8 @@ impl App {
             Some(decided)
         };
         let counted = counted.filter(|_| dry.as_ref().is_none_or(|decided| decided.is_counted));
-        let charge = match &counted {
-            Some((counted, who)) => match self.charge(*counted, who).await {
+        let charge = match counted {
+            Some(counted) => match self.charge(counted, &changer.identity).await {
                 // a repetition is answered all the same
                 Err(Error::Refused(refusal))
                     if dry.is_some() || self.dry_runs.ask(command.clone()).await?.outcome?.is_counted =>

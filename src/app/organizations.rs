@@ -25,11 +25,12 @@ impl App {
     /// Founds or edits an organization, and answers with it as it is then.
     pub async fn change_organization(&self, call: &Call, command: Command) -> Result<OrganizationView> {
         let id = command.organization.clone();
-        if let Some(Shown::Organization(view)) = self.change(command, call.role()).await?.shown {
+        let changer = call.changer();
+        if let Some(Shown::Organization(view)) = self.change(command, &changer).await?.shown {
             return Ok(*view);
         }
         let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
-        self.organization(&self.call_again(&call.caller, about).await?, &id).await
+        self.organization(&self.call_again(&changer, about).await?, &id).await
     }
 
     /// One member; everybody sees themselves.
@@ -42,12 +43,13 @@ impl App {
     /// Gives a member another role, and answers with the member, also to a service that may write and not read.
     pub async fn change_member(&self, call: &Call, command: Command) -> Result<MemberView> {
         let organization = command.organization.clone();
-        let decided = self.change(command, call.role()).await?;
+        let changer = call.changer();
+        let decided = self.change(command, &changer).await?;
         match (decided.shown, decided.subject) {
             (Some(Shown::Member(view)), _) => Ok(*view),
             (_, Subject::Member(username)) => {
                 let about = About { organization: Some(organization.clone()), invitation: None, is_read: true };
-                let call = self.call_again(&call.caller, about).await?;
+                let call = self.call_again(&changer, about).await?;
                 let (_, standing) = call.standing(&organization, &Subject::Member(username.clone()))?;
                 self.read_member(&call, &organization, &username, &standing).await
             }
@@ -57,7 +59,7 @@ impl App {
 
     /// Ends a membership.
     pub async fn delete_member(&self, call: &Call, command: Command) -> Result<()> {
-        self.change(command, call.role()).await.map(drop)
+        self.change(command, &call.changer()).await.map(drop)
     }
 
     async fn read_member(

@@ -31,7 +31,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Nobody may ask for a request id any more after this time.
 const REQUEST_ID_AGE: Duration = Duration::from_hours(24);
-/// The longest window is a day, and the one before still counts.
+/// The longest window is a day: what was counted at the end of one is a day old then.
 const LIMIT_AGE: Duration = Duration::from_hours(48);
 /// A deletion is not erased before whatever was decided earlier is committed.
 const SHORTEST_DELAY: Duration = Duration::from_mins(10);

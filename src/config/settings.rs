@@ -234,7 +234,8 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = values::limit(1_000_000))]
     pub invitations_per_caller_limit: Limit,
 
-    /// Organizations that a person or service may create in 24 hours, up to 1000000; 0 is no limit.
+    /// Attempts of a person or service to create an organization in 24 hours, those included that fail because the name
+    /// is taken or there is no such owner, up to 1000000; 0 is no limit.
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::limit(1_000_000))]
     pub organizations_per_identity_limit: Limit,
 

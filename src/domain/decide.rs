@@ -172,11 +172,11 @@ fn decide_create(
     let Some(caller) = &command.caller else {
         return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin));
     };
-    settings::check_founder(context, caller, &command.organization, found)?;
+    // last of all whether the name is taken: only a try that would found it finds that out
+    let mut founded = settings::create(context, caller, &command.organization, found)?;
     if state.is_some() {
         return Err(Refusal::OrganizationExists(command.organization.name()));
     }
-    let mut founded = settings::create(context, caller, &command.organization, found)?;
     sign(&mut founded.events, command);
     *state = Some(founded);
     Ok(Subject::Organization)

@@ -37,7 +37,7 @@ pub struct Head {
 
 impl Head {
     /// Of an organization in which nothing has happened yet.
-    pub fn new(seat_limit: Option<i32>, limits: OrganizationLimits, now: Timestamp) -> Self {
+    pub fn new(seat_limit: Option<i32>, limits: OrganizationLimits) -> Self {
         Self {
             event_position: 0,
             seat_limit,
@@ -45,7 +45,7 @@ impl Head {
             owners: 0,
             open_invitations: 0,
             limits,
-            invitations: Window::new(now),
+            invitations: Window::default(),
         }
     }
 }

@@ -94,8 +94,7 @@ impl PolicyEdit {
 }
 
 /// Whether the caller may found it: a service for anybody, an account for itself alone and without a limit of seats.
-/// Asked before anything is looked up.
-pub fn check_founder(
+fn check_founder(
     context: &Context<'_>,
     caller: &Caller,
     id: &OrganizationId,
@@ -138,7 +137,7 @@ pub fn create(
         update_time: now,
         revision: 1,
     };
-    let mut state = OrganizationState::new(organization, Head::new(found.seat_limit, found.limits, now));
+    let mut state = OrganizationState::new(organization, Head::new(found.seat_limit, found.limits));
     state.check_seats(Role::Owner.seats())?;
     state.put_member(Member {
         username: owner.clone(),

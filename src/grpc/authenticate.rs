@@ -78,7 +78,8 @@ impl Api {
         self.call(method, request, About { invitation, ..about }).await
     }
 
-    async fn call<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Call, Status> {
+    /// The same, with what was found of what the call is about.
+    pub async fn call<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Call, Status> {
         match self.authenticate(method, request, about).await? {
             Authenticated::Person { call, .. } => call.ok_or_else(|| status::from_refusal(Refusal::AccountRequired)),
             Authenticated::Service { call, .. } => Ok(call),
@@ -119,7 +120,7 @@ impl Api {
         }
         match verified {
             Ok(Credential::Service(service)) => {
-                let call = self.app.call_of_service(Caller::Service(Service::clone(&service)), about).await;
+                let call = self.app.call_of_service(Service::clone(&service), about).await;
                 Ok(Authenticated::Service { service, call: call.map_err(status::from_error)? })
             }
             Ok(Credential::User(identity)) => {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, page, status};
-use crate::app::{Call, InvitationFilter, RequestAccess};
+use crate::app::{About, Call, InvitationFilter, RequestAccess};
 use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId};
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
@@ -58,7 +58,7 @@ impl InvitationService for Api {
         });
         let command = command.map_err(status::from_refusal)?;
         if message.validate_only {
-            let preview = self.app.preview(command).await.map_err(status::from_error)?;
+            let preview = self.app.preview(&call, command).await.map_err(status::from_error)?;
             return Ok(Response::new(Invitation { name: String::new(), ..encode::invitation(preview) }));
         }
         self.change_invitation(&call, command).await
@@ -124,13 +124,13 @@ impl InvitationService for Api {
     }
 
     async fn request_access(&self, request: Request<pb::RequestAccessRequest>) -> Result<Response<Invitation>, Status> {
-        let caller = self.caller(Method::RequestAccess, &request).await?;
+        let call = self.call(Method::RequestAccess, &request, About::NOTHING).await?;
         let message = request.into_inner();
         let mut fields = Fields::default();
         let code = fields.code("code", &message.code);
         let request = fields.request(Method::RequestAccess, &message, &message.request_id, |m| &mut m.request_id);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
-        let access = RequestAccess { caller, code, request };
+        let access = RequestAccess { call, code, request };
         let view = self.app.request_access(access).await.map_err(status::from_error)?;
         Ok(Response::new(encode::invitation(view)))
     }

@@ -28,6 +28,11 @@ pub(super) fn username(username: &Username) -> String {
     username.as_str().to_owned()
 }
 
+/// Numbers as one value of a column of lists: arrays in an array would be one array.
+pub(super) fn listed(numbers: &[i64]) -> String {
+    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// The one owner of all these rows, as a parameter that may be NULL, which is no condition at all. A distributed database
 /// then asks one node instead of all. It is made of the very rows that the statement is for, so that none is missed.
 pub(super) fn only<'a>(owners: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

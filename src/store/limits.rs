@@ -25,9 +25,8 @@ pub struct Asked {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Charge {
     subject: String,
-    window: Duration,
-    /// The window that it was counted in.
-    bucket_time: Timestamp,
+    /// That it was counted in.
+    slot: i64,
 }
 
 /// Counted, or how long to wait until one more is allowed: at least 1 s.
@@ -54,8 +53,8 @@ pub async fn charge(connection: &mut PgConnection, asked: &[Asked]) -> Result<Ve
             });
             let counted = add(connection, &steps.collect::<Vec<_>>(), window, limit).await?;
             subjects.retain(|subject, group| {
-                if let Some(bucket_time) = counted.get(*subject) {
-                    let charge = Charge { subject: (*subject).to_owned(), window, bucket_time: *bucket_time };
+                if let Some(slot) = counted.get(*subject) {
+                    let charge = Charge { subject: (*subject).to_owned(), slot: *slot };
                     group.waiting.drain(..group.step).for_each(|place| outcomes[place] = Ok(charge.clone()));
                 } else if group.step > 1 {
                     // not all of them at once: perhaps the half
@@ -88,36 +87,35 @@ struct Group {
 }
 
 /// Counts so many more for each subject, unless that is more than the limit allows; answers for those that it has
-/// counted, with the begin of their window. Exact however many do it at once, because it decides on the row that it locks,
-/// and rows are locked in the order of the subjects.
+/// counted, with their slot. Exact however many do it at once, because it decides on the row that it locks, and rows are
+/// locked in the order of the subjects.
 ///
-/// The rule is [`Window`]'s: the windows follow one another from the first charge on, and the one before counts by the
-/// part of it that is left, rounded down. Only `excluded` knows the time, the window and the limit: on a conflict, Citus
-/// allows nothing but immutable functions, and no parameter.
+/// The rule is [`Window`]'s: 26 totals of 24 slots, the one that has just begun, and the one before all of them, which are
+/// moved on by the slots that have begun since. Only `excluded` knows the time, the window and the limit: on a conflict,
+/// Citus allows nothing but immutable functions, and no parameter. `bucket_time` is for the sweep, `used` for the release
+/// before.
 async fn add(
     connection: &mut PgConnection,
     steps: &[(&str, i32)],
     window: Duration,
     limit: i32,
-) -> Result<BTreeMap<String, Timestamp>> {
+) -> Result<BTreeMap<String, i64>> {
     let subjects = steps.iter().map(|(subject, _)| (*subject).to_owned()).collect::<Vec<_>>();
     let counts = steps.iter().map(|(_, count)| *count).collect::<Vec<_>>();
     let rows = sqlx::query!(
-        "INSERT INTO subject_limits AS l (subject, bucket_time, used, used_before, span, most) \
-         SELECT s, now(), n, 0, $3::interval, $4::int FROM unnest($1::text[], $2::int[]) AS a(s, n) \
+        "INSERT INTO subject_limits AS l (subject, bucket_time, used, span, most, slot, totals) \
+         SELECT s, now(), 0, $3::interval, $4::int, \
+                floor(extract(epoch FROM now()) * 24 / extract(epoch FROM $3::interval))::bigint, ARRAY[n::bigint] \
+           FROM unnest($1::text[], $2::int[]) AS a(s, n) \
          ON CONFLICT ON CONSTRAINT subject_limits_pkey DO UPDATE SET \
            bucket_time = greatest(l.bucket_time, date_bin(excluded.span, excluded.bucket_time, l.bucket_time)), \
-           used = CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span THEN l.used + excluded.used ELSE excluded.used END, \
-           used_before = CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span THEN l.used_before \
-                              WHEN excluded.bucket_time - l.bucket_time < excluded.span * 2 THEN l.used ELSE 0 END \
-         WHERE excluded.used + CASE WHEN excluded.bucket_time - l.bucket_time < excluded.span \
-                    THEN l.used + floor(l.used_before \
-                         * (1 - greatest(0, extract(epoch FROM excluded.bucket_time - l.bucket_time)) / extract(epoch FROM excluded.span))) \
-                    WHEN excluded.bucket_time - l.bucket_time < excluded.span * 2 \
-                    THEN floor(l.used \
-                         * (2 - extract(epoch FROM excluded.bucket_time - l.bucket_time) / extract(epoch FROM excluded.span))) \
-                    ELSE 0 END <= excluded.most \
-         RETURNING subject, bucket_time",
+           slot = greatest(l.slot, excluded.slot), \
+           totals = (ARRAY[l.totals[1] + excluded.totals[1]] \
+                     || array_fill(l.totals[1], ARRAY[least(greatest(excluded.slot - l.slot, 0), 25)::int]) \
+                     || l.totals[2:])[:26] \
+         WHERE l.totals[1] + excluded.totals[1] \
+               - coalesce(l.totals[26 - least(greatest(excluded.slot - l.slot, 0), 25)::int], 0) <= excluded.most \
+         RETURNING subject, slot",
         &subjects,
         &counts,
         interval(window),
@@ -125,19 +123,20 @@ async fn add(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.subject, row.bucket_time)).collect())
+    Ok(rows.into_iter().map(|row| (row.subject, row.slot)).collect())
 }
 
-/// Takes charges back, as if they had never been.
+/// Takes charges back, as if they had never been: those of a subject's newest slot, and of the one before it. Older ones
+/// end with their window.
 pub async fn give_back(connection: &mut PgConnection, charges: &[Charge]) -> Result<()> {
-    let mut counts = BTreeMap::<&Charge, i32>::new();
+    let mut counts = BTreeMap::<&Charge, i64>::new();
     for charge in charges {
         *counts.entry(charge).or_default() += 1;
     }
-    // a statement changes a row once: what a subject was charged in another window is for the next one
-    let (mut rounds, mut windows) = (Vec::<Vec<_>>::new(), BTreeMap::<&str, usize>::new());
+    // a statement changes a row once: what a subject was charged in another slot is for the next one
+    let (mut rounds, mut slots) = (Vec::<Vec<_>>::new(), BTreeMap::<&str, usize>::new());
     for counted in counts {
-        let round = windows.entry(&counted.0.subject).or_default();
+        let round = slots.entry(&counted.0.subject).or_default();
         rounds.resize_with(rounds.len().max(*round + 1), Vec::new);
         rounds[*round].push(counted);
         *round += 1;
@@ -149,18 +148,18 @@ pub async fn give_back(connection: &mut PgConnection, charges: &[Charge]) -> Res
 }
 
 /// Sorted by their subjects, so that rows are locked in this order.
-async fn take(connection: &mut PgConnection, charges: &[(&Charge, i32)]) -> Result<()> {
+async fn take(connection: &mut PgConnection, charges: &[(&Charge, i64)]) -> Result<()> {
     sqlx::query!(
         "UPDATE subject_limits l \
-            SET used = l.used - CASE WHEN l.bucket_time = g.b THEN g.n ELSE 0 END, \
-                used_before = l.used_before - CASE WHEN l.bucket_time - g.b = g.w THEN g.n ELSE 0 END \
-           FROM unnest($1::text[], $2::timestamptz[], $3::interval[], $4::int[]) AS g(s, b, w, n) \
+            SET totals = CASE WHEN l.slot = g.k THEN ARRAY[l.totals[1] - g.n] || l.totals[2:] \
+                              ELSE ARRAY[l.totals[1] - g.n, l.totals[2] - g.n] || l.totals[3:] END \
+           FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS g(s, k, n) \
           WHERE l.subject = ANY(ARRAY[g.s]) \
-            AND (l.bucket_time = g.b AND l.used >= g.n OR l.bucket_time - g.b = g.w AND l.used_before >= g.n) \
-            AND ($5::text IS NULL OR l.subject = $5)",
+            AND (l.slot = g.k AND l.totals[1] - coalesce(l.totals[2], 0) >= g.n \
+                 OR l.slot = g.k + 1 AND l.totals[2] - coalesce(l.totals[3], 0) >= g.n) \
+            AND ($4::text IS NULL OR l.subject = $4)",
         &charges.iter().map(|(charge, _)| charge.subject.clone()).collect::<Vec<_>>(),
-        &charges.iter().map(|(charge, _)| charge.bucket_time).collect::<Vec<_>>(),
-        &charges.iter().map(|(charge, _)| interval(charge.window)).collect::<Vec<_>>(),
+        &charges.iter().map(|(charge, _)| charge.slot).collect::<Vec<_>>(),
         &charges.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
         only(charges.iter().map(|(charge, _)| charge.subject.as_str())),
     )
@@ -178,14 +177,13 @@ pub async fn counted(
         return Ok(BTreeMap::new());
     }
     let rows = sqlx::query!(
-        r#"SELECT subject, bucket_time, used, used_before, now() AS "now!" FROM subject_limits WHERE subject = ANY($1)"#,
+        r#"SELECT subject, slot, totals, now() AS "now!" FROM subject_limits WHERE subject = ANY($1)"#,
         subjects,
     )
     .fetch_all(connection)
     .await?;
-    let window = |start, used, used_before| Window { start, used, used_before };
-    let rows = rows.into_iter();
-    Ok(rows.map(|row| (row.subject, (window(row.bucket_time, row.used, row.used_before), row.now))).collect())
+    let window = |slot, totals| Window { slot, totals };
+    Ok(rows.into_iter().map(|row| (row.subject, (window(row.slot, row.totals), row.now))).collect())
 }
 
 /// A hash as part of a subject.

@@ -155,8 +155,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                   h.event_position AS "h_event_position?", h.seat_limit AS "h_seat_limit?",
                   h.seats_taken AS "h_seats_taken?", h.owners AS "h_owners?", h.open_invitations AS "h_open?",
                   h.invitations_limit AS "h_limit?", h.open_invitations_limit AS "h_open_limit?",
-                  h.invitations_time AS "h_time?", h.invitations_used AS "h_used?",
-                  h.invitations_used_before AS "h_used_before?",
+                  h.invitations_slot AS "h_slot?", h.invitations_totals AS "h_totals?",
                   n.invitation AS "n_invitation?", n.state::text AS "n_state?", n.email AS "n_email?",
                   n.email_key AS "n_email_key?", n.username AS "n_username?", n.account_email AS "n_account_email?",
                   n.account_email_key AS "n_account_email_key?", n.role::text AS "n_role?", n.inviter AS "n_inviter?",
@@ -173,6 +172,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                   a.username AS "a_username?", a.display_name AS "a_display_name?", a.provider AS "a_provider?",
                   a.tenant AS "a_tenant?", a.create_time AS "a_create_time?",
                   e.ordinals AS "a_ordinals?", e.emails AS "a_emails?", e.email_keys AS "a_email_keys?",
+                  e.attest_time AS "a_attest_time?",
                   t.caller AS "caller?", t.request_id AS "request_id?", r.method AS "r_method?", r.digest AS "r_digest?",
                   r.resource AS "r_resource?"
              FROM thing t
@@ -217,7 +217,8 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                SELECT * FROM accounts
                 WHERE $16::text IS NULL AND username = t.username AND delete_time IS NULL OFFSET 0) a ON true
              LEFT JOIN LATERAL (
-               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys
+               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys,
+                      max(attest_time) AS attest_time
                  FROM account_emails WHERE $16::text IS NULL AND username = a.username) e ON true
              LEFT JOIN LATERAL (
                SELECT method, digest, resource FROM request_ids
@@ -278,9 +279,8 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                 open_invitations: row.h_open?,
                 invitations_limit: row.h_limit,
                 open_invitations_limit: row.h_open_limit,
-                invitations_time: row.h_time?,
-                invitations_used: row.h_used?,
-                invitations_used_before: row.h_used_before?,
+                invitations_slot: row.h_slot?,
+                invitations_totals: row.h_totals?,
             })
         };
         let invitation = || {

@@ -22,8 +22,7 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     let head = sqlx::query_as!(
         HeadRow,
         r#"SELECT h.event_position, h.seat_limit, h.owners, h.open_invitations,
-                  h.invitations_limit, h.open_invitations_limit, h.invitations_time, h.invitations_used,
-                  h.invitations_used_before,
+                  h.invitations_limit, h.open_invitations_limit, h.invitations_slot, h.invitations_totals,
                   h.seats_taken - (SELECT count(*)::int FROM (
                      SELECT i.state, i.role FROM invitations i
                       WHERE i.organization = $1 AND i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')

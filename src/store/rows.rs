@@ -212,9 +212,8 @@ pub(super) struct HeadRow {
     pub open_invitations: i32,
     pub invitations_limit: Option<i32>,
     pub open_invitations_limit: Option<i32>,
-    pub invitations_time: Timestamp,
-    pub invitations_used: i32,
-    pub invitations_used_before: i32,
+    pub invitations_slot: i64,
+    pub invitations_totals: Vec<i64>,
 }
 
 impl From<HeadRow> for Head {
@@ -229,11 +228,7 @@ impl From<HeadRow> for Head {
                 invitations_per_day: row.invitations_limit,
                 open_invitations: row.open_invitations_limit,
             },
-            invitations: Window {
-                start: row.invitations_time,
-                used: row.invitations_used,
-                used_before: row.invitations_used_before,
-            },
+            invitations: Window { slot: row.invitations_slot, totals: row.invitations_totals },
         }
     }
 }

@@ -130,7 +130,7 @@ async fn calls_that_wait_are_answered_by_one_statement_and_each_by_its_own() {
     let (_, statements) = watched.statements(join_all((0..AT_ONCE).map(invite))).await;
     let charging = statements.iter().filter(|statement| statement.contains("INTO subject_limits")).count();
     assert!((1..AT_ONCE / 2).contains(&charging), "{charging} statements that charge");
-    let counted = "SELECT sum(used)::bigint FROM subject_limits WHERE subject LIKE 'invitation/%'";
+    let counted = "SELECT sum(totals[1])::bigint FROM subject_limits WHERE subject LIKE 'invitation/%'";
     let counted: i64 = sqlx::query_scalar(counted).fetch_one(service.pool()).await.unwrap();
     assert_eq!(usize::try_from(counted).unwrap(), owners.len() + AT_ONCE);
 }

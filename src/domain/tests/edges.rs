@@ -343,7 +343,7 @@ fn all_but_the_answer_to_a_request_is_counted_as_an_invitation() {
         assert_eq!(world.decide("manager", Operation::OfferMembership(offer)), Ok(Subject::Invitation(id(1))));
         world.now = at(108);
         world.decide("manager", resend()).unwrap();
-        (world.state().counted, world.state().head.invitations.used)
+        (world.state().counted, world.state().head.invitations.totals[0])
     };
     assert_eq!(story(true), (3, 3), "of four emails the offer is the answer");
     assert_eq!(story(false), (3, 3), "of three, as an invitation by email before it does not make an offer expected");

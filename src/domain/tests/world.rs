@@ -99,7 +99,7 @@ impl World {
             update_time: at(0),
             revision: 1,
         };
-        let head = Head::new(None, OrganizationLimits::default(), at(0));
+        let head = Head::new(None, OrganizationLimits::default());
         Self {
             state: Some(OrganizationState::new(organization, head)),
             accounts: HashMap::new(),

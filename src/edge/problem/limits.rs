@@ -49,7 +49,7 @@ pub(super) fn invitations(wait: Duration) -> Problem {
 }
 
 pub(super) fn organizations(wait: Duration) -> Problem {
-    let sentence = "you have created as many organizations as you may in 24 hours: wait before the next one";
+    let sentence = "you have tried to create as many organizations as you may in 24 hours: wait before the next one";
     too_many(ErrorReason::TooManyOrganizations, wait, sentence)
 }
 

@@ -6,7 +6,7 @@ use sqlx::types::Uuid;
 use crate::domain::{
     Actor, Email, EmailKind, Event, EventKind, Head, InvitationId, OrganizationId, Timestamp, Withdrawal,
 };
-use crate::store::columns::{column, expect_rows, only, text, username};
+use crate::store::columns::{column, expect_rows, listed, only, text, username};
 use crate::store::request_ids::Done;
 use crate::store::{Result, events};
 
@@ -84,7 +84,7 @@ impl Log<'_> {
              email AS ( \
                INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time, \
                                    create_time, update_time) \
-               SELECT o, gen_random_uuid(), i, k, g, r, d, $34, $34 \
+               SELECT o, gen_random_uuid(), i, k, g, r, d, $33, $33 \
                  FROM unnest($10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[]) \
                    AS n(o, i, k, g, r, d)), \
              request AS ( \
@@ -92,13 +92,12 @@ impl Log<'_> {
                SELECT * FROM unnest($16::text[], $17::text[], $18::uuid[], $19::text[], $20::bytea[], $21::text[])) \
              UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
                     open_invitations = n.i, invitations_limit = n.il, open_invitations_limit = n.ol, \
-                    invitations_time = n.t, invitations_used = n.u, invitations_used_before = n.ub \
+                    invitations_slot = n.k, invitations_totals = string_to_array(n.t, ',')::bigint[] \
                FROM unnest($22::text[], $23::bigint[], $24::bigint[], $25::int[], $26::int[], $27::int[], $28::int[], \
-                           $29::int[], $30::int[], $31::timestamptz[], $32::int[], $33::int[]) \
-                 AS n(o, was, p, l, s, w, i, il, ol, t, u, ub) \
+                           $29::int[], $30::int[], $31::bigint[], $32::text[]) AS n(o, was, p, l, s, w, i, il, ol, k, t) \
               WHERE h.organization = ANY(ARRAY[n.o]) AND h.event_position = n.was \
                 AND (n.s <= h.seats_taken OR n.l IS NULL OR n.s <= n.l) \
-                AND ($35::text IS NULL OR h.organization = $35)",
+                AND ($34::text IS NULL OR h.organization = $34)",
             &column(events, |(id, _)| text(id)),
             &column(events, |(_, event)| event.position),
             &column(events, |(_, event)| event.kind.map_or("", EventKind::as_str).to_owned()),
@@ -129,9 +128,8 @@ impl Log<'_> {
             &column(heads, |(.., head)| head.open_invitations),
             &column(heads, |(.., head)| head.limits.invitations_per_day) as &[Option<i32>],
             &column(heads, |(.., head)| head.limits.open_invitations) as &[Option<i32>],
-            &column(heads, |(.., head)| head.invitations.start),
-            &column(heads, |(.., head)| head.invitations.used),
-            &column(heads, |(.., head)| head.invitations.used_before),
+            &column(heads, |(.., head)| head.invitations.slot),
+            &column(heads, |(.., head)| listed(&head.invitations.totals)),
             now,
             only(self.organizations()),
         )

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::domain::{Organization, OrganizationState};
-use crate::store::columns::{column, expect_rows, key, only, text, typed};
+use crate::store::columns::{column, expect_rows, key, listed, only, text, typed};
 use crate::store::{Result, policy};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
@@ -37,10 +37,11 @@ pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Organiz
     }
     sqlx::query!(
         "INSERT INTO organization_heads (organization, event_position, seat_limit, seats_taken, owners, open_invitations, \
-                                         invitations_limit, open_invitations_limit, invitations_time, invitations_used, \
-                                         invitations_used_before) \
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], \
-                              $9::timestamptz[], $10::int[], $11::int[])",
+                                         invitations_limit, open_invitations_limit, invitations_slot, \
+                                         invitations_totals) \
+         SELECT o, p, l, s, w, i, il, ol, k, string_to_array(t, ',')::bigint[] \
+           FROM unnest($1::text[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[], \
+                       $9::bigint[], $10::text[]) AS n(o, p, l, s, w, i, il, ol, k, t)",
         &column(rows, |t| text(t.id())),
         &column(rows, |t| t.head.event_position),
         &column(rows, |t| t.head.seat_limit) as &[Option<i32>],
@@ -49,9 +50,8 @@ pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Organiz
         &column(rows, |t| t.head.open_invitations),
         &column(rows, |t| t.head.limits.invitations_per_day) as &[Option<i32>],
         &column(rows, |t| t.head.limits.open_invitations) as &[Option<i32>],
-        &column(rows, |t| t.head.invitations.start),
-        &column(rows, |t| t.head.invitations.used),
-        &column(rows, |t| t.head.invitations.used_before),
+        &column(rows, |t| t.head.invitations.slot),
+        &column(rows, |t| listed(&t.head.invitations.totals)),
     )
     .execute(connection)
     .await?;

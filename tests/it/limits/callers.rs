@@ -160,7 +160,7 @@ async fn invitations_at_once_do_not_overshoot_the_limit() {
 
 #[tokio::test]
 async fn an_identity_founds_only_so_many_organizations_a_day() {
-    let limited = Limited::start(&[("organizations_per_identity_limit", "2")]).await;
+    let limited = Limited::start(&[("organizations_per_identity_limit", "3")]).await;
     let service = &limited.service;
     let olga = service.account("olga").await;
     let found = |id: &str, request_id: &str| pb::CreateOrganizationRequest {
@@ -179,13 +179,15 @@ async fn an_identity_founds_only_so_many_organizations_a_day() {
     olga.on(&limited.second).create_organization("beta").await.unwrap();
     for person in limited.in_turn(&olga, 2) {
         assert_limited(person.create_organization("gamma").await, "TOO_MANY_ORGANIZATIONS");
+        assert_limited(person.create_organization("acme").await, "TOO_MANY_ORGANIZATIONS");
         person.organizations.clone().create_organization(found("acme", &id)).await.unwrap();
     }
-    assert_eq!(service.charges().await, 2);
+    assert_eq!(service.charges().await, 3);
 
     // another account of the same identity is the same person
     let rosa = service.owner("rosa", "delta").await;
     rosa.create_organization("epsilon").await.unwrap();
+    assert_eq!(reason(rosa.create_organization("acme").await), "ORGANIZATION_EXISTS");
     for organization in ["delta", "epsilon"] {
         let heir = olga.on(&limited.unlimited);
         let offer = rosa.offer(organization, "olga", "olga@example.com", "OWNER").await.unwrap();
@@ -199,7 +201,7 @@ async fn an_identity_founds_only_so_many_organizations_a_day() {
 
     // services found for others, and have the limit as well
     let signup = service.service("signup", &["organizations.admin"]);
-    for (n, outcome) in [true, true, false].into_iter().enumerate() {
+    for (n, outcome) in [true, true, true, false].into_iter().enumerate() {
         let message =
             pb::CreateOrganizationRequest { owner: "accounts/olga".to_owned(), ..found(&format!("shop{n}"), "") };
         let founded = signup.organizations.clone().create_organization(message).await;

@@ -103,14 +103,14 @@ const LOG: &[Case] = &[
          '{acme,o1000,o1001}', '{accounts/w,accounts/w,accounts/w}', ARRAY[rnd(-1),rnd(-2),rnd(-3)], '{M,M,M}', \
          ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
          '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
-         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', ARRAY[now(),now(),now()], '{1,1,1}', '{0,0,0}', now(), NULL",
+         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{9,9,9}', ARRAY['1','1,1','2,1,0'], now(), NULL",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
         "'{acme}', '{-1}', '{INVITED}', '{accounts/w}', ARRAY[inv(200000)], '{NULL}', ARRAY['[]']::jsonb[], ARRAY[now()], \
          '{NULL}', '{acme}', ARRAY[inv(200000)], '{INVITED}', '{1}', '{a}', ARRAY[now()], \
          '{acme}', '{accounts/w}', ARRAY[rnd(-1)], '{M}', ARRAY[hash(1)], '{r}', \
-         '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', ARRAY[now()], '{1}', '{0}', now(), 'acme'",
+         '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', '{9}', ARRAY['2,1'], now(), 'acme'",
     ),
 ];
 
@@ -143,7 +143,7 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
     case(
         "INSERT INTO organization_heads",
         "'{n1,n2}', '{0,0}', '{NULL,NULL}', '{1,1}', '{1,1}', '{0,0}', '{NULL,NULL}', \
-         '{NULL,NULL}', ARRAY[now(),now()], '{0,0}', '{0,0}'",
+         '{NULL,NULL}', '{0,0}', '{0,0}'",
     ),
     case(
         "UPDATE organizations o SET",
@@ -201,8 +201,8 @@ const KEY_CHECKS: &[Case] = &[
 
 const LIMITS: &[Case] = &[
     case("INSERT INTO subject_limits", "'{s7,s9,new}', '{1,2,3}', interval '1 day', 100"),
-    case("UPDATE subject_limits l SET", "'{s7,s9}', '{2100-01-01,2100-01-01}', '{1 day,1 day}', '{1,1}', NULL"),
-    case("UPDATE subject_limits l SET", "'{s7}', '{2100-01-01}', '{1 day}', '{1}', 's7'"),
+    case("UPDATE subject_limits l SET", "'{s7,s9}', '{0,0}', '{1,1}', NULL"),
+    case("UPDATE subject_limits l SET", "'{s7}', '{0}', '{1}', 's7'"),
     case("AS \"now!\" FROM subject_limits WHERE subject = ANY($1)", "'{s7,s9}'"),
 ];
 

@@ -216,7 +216,10 @@ async fn a_locked_counter_holds_up_only_who_is_counted_by_it() {
     let other = service.owner("otto", "beta").await;
     invite(&owner, "acme").await.unwrap();
     let mut gate = service.pool().begin().await.unwrap();
-    let locked = sqlx::query("SELECT FROM subject_limits WHERE subject LIKE '%accounts/olga%' FOR UPDATE");
+    let locked = sqlx::query(
+        "SELECT FROM subject_limits WHERE subject = 'invitation/' \
+            || (SELECT encode(identity, 'hex') FROM accounts WHERE username = 'olga') FOR UPDATE",
+    );
     assert!(locked.execute(&mut *gate).await.unwrap().rows_affected() > 0);
     let held = (0..5).map(|_| owner.clone()).map(|owner| tokio::spawn(async move { invite(&owner, "acme").await }));
     let held = held.collect::<Vec<_>>();

@@ -80,17 +80,18 @@ impl Service {
 
     /// What callers were charged so far.
     pub async fn charges(&self) -> i64 {
-        sqlx::query_scalar("SELECT coalesce(sum(used + used_before), 0) FROM subject_limits")
+        sqlx::query_scalar("SELECT coalesce(sum(totals[1]), 0)::bigint FROM subject_limits")
             .fetch_one(self.pool())
             .await
             .unwrap()
     }
 
-    /// Lets that many minutes pass for everything that is counted in a window of time.
+    /// Lets that many minutes pass for everything that is counted in a window of time, in whole slots.
     pub async fn let_limits_pass(&self, minutes: i32) {
         for statement in [
-            "UPDATE subject_limits SET bucket_time = bucket_time - make_interval(mins => $1)",
-            "UPDATE organization_heads SET invitations_time = invitations_time - make_interval(mins => $1)",
+            "UPDATE subject_limits SET bucket_time = bucket_time - make_interval(mins => $1), \
+                    slot = slot - round($1 * 24 * 60 / extract(epoch FROM span))::bigint",
+            "UPDATE organization_heads SET invitations_slot = invitations_slot - round($1 / 60.0)::bigint",
         ] {
             sqlx::query(statement).bind(minutes).execute(self.pool()).await.unwrap();
         }
