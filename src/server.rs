@@ -104,6 +104,7 @@ impl Server {
             address_key: settings.tenancy.address_key.clone(),
             reserved_names: settings.tenancy.reserved_names.clone(),
             accounts_create_organizations: settings.tenancy.accounts_create_organizations,
+            max_attestation_age: settings.throttles.max_attestation_age_days.try_into().unwrap_or(time::Duration::WEEK),
             resend_interval: settings.throttles.resend_interval_seconds.try_into().unwrap_or(time::Duration::MINUTE),
             resends_limit: settings.throttles.resends_per_invitation_limit,
             open_invitations_limit: settings.throttles.open_invitations_limit,

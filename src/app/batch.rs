@@ -109,6 +109,8 @@ impl Batch {
     ) -> store::Result<Self> {
         let loaded = load::load(connection, &wanted(commands, deployment, engine)).await?;
         let Loaded { now, organizations: before, accounts, deliveries, remembered } = loaded;
+        let at_present = |account: Account| account.at(now, deployment.max_attestation_age);
+        let accounts = accounts.into_iter().map(|(name, account)| (name, at_present(account))).collect();
         let ids = commands.iter().map(|command| command.organization.clone());
         let after = ids.map(|id| (id.clone(), before.get(&id).cloned())).collect();
         let (busy, done) = Default::default();

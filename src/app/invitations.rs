@@ -9,8 +9,8 @@ use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, InvitationCode, InvitationId, InvitationState,
-    Method, Operation, OrganizationId, Refusal, Request, Subject, Username,
+    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
+    InvitationState, Method, Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, FIRST_PAGE};
 use crate::store::{self, accounts};
@@ -252,7 +252,9 @@ impl App {
             };
             store::Result::Ok((account, exists))
         })?;
-        account.filter(|_| exists).ok_or_else(|| Refusal::AccountNotFound(username.name()).into())
+        let account = account.filter(|_| exists).ok_or_else(|| Refusal::AccountNotFound(username.name()))?;
+        // only to be shown: what is decided goes by the database's clock
+        Ok(account.at(Timestamp::now_utc(), self.deployment.max_attestation_age))
     }
 }
 

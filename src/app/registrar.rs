@@ -4,7 +4,9 @@ use sqlx::Connection;
 
 use super::error::{ATTEMPTS, Error, Result};
 use super::together::{Turn, Worker};
-use crate::domain::{Account, DisplayName, EmailAddress, Identity, Method, Refusal, Remembered, Request, Username};
+use crate::domain::{
+    Account, DisplayName, EmailAddress, Identity, Method, Refusal, Remembered, Request, Timestamp, Username,
+};
 use crate::store;
 use crate::store::accounts::identity_hash;
 use crate::store::connection::Own;
@@ -131,7 +133,13 @@ fn check(known: &Known, hash: IdentityHash, new: &NewAccount) -> std::result::Re
 
 /// The next one who asks finds it.
 fn register(known: &mut Known, hash: IdentityHash, new: &NewAccount) -> Registration {
-    let NewAccount { identity, username, display_name, request } = new.clone();
+    let NewAccount { mut identity, username, display_name, request } = new.clone();
+    // an account before this one knew a newer token: then this one begins without addresses, as of that time
+    let is_newer = |newest: &&Timestamp| identity.emails.is_none() || **newest > identity.attest_time;
+    if let Some(newest) = known.attested.get(&hash).filter(is_newer) {
+        identity.emails = Some(Vec::new());
+        identity.attest_time = *newest;
+    }
     known.accounts.insert(hash, username.clone());
     known.taken.insert(username.clone());
     let request = request.map(|Request { id, digest }| {
@@ -147,6 +155,7 @@ fn register(known: &mut Known, hash: IdentityHash, new: &NewAccount) -> Registra
         }
     }
     let (provider, tenant) = (identity.provider.clone(), identity.tenant.clone());
-    let account = Account { username, display_name, provider, tenant, emails, create_time: known.now };
+    let attest_time = (!emails.is_empty()).then_some(identity.attest_time);
+    let account = Account { username, display_name, provider, tenant, emails, attest_time, create_time: known.now };
     Registration { hash, identity, account, request }
 }

@@ -204,6 +204,12 @@ pub struct Tenancy {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Throttles {
+    /// Days for which the addresses of an account count after its identity provider attested them last, 1 to 36500. An
+    /// organization can ask for less (`Policy.max_attestation_age`). Signing in with a token that tells addresses renews
+    /// them.
+    #[arg(long, value_name = "DAYS", default_value = "30", value_parser = values::days(1..=36_500))]
+    pub max_attestation_age_days: Duration,
+
     /// Shortest time in seconds between two requested emails of one invitation, 0 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds(0..=86_400))]
     pub resend_interval_seconds: Duration,

@@ -26,7 +26,7 @@ pub fn accept(
     check_etag(etag, invitation.revision)?;
     state.check_covered(&invitation, context)?;
     let policy = &state.organization.policy;
-    policy.admits_account(account, &email)?;
+    policy.admits_account(account, &email, now)?;
     policy.admits_invited(account, &invitation.email)?;
     if let Some(member) = state.members.get(caller) {
         return Err(Refusal::AlreadyMember(member.name(state.id())));

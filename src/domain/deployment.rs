@@ -10,6 +10,8 @@ pub struct Deployment {
     pub address_key: AddressKey,
     /// Usernames and slugs that nobody may take, beside the built-in ones.
     pub reserved_names: Vec<String>,
+    /// Addresses count for so long after their issuer attested them last.
+    pub max_attestation_age: time::Duration,
     /// Whether accounts may found organizations, or only services.
     pub accounts_create_organizations: bool,
     /// The least time between two emails of an invitation that somebody asks for.

@@ -118,8 +118,9 @@ fn check_rise(state: &OrganizationState, context: &Context<'_>, member: &Member,
     let account = context.accounts.get(&member.username);
     let account = account.ok_or_else(|| Refusal::MemberNotFound(member.name(state.id())))?;
     policy.admits_provider(account)?;
-    if let Some(email) = member.email.as_ref().or(account.emails.first()) {
-        policy.admits_account(account, email)?;
+    match member.email.as_ref().or(account.emails.first()) {
+        Some(email) => policy.admits_account(account, email, context.now)?,
+        None => policy.admits_no_address()?,
     }
     state.check_seats(role.seats() - member.role.seats())
 }

@@ -27,7 +27,7 @@ pub fn offer(
     let now = context.now;
     let account = context.accounts.get(&offer.username).filter(|account| account.holds(&offer.email));
     let account = account.ok_or_else(|| refuse_pair(state, context, offer))?;
-    state.organization.policy.admits_account(account, &offer.email)?;
+    state.organization.policy.admits_account(account, &offer.email, now)?;
     if let Some(member) = state.members.get(&offer.username) {
         return Err(Refusal::AlreadyMember(member.name(state.id())));
     }

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Account, EmailAddress, EmailKind, Refusal, Role};
+use super::{Account, EmailAddress, EmailKind, Refusal, Role, Timestamp};
 
 /// How long codes and offers live unless the organization says otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::days(7);
@@ -22,6 +22,8 @@ pub struct Policy {
     pub address_match: AddressMatch,
     pub invitation_lifetime: Duration,
     pub offer_lifetime: Duration,
+    /// How long ago an account's addresses may have been attested; `None`: as long as the deployment allows.
+    pub max_attestation_age: Option<Duration>,
     /// Offers of this role or a higher one need a second person.
     pub approval_role: Option<Role>,
     /// Reminders before a code or an offer expires, and of a waiting access request.
@@ -61,6 +63,7 @@ impl Default for Policy {
             address_match: AddressMatch::Warn,
             invitation_lifetime: DEFAULT_LIFETIME,
             offer_lifetime: DEFAULT_LIFETIME,
+            max_attestation_age: None,
             approval_role: None,
             reminders: true,
             expiry_notifications: true,
@@ -97,13 +100,30 @@ impl Policy {
 
     /// Whether that account, under that address, may become or stay a member. Where domains are restricted, the
     /// account must still hold the address: people keep their account when they leave a company.
-    pub fn admits_account(&self, account: &Account, email: &EmailAddress) -> Result<(), Refusal> {
+    pub fn admits_account(&self, account: &Account, email: &EmailAddress, now: Timestamp) -> Result<(), Refusal> {
         self.admits_provider(account)?;
         self.admits_address(email)?;
+        self.admits_attestation(account, now)?;
         if !self.allowed_email_domains.is_empty() && !account.holds(email) {
             return Err(Refusal::AddressMismatch);
         }
         Ok(())
+    }
+
+    /// Whether somebody without any address may rise: not where something is asked of addresses.
+    pub fn admits_no_address(&self) -> Result<(), Refusal> {
+        self.check_known()?;
+        let asks_domains = !self.allowed_email_domains.is_empty() || !self.blocked_email_domains.is_empty();
+        let asks_more = self.address_match == AddressMatch::Require || self.max_attestation_age.is_some();
+        if asks_domains || asks_more { Err(Refusal::EmailNotVerified) } else { Ok(()) }
+    }
+
+    /// Whether the account's addresses were attested recently enough.
+    pub fn admits_attestation(&self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
+        match self.max_attestation_age {
+            Some(age) if account.attest_time.is_none_or(|time| now - time > age) => Err(Refusal::AttestationTooOld),
+            _ => Ok(()),
+        }
     }
 
     /// Whether an account that has the invited address, or has not, may ask for access, and later accept.

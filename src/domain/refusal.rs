@@ -50,6 +50,8 @@ pub enum Refusal {
     },
     EmailNotVerified,
     AddressMismatch,
+    /// The account's addresses were attested too long ago for the organization.
+    AttestationTooOld,
     EmailDomainNotAllowed(String),
     ProviderNotAllowed(String),
     SeatsExhausted {

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState,
-    OrganizationState, Policy, Refusal, Username,
+    OrganizationState, Policy, Refusal, Timestamp, Username,
 };
 
 /// An access request that nobody decides is remembered after this long.
@@ -54,7 +54,7 @@ fn ask(
     mut invitation: Invitation,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    invitation.account_email = Some(address_to_bind(account, &invitation, &state.organization.policy)?);
+    invitation.account_email = Some(address_to_bind(account, &invitation, &state.organization.policy, now)?);
     invitation.send_time = now;
     let actor = Actor::Account(account.username.clone());
     let invitation =
@@ -148,8 +148,14 @@ fn check_key(invitation: &Invitation, context: &Context<'_>) -> Result<(), Refus
 }
 
 /// The invited address where the account holds it, else the account's first one.
-fn address_to_bind(account: &Account, invitation: &Invitation, policy: &Policy) -> Result<EmailAddress, Refusal> {
+fn address_to_bind(
+    account: &Account,
+    invitation: &Invitation,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<EmailAddress, Refusal> {
     let first = account.emails.first().ok_or(Refusal::EmailNotVerified)?;
+    policy.admits_attestation(account, now)?;
     policy.admits_invited(account, &invitation.email)?;
     let invited = account.emails.iter().find(|held| held.key() == invitation.email.key());
     Ok(invited.unwrap_or(first).clone())

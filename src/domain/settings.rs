@@ -64,6 +64,7 @@ pub struct PolicyEdit {
     pub address_match: Option<AddressMatch>,
     pub invitation_lifetime: Option<Duration>,
     pub offer_lifetime: Option<Duration>,
+    pub max_attestation_age: Option<Option<Duration>>,
     pub approval_role: Option<Option<Role>>,
     pub reminders: Option<bool>,
     pub expiry_notifications: Option<bool>,
@@ -86,6 +87,7 @@ impl PolicyEdit {
             address_match: edit.address_match.unwrap_or(policy.address_match),
             invitation_lifetime: edit.invitation_lifetime.unwrap_or(policy.invitation_lifetime),
             offer_lifetime: edit.offer_lifetime.unwrap_or(policy.offer_lifetime),
+            max_attestation_age: edit.max_attestation_age.unwrap_or(policy.max_attestation_age),
             approval_role: edit.approval_role.unwrap_or(policy.approval_role),
             reminders: edit.reminders.unwrap_or(policy.reminders),
             expiry_notifications: edit.expiry_notifications.unwrap_or(policy.expiry_notifications),
@@ -274,8 +276,9 @@ fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {
             ("policy.blocked_email_domains", policy.blocked_email_domains.join(",")),
             ("policy.allowed_providers", policy.allowed_providers.join(",")),
             ("policy.address_match", policy.address_match.as_str().to_owned()),
-            ("policy.invitation_lifetime", format!("{}s", policy.invitation_lifetime.whole_seconds())),
-            ("policy.offer_lifetime", format!("{}s", policy.offer_lifetime.whole_seconds())),
+            ("policy.invitation_lifetime", seconds(policy.invitation_lifetime)),
+            ("policy.offer_lifetime", seconds(policy.offer_lifetime)),
+            ("policy.max_attestation_age", policy.max_attestation_age.map(seconds).unwrap_or_default()),
             ("policy.approval_role", policy.approval_role.map_or("", Role::as_str).to_owned()),
             ("policy.reminders_disabled", (!policy.reminders).to_string()),
             ("policy.expiry_notifications_disabled", (!policy.expiry_notifications).to_string()),
@@ -283,6 +286,10 @@ fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {
     };
     let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
     pairs.map(|((field, before), (_, after))| Change::new(field, shorten(before), shorten(after))).collect()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.whole_seconds())
 }
 
 /// A list that is too long to be kept for ever is told by its length.

@@ -129,6 +129,7 @@ fn policy(policy: Policy) -> pb::Policy {
         address_match: address_match.into(),
         invitation_lifetime: Some(lifetime(policy.invitation_lifetime)),
         offer_lifetime: Some(lifetime(policy.offer_lifetime)),
+        max_attestation_age: policy.max_attestation_age.map(lifetime),
         approval_role: policy.approval_role.map(role).unwrap_or_default(),
         reminders_disabled: !policy.reminders,
         expiry_notifications_disabled: !policy.expiry_notifications,

@@ -9,7 +9,7 @@ use crate::domain::{AddressMatch, Edit, LimitsEdit, OrganizationLimits, PolicyEd
 use crate::pb;
 
 /// What can be set, by the paths of `update_mask`.
-const PATHS: [&str; 17] = [
+const PATHS: [&str; 18] = [
     "display_name",
     "notification_email",
     "locale",
@@ -24,6 +24,7 @@ const PATHS: [&str; 17] = [
     "policy.address_match",
     "policy.invitation_lifetime",
     "policy.offer_lifetime",
+    "policy.max_attestation_age",
     "policy.approval_role",
     "policy.reminders_disabled",
     "policy.expiry_notifications_disabled",
@@ -103,6 +104,7 @@ fn held(organization: &pb::Organization) -> Vec<&'static str> {
         ("policy.address_match", policy.address_match != 0),
         ("policy.invitation_lifetime", policy.invitation_lifetime.is_some()),
         ("policy.offer_lifetime", policy.offer_lifetime.is_some()),
+        ("policy.max_attestation_age", policy.max_attestation_age.is_some()),
         ("policy.approval_role", policy.approval_role != 0),
         ("policy.reminders_disabled", policy.reminders_disabled),
         ("policy.expiry_notifications_disabled", policy.expiry_notifications_disabled),
@@ -169,12 +171,13 @@ fn policy_edit(
             None
         }
     };
-    let mut lifetime = |path: &str, given: Option<&prost_types::Duration>| -> Option<Duration> {
-        let lifetime = fields.lifetime(&format!("organization.policy.{path}"), given)?;
-        Some(lifetime.unwrap_or(default_lifetime))
+    let mut time = |path: &str, given: Option<&prost_types::Duration>| {
+        fields.lifetime(&format!("organization.policy.{path}"), given)
     };
-    let invitation_lifetime = lifetime("invitation_lifetime", policy.invitation_lifetime.as_ref());
-    let offer_lifetime = lifetime("offer_lifetime", policy.offer_lifetime.as_ref());
+    let lifetime = |time: Option<Duration>| time.unwrap_or(default_lifetime);
+    let invitation_lifetime = time("invitation_lifetime", policy.invitation_lifetime.as_ref()).map(lifetime);
+    let offer_lifetime = time("offer_lifetime", policy.offer_lifetime.as_ref()).map(lifetime);
+    let max_attestation_age = time("max_attestation_age", policy.max_attestation_age.as_ref());
     let approval_role: Option<Option<Role>> = match policy.approval_role {
         0 => Some(None),
         role => fields.role("organization.policy.approval_role", role).map(Some),
@@ -186,6 +189,7 @@ fn policy_edit(
         address_match: Some(address_match?).filter(|_| named("address_match")),
         invitation_lifetime: Some(invitation_lifetime?).filter(|_| named("invitation_lifetime")),
         offer_lifetime: Some(offer_lifetime?).filter(|_| named("offer_lifetime")),
+        max_attestation_age: Some(max_attestation_age?).filter(|_| named("max_attestation_age")),
         approval_role: Some(approval_role?).filter(|_| named("approval_role")),
         reminders: Some(!policy.reminders_disabled).filter(|_| named("reminders_disabled")),
         expiry_notifications: Some(!policy.expiry_notifications_disabled)

@@ -110,10 +110,8 @@ impl App {
                 subject: vec![person.id.to_string()],
                 provider: GITHUB.to_owned(),
                 tenant: None,
-                emails: person.emails.map(|mut emails| {
-                    emails.retain(|email| self.domains.have(email.domain()));
-                    emails
-                }),
+                // what the token may not read is none: else the addresses of before would stay for ever
+                emails: Some(person.emails.into_iter().filter(|email| self.domains.have(email.domain())).collect()),
                 attest_time,
             })
         });

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::columns::{column, key, only, typed, username};
 use super::rows::{self, AccountRow};
-use super::{Result, erasures};
+use super::{Result, attestations, erasures};
 use crate::domain::{Account, Identity, OrganizationId, Timestamp, Username};
 
 /// What an identity is found by: SHA-256 over its length-prefixed parts, so that no two are written the same.
@@ -32,10 +32,12 @@ pub async fn get(connection: &mut PgConnection, username: &Username) -> Result<O
 /// Those of them that exist.
 pub async fn find(connection: &mut PgConnection, usernames: &[String]) -> Result<Vec<Account>> {
     let rows = sqlx::query!(
-        r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time, e.ordinals, e.emails, e.email_keys
+        r#"SELECT a.username, a.display_name, a.provider, a.tenant, a.create_time, e.ordinals, e.emails, e.email_keys,
+                  e.attest_time
              FROM accounts a
              LEFT JOIN LATERAL (
-               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys
+               SELECT array_agg(ordinal) AS ordinals, array_agg(email) AS emails, array_agg(email_key) AS email_keys,
+                      max(attest_time) AS attest_time
                  FROM account_emails WHERE username = a.username AND username = ANY($1)) e ON true
             WHERE a.username = ANY($1) AND a.delete_time IS NULL"#,
         usernames,
@@ -49,6 +51,7 @@ pub async fn find(connection: &mut PgConnection, usernames: &[String]) -> Result
             provider: row.provider,
             tenant: row.tenant,
             emails: rows::account_emails(row.ordinals, row.emails, row.email_keys),
+            attest_time: row.attest_time,
             create_time: row.create_time,
         })
     });
@@ -92,15 +95,22 @@ pub async fn hold(connection: &mut PgConnection, usernames: &[String]) -> Result
 
 /// Notes that a newer token attests what is stored already. `false`: another token was faster.
 pub async fn attest_again(connection: &mut PgConnection, identity: &Identity, before: Timestamp) -> Result<bool> {
-    let noted = sqlx::query!(
-        "UPDATE identities SET attest_time = $2 WHERE identity = $1 AND attest_time = $3",
+    let noted = sqlx::query_scalar!(
+        "UPDATE identities SET attest_time = $2 WHERE identity = $1 AND attest_time = $3 RETURNING username",
         &identity_hash(&identity.issuer, &identity.subject),
         identity.attest_time,
         before,
+    );
+    let Some(username) = noted.fetch_optional(&mut *connection).await? else { return Ok(false) };
+    // what a newer token still has written meanwhile stays
+    sqlx::query!(
+        "UPDATE account_emails SET attest_time = $2 WHERE username = $1 AND attest_time < $2",
+        username,
+        identity.attest_time,
     )
     .execute(connection)
     .await?;
-    Ok(noted.rows_affected() > 0)
+    Ok(true)
 }
 
 /// Replaces the addresses of an account by those of a token, where it is newer than the one before.
@@ -154,7 +164,10 @@ pub async fn tombstone(connection: &mut PgConnection, username: &Username) -> Re
     .execute(&mut *connection)
     .await?;
     // the identity first: whoever attests addresses holds its row until they are written
-    sqlx::query!("DELETE FROM identities WHERE identity = $1", identity).execute(&mut *connection).await?;
+    let attested = sqlx::query_scalar!("DELETE FROM identities WHERE identity = $1 RETURNING attest_time", identity);
+    if let (Some(identity), Some(Some(time))) = (&identity, attested.fetch_optional(&mut *connection).await?) {
+        attestations::note(connection, identity, time).await?;
+    }
     let held = sqlx::query_scalar!("DELETE FROM account_emails WHERE username = $1 RETURNING email_key", name)
         .fetch_all(&mut *connection)
         .await?;

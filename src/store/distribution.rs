@@ -13,7 +13,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
         &["organizations", "organization_heads", "members", "invitations", "events", "emails", "request_ids"],
     ),
     ("username", &["accounts", "account_emails", "erasures"]),
-    ("identity", &["identities", "account_request_ids"]),
+    ("identity", &["identities", "account_request_ids", "attestations"]),
     ("subject", &["subject_limits"]),
     ("address_hash", &["email_suppressions"]),
 ];

@@ -328,6 +328,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                 provider: row.a_provider?,
                 tenant: row.a_tenant,
                 emails: rows::account_emails(row.a_ordinals, row.a_emails, row.a_email_keys),
+                attest_time: row.a_attest_time,
                 create_time: row.a_create_time?,
             })
         };

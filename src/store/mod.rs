@@ -1,6 +1,7 @@
 //! The only SQL. Functions take a connection and never begin or commit; `app` does.
 
 pub mod accounts;
+mod attestations;
 pub mod callers;
 pub mod changes;
 pub mod connection;

@@ -7,13 +7,14 @@ use time::Duration;
 use crate::domain::{AddressMatch, Policy, Role};
 
 /// The fields that this version knows.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 10] = [
     "allowed_email_domains",
     "blocked_email_domains",
     "allowed_providers",
     "address_match_required",
     "invitation_lifetime_seconds",
     "offer_lifetime_seconds",
+    "max_attestation_age_seconds",
     "approval_role",
     "reminders_disabled",
     "expiry_notifications_disabled",
@@ -34,6 +35,8 @@ struct Stored {
     invitation_lifetime_seconds: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offer_lifetime_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attestation_age_seconds: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval_role: Option<String>,
     #[serde(skip_serializing_if = "is_false")]
@@ -57,6 +60,7 @@ pub fn encode(policy: &Policy) -> serde_json::Value {
         address_match_required: policy.address_match == AddressMatch::Require,
         invitation_lifetime_seconds: other(policy.invitation_lifetime, default.invitation_lifetime),
         offer_lifetime_seconds: other(policy.offer_lifetime, default.offer_lifetime),
+        max_attestation_age_seconds: policy.max_attestation_age.map(Duration::whole_seconds),
         approval_role: policy.approval_role.map(|role| role.as_str().to_owned()),
         reminders_disabled: !policy.reminders,
         expiry_notifications_disabled: !policy.expiry_notifications,
@@ -77,6 +81,7 @@ pub fn decode(value: serde_json::Value) -> Policy {
         address_match: if stored.address_match_required { AddressMatch::Require } else { AddressMatch::Warn },
         invitation_lifetime: stored.invitation_lifetime_seconds.map_or(default.invitation_lifetime, Duration::seconds),
         offer_lifetime: stored.offer_lifetime_seconds.map_or(default.offer_lifetime, Duration::seconds),
+        max_attestation_age: stored.max_attestation_age_seconds.map(Duration::seconds),
         approval_role: stored.approval_role.as_deref().map(Role::stored),
         reminders: !stored.reminders_disabled,
         expiry_notifications: !stored.expiry_notifications_disabled,
@@ -97,6 +102,7 @@ mod tests {
             address_match: AddressMatch::Require,
             invitation_lifetime: Duration::hours(2),
             offer_lifetime: Duration::hours(1),
+            max_attestation_age: Some(Duration::days(1)),
             approval_role: Some(Role::Manager),
             reminders: false,
             expiry_notifications: false,

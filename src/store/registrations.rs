@@ -20,6 +20,8 @@ pub struct Known {
     pub now: Timestamp,
     /// Accounts of the identities that ask.
     pub accounts: HashMap<IdentityHash, Username>,
+    /// When identities whose accounts were deleted attested addresses last.
+    pub attested: HashMap<IdentityHash, Timestamp>,
     /// Those of the wanted usernames that somebody has or had.
     pub taken: HashSet<Username>,
     pub remembered: HashMap<(IdentityHash, Uuid), Remembered>,
@@ -41,13 +43,16 @@ pub struct Registration {
 pub async fn load(connection: &mut PgConnection, wanted: &[Wanted<'_>]) -> Result<Known> {
     let rows = sqlx::query!(
         r#"SELECT now() AS "now?", NULL::bytea AS "identity?", NULL::text AS "username?", NULL::uuid AS "request_id?",
-                  NULL::text AS "method?", NULL::bytea AS "digest?", NULL::text AS "resource?"
+                  NULL::text AS "method?", NULL::bytea AS "digest?", NULL::text AS "resource?",
+                  NULL::timestamptz AS "attest_time?"
            UNION ALL
-           SELECT NULL, identity, username, NULL, NULL, NULL, NULL FROM identities WHERE identity = ANY($1)
+           SELECT NULL, identity, username, NULL, NULL, NULL, NULL, NULL FROM identities WHERE identity = ANY($1)
            UNION ALL
-           SELECT NULL, NULL, username, NULL, NULL, NULL, NULL FROM accounts WHERE username = ANY($2)
+           SELECT NULL, identity, NULL, NULL, NULL, NULL, NULL, attest_time FROM attestations WHERE identity = ANY($1)
            UNION ALL
-           SELECT NULL, r.identity, NULL, r.request_id, r.method, r.digest, r.resource
+           SELECT NULL, NULL, username, NULL, NULL, NULL, NULL, NULL FROM accounts WHERE username = ANY($2)
+           UNION ALL
+           SELECT NULL, r.identity, NULL, r.request_id, r.method, r.digest, r.resource, NULL
              FROM unnest($1::bytea[], $3::uuid[]) AS q(i, r), account_request_ids r
             WHERE r.identity = ANY(ARRAY[q.i]) AND r.request_id = q.r"#,
         &column(wanted, |(hash, ..)| hash.to_vec()),
@@ -59,6 +64,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &[Wanted<'_>]) -> Resul
     let mut known = Known {
         now: rows.iter().find_map(|row| row.now).unwrap_or(Timestamp::UNIX_EPOCH),
         accounts: HashMap::new(),
+        attested: HashMap::new(),
         taken: HashSet::new(),
         remembered: HashMap::new(),
     };
@@ -68,7 +74,10 @@ pub async fn load(connection: &mut PgConnection, wanted: &[Wanted<'_>]) -> Resul
         match (hash, row.username.map(Username::stored)) {
             (Some(hash), Some(username)) => drop(known.accounts.insert(hash, username)),
             (None, Some(username)) => drop(known.taken.insert(username)),
-            (Some(hash), None) => known.remembered.extend(row.request_id.map(|id| (hash, id)).zip(remembered())),
+            (Some(hash), None) => {
+                known.attested.extend(row.attest_time.map(|time| (hash, time)));
+                known.remembered.extend(row.request_id.map(|id| (hash, id)).zip(remembered()));
+            }
             (None, None) => {}
         }
     }

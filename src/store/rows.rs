@@ -114,6 +114,7 @@ pub(super) struct AccountRow {
     pub tenant: Option<String>,
     /// The place among those that the issuer attested; as typed, and the key.
     pub emails: Vec<(i32, String, String)>,
+    pub attest_time: Option<Timestamp>,
     pub create_time: Timestamp,
 }
 
@@ -126,6 +127,7 @@ impl From<AccountRow> for Account {
             provider: row.provider,
             tenant: row.tenant,
             emails: row.emails.into_iter().map(|(_, typed, key)| EmailAddress::stored(typed, key)).collect(),
+            attest_time: row.attest_time,
             create_time: row.create_time,
         }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// What the writer reads with, by words that no other statement has.
 const READ_BY_WRITERS: [&str; 2] =
-    ["WITH invitation AS MATERIALIZED", "e.ordinals, e.emails, e.email_keys FROM accounts a"];
+    ["WITH invitation AS MATERIALIZED", "e.emails, e.email_keys, e.attest_time FROM accounts a"];
 
 /// Statements for several owners at once. They are the sweep's: each is a transaction of its own, which nobody waits for.
 const FOR_SEVERAL: [&str; 8] = [

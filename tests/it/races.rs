@@ -118,6 +118,7 @@ pub fn deployment() -> Deployment {
         address_key: AddressKey::new(vec![5; 32]).unwrap(),
         reserved_names: Vec::new(),
         accounts_create_organizations: true,
+        max_attestation_age: time::Duration::days(30),
         resend_interval: time::Duration::ZERO,
         resends_limit: None,
         open_invitations_limit: None,

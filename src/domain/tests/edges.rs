@@ -119,7 +119,7 @@ fn what_a_service_offered_counts_while_its_entry_grants_it() {
 
 #[test]
 fn policy_is_asked_again_when_an_offer_is_accepted() {
-    let changes: [(Change, Refusal); 6] = [
+    let changes: [(Change, Refusal); 7] = [
         (|world| world.policy().approval_role = Some(Role::Reader), Refusal::OfferNotCovered(Role::Reader)),
         (
             |world| world.policy().allowed_providers = vec!["entra".to_owned()],
@@ -147,6 +147,7 @@ fn policy_is_asked_again_when_an_offer_is_accepted() {
             },
             Refusal::AddressMismatch,
         ),
+        (|world| world.policy().max_attestation_age = Some(time::Duration::hours(1)), Refusal::AttestationTooOld),
     ];
     for (change, refusal) in changes {
         let mut world = world();

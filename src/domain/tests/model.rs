@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{OPEN_LIMIT, acme, id};
-use crate::domain::{EmailKind, EventKind, InvitationState as S, Policy, Refusal, Role, Subject};
+use crate::domain::{AddressMatch, EmailKind, EventKind, InvitationState as S, Policy, Refusal, Role, Subject};
 
 pub(super) type Name = &'static str;
 pub(super) type Outcome = Result<Subject, Refusal>;
@@ -185,14 +185,27 @@ impl Model {
 
     /// Domains and providers, for the account as it is now: where domains are restricted it has to hold the address.
     pub fn admits(&self, account: Name, address: Name) -> Result<(), Refusal> {
+        self.admits_provider(account)?;
+        self.admits_domain(address)?;
+        if !self.policy.allowed_email_domains.is_empty() && !self.holds(account, address) {
+            return Err(Refusal::AddressMismatch);
+        }
+        Ok(())
+    }
+
+    /// No address satisfies nothing that is asked of one.
+    pub fn admits_no_address(&self, account: Name) -> Result<(), Refusal> {
+        self.admits_provider(account)?;
+        let lists = [&self.policy.allowed_email_domains, &self.policy.blocked_email_domains];
+        let is_asked = self.policy.address_match == AddressMatch::Require || lists.iter().any(|list| !list.is_empty());
+        if is_asked { Err(Refusal::EmailNotVerified) } else { Ok(()) }
+    }
+
+    fn admits_provider(&self, account: Name) -> Result<(), Refusal> {
         let provider = self.accounts[account].provider;
         let providers = &self.policy.allowed_providers;
         if !providers.is_empty() && !providers.iter().any(|listed| listed == provider) {
             return Err(Refusal::ProviderNotAllowed(provider.to_owned()));
-        }
-        self.admits_domain(address)?;
-        if !self.policy.allowed_email_domains.is_empty() && !self.holds(account, address) {
-            return Err(Refusal::AddressMismatch);
         }
         Ok(())
     }

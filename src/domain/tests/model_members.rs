@@ -29,8 +29,9 @@ impl Model {
             if !self.accounts.contains_key(name) {
                 return Err(not_found(&subject));
             }
-            if let Some(address) = self.address_of_member(name) {
-                self.admits(name, address)?;
+            match self.address_of_member(name) {
+                Some(address) => self.admits(name, address)?,
+                None => self.admits_no_address(name)?,
             }
             self.seat(seats(role) - seats(target.role))?;
         }

@@ -108,6 +108,7 @@ impl World {
                 address_key: AddressKey::new(vec![5; 32]).unwrap(),
                 reserved_names: Vec::new(),
                 accounts_create_organizations: true,
+                max_attestation_age: Duration::days(30),
                 resend_interval: Duration::hours(RESEND_HOURS),
                 resends_limit: None,
                 open_invitations_limit: Some(OPEN_LIMIT),
@@ -135,6 +136,7 @@ impl World {
             provider: provider.to_owned(),
             tenant: None,
             emails: emails.iter().map(|typed| email(typed)).collect(),
+            attest_time: (!emails.is_empty()).then(|| at(0)),
             create_time: at(0),
         };
         self.accounts.insert(account.username.clone(), account);

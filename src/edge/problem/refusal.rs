@@ -39,6 +39,7 @@ impl From<Refusal> for Problem {
             Refusal::InvitationState { name, state } => state::invitation(name, state),
             Refusal::EmailNotVerified => state::email_not_verified(),
             Refusal::AddressMismatch => state::address_mismatch(),
+            Refusal::AttestationTooOld => state::attestation_too_old(),
             Refusal::EmailDomainNotAllowed(domain) => state::email_domain_not_allowed(domain),
             Refusal::ProviderNotAllowed(provider) => state::provider_not_allowed(provider),
             Refusal::SeatsExhausted { limit } => state::seats_exhausted(limit),

@@ -47,8 +47,15 @@ pub(super) fn invitation(name: String, state: InvitationState) -> Problem {
 }
 
 pub(super) fn email_not_verified() -> Problem {
-    let sentence = "your account has no verified address: verify one with your identity provider and sign in again";
+    let sentence = "the account has no verified address: the person has to verify one with the identity provider and sign in \
+                    again";
     not_now(ErrorReason::EmailNotVerified, sentence)
+}
+
+pub(super) fn attestation_too_old() -> Problem {
+    let sentence = "the identity provider attested the account's addresses too long ago for the organization: the person \
+                    has to sign in again, with a token that tells addresses";
+    not_now(ErrorReason::AttestationTooOld, sentence)
 }
 
 pub(super) fn address_mismatch() -> Problem {

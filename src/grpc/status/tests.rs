@@ -70,6 +70,7 @@ samples! { refusals of Refusal:
     ],
     Refusal::EmailNotVerified => [Refusal::EmailNotVerified],
     Refusal::AddressMismatch => [Refusal::AddressMismatch],
+    Refusal::AttestationTooOld => [Refusal::AttestationTooOld],
     Refusal::EmailDomainNotAllowed(_) => [
         Refusal::EmailDomainNotAllowed("one.example".to_owned()),
         Refusal::EmailDomainNotAllowed("two.example".to_owned()),

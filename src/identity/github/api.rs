@@ -41,8 +41,8 @@ pub(super) struct Api {
 #[derive(Debug)]
 pub(super) struct Person {
     pub id: u64,
-    /// Verified ones, the primary one first; `None`: the token was not given the right to read them.
-    pub emails: Option<Vec<EmailAddress>>,
+    /// Verified ones, the primary one first; none where the token was not given the right to read them.
+    pub emails: Vec<EmailAddress>,
 }
 
 /// Why nobody is named.
@@ -119,7 +119,7 @@ impl Api {
         }
     }
 
-    async fn emails_of(&self, token: &Token) -> Result<Option<Vec<EmailAddress>>, Failure> {
+    async fn emails_of(&self, token: &Token) -> Result<Vec<EmailAddress>, Failure> {
         #[derive(Deserialize)]
         struct Email {
             #[serde(rename = "email")]
@@ -136,8 +136,8 @@ impl Api {
                 StatusCode::OK => {}
                 StatusCode::UNAUTHORIZED => return Err(Failure::Refused("GitHub has taken it back")),
                 // the token has no right to it
-                StatusCode::NOT_FOUND => return Ok(None),
-                StatusCode::FORBIDDEN if !is_limit(&headers) => return Ok(None),
+                StatusCode::NOT_FOUND => return Ok(Vec::new()),
+                StatusCode::FORBIDDEN if !is_limit(&headers) => return Ok(Vec::new()),
                 other => return Err(Failure::Down(format!("the answer to a list of addresses was {other}"))),
             }
             let emails = read::<Vec<Email>>(&body)?;
@@ -151,7 +151,7 @@ impl Api {
         all.sort_by_key(|email| !email.primary);
         let verified =
             all.iter().filter(|email| email.verified).filter_map(|email| EmailAddress::parse(&email.address));
-        Ok(Some(verified.filter(|email| !email.domain().starts_with(NO_REPLY)).collect()))
+        Ok(verified.filter(|email| !email.domain().starts_with(NO_REPLY)).collect())
     }
 }
 

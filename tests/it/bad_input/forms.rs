@@ -245,6 +245,13 @@ fn of_organizations(world: &World) -> Vec<Row> {
                         ("long", |m| policy(m).offer_lifetime = duration(2_592_001, 0)),
                     ],
                 ),
+                other(
+                    "organization.policy.max_attestation_age",
+                    &[
+                        ("zero", |m| policy(m).max_attestation_age = duration(0, 0)),
+                        ("long", |m| policy(m).max_attestation_age = duration(2_592_001, 0)),
+                    ],
+                ),
                 role("organization.policy.approval_role", |m| &mut policy(m).approval_role),
             ]
         }};

@@ -200,15 +200,18 @@ async fn no_more_tokens_are_checked_in_a_minute_than_the_entry_says() {
 }
 
 #[tokio::test]
-async fn a_token_without_the_right_to_read_addresses_names_the_person_and_takes_none_away() {
+async fn a_token_without_the_right_to_read_addresses_names_the_person_and_attests_none() {
     let github = Github::start().await;
     let service = start(&github, "github_scope", &[]).await;
     github.grant("gho_anna", 1, &["anna@example.com primary"]);
     let account = Person::new(&service.channel, "gho_anna".to_owned()).create_account("anna").await.unwrap();
+    assert_eq!(account.emails, ["anna@example.com"]);
     github.grant_by(CLIENT_ID, "gho_bare", 1, None);
     let bare = Person::new(&service.channel, "gho_bare".to_owned());
-    assert_eq!(me(&bare).await.unwrap().emails, account.emails);
-    // nor does it give any
+    assert!(me(&bare).await.unwrap().emails.is_empty());
+    // once more with the right to it they are there again
+    github.grant("gho_again", 1, &["anna@example.com primary"]);
+    assert_eq!(me(&Person::new(&service.channel, "gho_again".to_owned())).await.unwrap().emails, account.emails);
     github.grant_by(CLIENT_ID, "gho_bert", 2, None);
     let bert = Person::new(&service.channel, "gho_bert".to_owned());
     assert!(bert.create_account("bert").await.unwrap().emails.is_empty());

@@ -66,6 +66,8 @@ INSERT INTO account_request_ids (identity, request_id, method, digest, resource,
 SELECT hash(n), rnd(n), 'M', hash(n), 'r', CASE WHEN NOT QUIET AND n % 2 = 0 THEN now() - interval '2 days' ELSE now() END
   FROM generate_series(FIRST, LAST) n;
 
+INSERT INTO attestations (identity, attest_time) SELECT hash(n), '2020-01-01' FROM generate_series(FIRST, LAST) n;
+
 INSERT INTO subject_limits (subject, bucket_time, used)
 SELECT 's' || n, CASE WHEN NOT QUIET AND n % 2 = 0 THEN now() - interval '3 days' ELSE '2100-01-01' END, 1
   FROM generate_series(FIRST, LAST) n;

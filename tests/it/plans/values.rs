@@ -34,8 +34,8 @@ pub const FILES: &[(&str, &[Case])] = &[
 const ACCOUNTS: &[Case] = &[
     case("SELECT identity FROM accounts", "'p7'"),
     case("SELECT username, provider, tenant FROM accounts WHERE username = ANY($1)", "'{p7,p8,p9}'"),
-    case("a.create_time, e.ordinals, e.emails, e.email_keys FROM accounts a", "'{p7}'"),
-    case("a.create_time, e.ordinals, e.emails, e.email_keys FROM accounts a", "'{p7,p8,p9,p11}'"),
+    case("a.create_time, e.ordinals, e.emails, e.email_keys, e.attest_time FROM accounts a", "'{p7}'"),
+    case("a.create_time, e.ordinals, e.emails, e.email_keys, e.attest_time FROM accounts a", "'{p7,p8,p9,p11}'"),
     case("^SELECT clock_timestamp() AS \"now!\"$", ""),
     // in the biggest organization, and in a small one
     case("AS \"is_known!\"", "'{acme}', 'p10010'"),
@@ -51,6 +51,8 @@ const ACCOUNTS: &[Case] = &[
         "'{p7,p7,p8}', '{entra,entra,entra}', '{new@x.example,p7@x.example,new@x.example}', \
          '{new@x.example,p7@x.example,new@x.example}', '{0,1,0}', '{2026-01-01,2026-01-01,2026-01-01}'",
     ),
+    case("UPDATE account_emails SET attest_time", "'p7', now()"),
+    case("INSERT INTO attestations", "hash(7), now()"),
     case("UPDATE accounts SET delete_time", "'p7'"),
     case("DELETE FROM identities", "hash(7)"),
     case("FROM members WHERE username = $1 AND role", "'w1000'"),

@@ -31,6 +31,7 @@ async fn without_a_mask_what_is_populated_is_changed_and_nothing_else() {
         address_match: AddressMatch::Require.into(),
         invitation_lifetime: Some(Duration { seconds: 7200, nanos: 0 }),
         offer_lifetime: Some(Duration { seconds: 10_800, nanos: 0 }),
+        max_attestation_age: Some(Duration { seconds: 3600, nanos: 0 }),
         approval_role: Role::Manager.into(),
         reminders_disabled: true,
         expiry_notifications_disabled: true,
