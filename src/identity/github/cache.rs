@@ -74,14 +74,13 @@ impl Cache {
     where
         F: Future<Output = Answer> + Send + 'static,
     {
-        let was_good = answers.pace.was_good(&key, now);
         // before anything is kept: made-up tokens would push out the answers about good ones
-        if !answers.pace.take(was_good, now) {
+        let Some(was_good) = answers.pace.admit(&key, now) else {
             if let Some(count) = answers.refused.count() {
                 tracing::warn!(count, "GitHub tokens not checked: more came than checks_per_minute allows");
             }
             return Err(TokenError::NO_ANSWER);
-        }
+        };
         let (sender, receiver) = watch::channel(None);
         answers.known.insert(key, (now, receiver.clone()));
         answers.order.push_back((now, key));
@@ -90,7 +89,10 @@ impl Cache {
             let answer = asked.await;
             match &answer {
                 Err(TokenError::IssuerUnavailable(_)) => lock(&all).forget_one(&key, now),
-                answer => lock(&all).pace.learn(key, answer.is_ok(), now),
+                answer => {
+                    let person = answer.as_ref().ok().and_then(|identity| identity.subject.first());
+                    lock(&all).pace.learn(key, person.map(String::as_str), now);
+                }
             }
             sender.send_replace(Some(answer));
         });
