@@ -20,8 +20,12 @@ const GUESS_PAUSE: std::ops::Range<u64> = 20..100;
 impl App {
     /// Counts one more against somebody, or refuses. `None`: there is no limit.
     pub(super) async fn charge(&self, counted: Counted, identity: &[u8; 32]) -> Result<Option<Charge>> {
+        self.charge_for(counted, counted.subject(identity)).await
+    }
+
+    async fn charge_for(&self, counted: Counted, subject: String) -> Result<Option<Charge>> {
         let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
-        let asked = Asked { subject: counted.subject(identity), window: counted.window(), limit };
+        let asked = Asked { subject, window: counted.window(), limit };
         match self.counter.ask(Count::Charge(asked)).await? {
             Some(Ok(charge)) => Ok(Some(charge)),
             Some(Err(wait)) => Err(counted.refusal(wait).into()),
@@ -53,11 +57,13 @@ impl App {
 
     /// Counts a change of something that can be changed back at once, against the caller and what is changed. What would
     /// change nothing is let through: it is answered all the same.
-    pub(super) async fn charge_change(&self, command: &Command) -> Result<Option<Charge>> {
+    pub(super) async fn charge_change(&self, identity: &[u8; 32], command: &Command) -> Result<Option<Charge>> {
         let is_paced = matches!(command.operation, Operation::UpdateOrganization(_) | Operation::UpdateMember { .. });
-        let Some(caller) = command.caller.as_ref().filter(|_| is_paced) else { return Ok(None) };
-        let subject = command.operation.subject().name(&command.organization);
-        match self.charge(Counted::Change, &format!("{}/{subject}", caller.actor())).await {
+        if !is_paced {
+            return Ok(None);
+        }
+        let changed = command.operation.subject().name(&command.organization);
+        match self.charge_for(Counted::Change, format!("{}/{changed}", Counted::Change.subject(identity))).await {
             Err(Error::Refused(refusal)) if self.dry_runs.ask(command.clone()).await?.is_change => Err(refusal.into()),
             Err(Error::Refused(_)) => Ok(None),
             charged => charged,

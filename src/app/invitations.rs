@@ -9,8 +9,8 @@ use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, Invitation, InvitationCode, InvitationId,
-    InvitationState, Method, Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
+    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, InvitationCode, InvitationId, InvitationState,
+    Method, Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, FIRST_PAGE};
 use crate::store::{self, accounts};

@@ -187,7 +187,7 @@ impl App {
             },
             None => None,
         };
-        let pace = match self.charge_change(&command).await {
+        let pace = match self.charge_change(&changer.identity, &command).await {
             Ok(pace) => pace,
             Err(error) => {
                 self.give_back(charge);

@@ -54,7 +54,9 @@ fn largest(files: &FileDescriptorSet, message: &DescriptorProto) -> Vec<(String,
             Type::String if is_list => ["", "a", "example.com", "policy.offer_lifetime", &labels()[..20_000]]
                 .map(|entry| (String::new(), list_of(number, entry.as_bytes())))
                 .into(),
-            Type::String => texts().into_iter().map(|text| (String::new(), field_of(number, text.as_bytes()))).collect(),
+            Type::String => {
+                texts().into_iter().map(|text| (String::new(), field_of(number, text.as_bytes()))).collect()
+            }
             Type::Enum if is_list => vec![(String::new(), field_of(number, &[1; LARGEST]))],
             Type::Message => of_message(files, field, number, is_list),
             _ => Vec::new(),
