@@ -236,7 +236,9 @@ fn want(wanted: &mut Wanted, command: &Command) {
     let caller = command.caller.as_ref().and_then(Caller::username);
     match &command.operation {
         Operation::CreateOrganization(new) => wanted.people.push(person(&new.owner)),
-        Operation::UpdateOrganization(_) => {
+        Operation::UpdateOrganization(_)
+        | Operation::ApproveOrganizationChange { .. }
+        | Operation::WithdrawOrganizationChange { .. } => {
             wanted.owners_of.push(organization());
             // so that the answer counts no seat of an offer that is over
             wanted.overdue_of.push(organization());
@@ -264,6 +266,8 @@ fn want(wanted: &mut Wanted, command: &Command) {
         Operation::UpdateMember { member, .. } | Operation::DeleteMember { member, .. } => {
             wanted.people.push(person(member));
         }
+        // a pending change: its owners hear of it
+        Operation::Expire(ids) if ids.is_empty() => wanted.owners_of.push(organization()),
         Operation::Expire(ids) => ids.iter().for_each(invitation),
         Operation::Leave(username) => {
             wanted.accounts.push(person(username));

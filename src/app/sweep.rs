@@ -67,7 +67,7 @@ impl Retention {
 /// What is swept by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Step {
-    /// Overdue invitations are closed.
+    /// Overdue invitations are closed, and pending changes that are due take effect.
     Expiries,
     /// Deleted accounts leave what they have not left yet.
     Deletions,
@@ -177,7 +177,10 @@ impl Sweeper {
     pub async fn turn(&self, step: Step, end: &CancellationToken) -> Swept {
         let mut swept = Swept::new(step);
         match step {
-            Step::Expiries => self.close_overdue(&mut swept, end).await,
+            Step::Expiries => {
+                self.settle_changes(&mut swept, end).await;
+                self.close_overdue(&mut swept, end).await;
+            }
             Step::Deletions => self.finish_deletions(&mut swept, end).await,
             Step::Erasures => self.erase_deleted(&mut swept, end).await,
             Step::Old(old) => {

@@ -31,6 +31,12 @@ pub struct Request {
 pub enum Operation {
     CreateOrganization(Box<NewOrganization>),
     UpdateOrganization(Box<Edit>),
+    ApproveOrganizationChange {
+        etag: Option<String>,
+    },
+    WithdrawOrganizationChange {
+        etag: Option<String>,
+    },
     CreateInvitation(Invite),
     RequestAccess {
         invitation: InvitationId,
@@ -79,7 +85,7 @@ pub enum Operation {
         invitation: InvitationId,
         code_hash: [u8; 32],
     },
-    /// The sweep's.
+    /// The sweep's. Whatever it names, it also writes that a pending change has taken effect or ended.
     Expire(Vec<InvitationId>),
     /// Of an account that is being deleted.
     Leave(Username),
@@ -91,6 +97,8 @@ impl Operation {
         Some(match self {
             Self::CreateOrganization(_) => Method::CreateOrganization,
             Self::UpdateOrganization(_) => Method::UpdateOrganization,
+            Self::ApproveOrganizationChange { .. } => Method::ApproveOrganizationChange,
+            Self::WithdrawOrganizationChange { .. } => Method::WithdrawOrganizationChange,
             Self::CreateInvitation(_) => Method::CreateInvitation,
             Self::RequestAccess { .. } => Method::RequestAccess,
             Self::OfferMembership(_) => Method::OfferMembership,
@@ -130,6 +138,8 @@ impl Operation {
             Self::UpdateMember { member, .. } | Self::DeleteMember { member, .. } => Subject::Member(member.clone()),
             Self::CreateOrganization(_)
             | Self::UpdateOrganization(_)
+            | Self::ApproveOrganizationChange { .. }
+            | Self::WithdrawOrganizationChange { .. }
             | Self::CreateInvitation(_)
             | Self::OfferMembership(_)
             | Self::Expire(_)

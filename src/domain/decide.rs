@@ -3,7 +3,7 @@
 use super::{
     Actor, Caller, Command, Context, Event, InvitationId, NewOrganization, Operation, OrganizationState, Refusal,
     Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, offer,
-    request_access, settings,
+    request_access, second_owner, settings,
 };
 
 /// Decides one command on a loaded organization. `remembered` is what its request id was used for before.
@@ -25,9 +25,12 @@ pub fn decide(
     };
     let state = state.as_mut().ok_or_else(unknown)?;
     expire::close_overdue(state, context);
+    second_owner::settle(state, context);
     // what had to be closed first is not of this request
     let earlier = state.events.len();
+    let owners = (state.head.owners, &second_owner::owners(state));
     let outcome = decide_on(state, context, command, remembered);
+    second_owner::follow(state, context, command.actor(), owners);
     sign(&mut state.events[earlier..], command);
     outcome
 }
@@ -142,6 +145,12 @@ fn administer(
             administration::resend(state, context, actor, standing, *invitation, etag.as_deref(), renewal)?;
         }
         Operation::UpdateOrganization(edit) => settings::update(state, context, actor, standing, edit)?,
+        Operation::ApproveOrganizationChange { etag } => {
+            second_owner::approve(state, context, actor, etag.as_deref())?;
+        }
+        Operation::WithdrawOrganizationChange { etag } => {
+            second_owner::withdraw(state, context, actor, etag.as_deref())?;
+        }
         Operation::UpdateMember { member, role, etag } => {
             membership::update(state, context, actor, standing, member, *role, etag.as_deref())?;
         }

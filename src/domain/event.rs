@@ -22,10 +22,13 @@ pub enum EventKind {
     Expired,
     MemberUpdated,
     MemberRemoved,
+    ChangeProposed,
+    ChangeApproved,
+    ChangeWithdrawn,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::OrganizationCreated,
         Self::OrganizationUpdated,
         Self::Invited,
@@ -41,6 +44,9 @@ impl EventKind {
         Self::Expired,
         Self::MemberUpdated,
         Self::MemberRemoved,
+        Self::ChangeProposed,
+        Self::ChangeApproved,
+        Self::ChangeWithdrawn,
     ];
 
     /// The name in the contract and the database.
@@ -61,6 +67,9 @@ impl EventKind {
             Self::Expired => "EXPIRED",
             Self::MemberUpdated => "MEMBER_UPDATED",
             Self::MemberRemoved => "MEMBER_REMOVED",
+            Self::ChangeProposed => "ORGANIZATION_CHANGE_PROPOSED",
+            Self::ChangeApproved => "ORGANIZATION_CHANGE_APPROVED",
+            Self::ChangeWithdrawn => "ORGANIZATION_CHANGE_WITHDRAWN",
         }
     }
 

@@ -1,6 +1,9 @@
 //! An organization, its head row, and its members.
 
-use super::{Actor, DisplayName, EmailAddress, OrganizationId, Policy, Role, Timestamp, Username, Window, member_name};
+use super::{
+    Actor, DisplayName, EmailAddress, OrganizationId, PendingChange, Policy, Role, Timestamp, Username, Window,
+    member_name,
+};
 
 /// What an organization has set for itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,9 +15,28 @@ pub struct Organization {
     /// BCP 47; of its emails where an invitation names none.
     pub locale: String,
     pub policy: Policy,
+    /// As it was written: see [`Organization::at`].
+    pub pending_change: Option<PendingChange>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
     pub revision: i32,
+}
+
+impl Organization {
+    /// As it is at that moment, whether or not anybody has written it: what was due has taken effect, what was over has
+    /// ended.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        let Some(pending) = self.pending_change.as_ref().filter(|_| self.policy.is_known()) else { return self };
+        let Some((moment, takes_effect)) = pending.outcome(now) else { return self };
+        if takes_effect {
+            self.policy = pending.policy.apply(self.policy);
+        }
+        self.pending_change = None;
+        self.update_time = moment;
+        self.revision += 1;
+        self
+    }
 }
 
 /// What is counted. The row that each change of an organization locks first.

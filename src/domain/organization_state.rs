@@ -224,6 +224,27 @@ impl OrganizationState {
         self.send(kind, invitation, self.organization.notification_email.clone(), due_time);
     }
 
+    /// Writes to the old notification address and to every owner at hand, under an address that they still hold.
+    pub fn tell_owners(&mut self, context: &Context<'_>, old_address: EmailAddress) {
+        let owners = self.members.values().filter(|member| member.role == Role::Owner);
+        let address = |owner: &Member| {
+            let account = context.accounts.get(&owner.username)?;
+            let held = owner.email.as_ref().filter(|email| account.holds(email));
+            held.or(account.emails.first()).cloned()
+        };
+        let mut recipients = vec![old_address];
+        recipients.extend(owners.filter_map(address));
+        recipients.sort_by(|a, b| a.key().cmp(b.key()));
+        recipients.dedup_by(|a, b| a.key() == b.key());
+        self.emails.extend(recipients.into_iter().map(|recipient| Email {
+            kind: EmailKind::OrganizationChanged,
+            invitation: None,
+            generation: 0,
+            recipient,
+            due_time: context.now,
+        }));
+    }
+
     /// Takes back unsent emails, also those of this batch.
     pub fn withdraw(&mut self, withdrawal: Withdrawal) {
         self.emails.retain(|email| !withdrawal.covers(email));

@@ -87,9 +87,7 @@ impl Policy {
     pub fn admits_address(&self, email: &EmailAddress) -> Result<(), Refusal> {
         self.check_known()?;
         let domain = email.domain();
-        let below = |listed: &String| {
-            domain == listed || domain.strip_suffix(listed.as_str()).is_some_and(|sub| sub.ends_with('.'))
-        };
+        let below = |listed: &String| is_within(domain, listed);
         let allowed =
             self.allowed_email_domains.is_empty() || self.allowed_email_domains.iter().any(|listed| listed == domain);
         if !allowed || self.blocked_email_domains.iter().any(below) {
@@ -156,6 +154,11 @@ impl Policy {
     pub fn needs_approval(&self, role: Role) -> bool {
         self.approval_role.is_some_and(|from| role >= from)
     }
+}
+
+/// Whether it is that domain or a subdomain of it.
+pub(super) fn is_within(domain: &str, listed: &str) -> bool {
+    domain == listed || domain.strip_suffix(listed).is_some_and(|sub| sub.ends_with('.'))
 }
 
 #[cfg(test)]

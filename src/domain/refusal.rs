@@ -60,6 +60,8 @@ pub enum Refusal {
     OfferNotCovered(Role),
     ApprovalRequired(Role),
     LastOwner(String),
+    NoPendingChange,
+    ApproverTooNew,
 
     // what another replica can do
     /// The invitation's code was made with that key, which this replica lacks.

@@ -54,6 +54,8 @@ impl Method {
             Self::CreateOrganization => Founder(Scope::OrganizationsAdmin),
             Self::GetOrganization => Organization(Action::SeeOrganization),
             Self::UpdateOrganization => Organization(Action::Edit),
+            Self::ApproveOrganizationChange => Organization(Action::ApproveChange),
+            Self::WithdrawOrganizationChange => Organization(Action::EditProtection),
             Self::GetMember => MemberOr(Action::SeeMembers),
             Self::ListMembers => MemberOr(Action::SeeMembers),
             Self::UpdateMember => MemberOr(grant),
@@ -137,6 +139,8 @@ pub enum Action {
     EditProfile,
     /// Notification address and policy.
     EditProtection,
+    /// Be the second person for a change of the policy.
+    ApproveChange,
     /// The seat limit and the limits of its own.
     EditSeatLimit,
 }
@@ -200,7 +204,7 @@ fn check_member(role: Role, action: Action) -> Result<(), Refusal> {
         | Action::Handle(_)
         | Action::Grant(_) => Role::SecurityManager,
         Action::EditProfile => Role::Manager,
-        Action::EditProtection => Role::Owner,
+        Action::EditProtection | Action::ApproveChange => Role::Owner,
         Action::EditSeatLimit => return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
     };
     match action {
@@ -222,7 +226,7 @@ fn check_service(service: &Service, action: Action) -> Result<(), Refusal> {
         | Action::SeeInvitations
         | Action::SeeEvents => Scope::InvitationsRead,
         Action::Invite | Action::Handle(_) => Scope::InvitationsWrite,
-        Action::Approve => return Err(Refusal::PersonRequired),
+        Action::Approve | Action::ApproveChange => return Err(Refusal::PersonRequired),
         Action::Grant(_) => Scope::MembersGrant,
         Action::Edit | Action::EditProfile | Action::EditProtection | Action::EditSeatLimit => {
             Scope::OrganizationsAdmin

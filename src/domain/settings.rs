@@ -1,15 +1,10 @@
 //! CreateOrganization and UpdateOrganization.
 
-use time::Duration;
-
 use super::{
-    Actor, AddressMatch, Caller, Change, Context, DisplayName, Email, EmailAddress, EmailKind, EventKind, Head, Member,
-    Method, Organization, OrganizationId, OrganizationLimits, OrganizationState, Policy, Refusal, Role, Scope,
-    Standing, Username, check_etag, rights::Action,
+    Actor, Caller, Change, Context, DisplayName, EmailAddress, EventKind, Head, Member, Method, Organization,
+    OrganizationId, OrganizationLimits, OrganizationState, PendingChange, Policy, PolicyEdit, Refusal, Role, Scope,
+    Standing, Username, check_etag, policy_edit::policy_changes, rights::Action, weakening::weakened,
 };
-
-/// Lists of a policy stand in events up to this length, in bytes.
-const LONGEST_LIST: usize = 200;
 
 /// An organization to be founded.
 #[derive(Clone, Debug)]
@@ -55,43 +50,10 @@ impl LimitsEdit {
     }
 }
 
-/// The part of an [`Edit`] that is the policy, field by field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PolicyEdit {
-    pub allowed_email_domains: Option<Vec<String>>,
-    pub blocked_email_domains: Option<Vec<String>>,
-    pub allowed_providers: Option<Vec<String>>,
-    pub address_match: Option<AddressMatch>,
-    pub invitation_lifetime: Option<Duration>,
-    pub offer_lifetime: Option<Duration>,
-    pub max_attestation_age: Option<Option<Duration>>,
-    pub approval_role: Option<Option<Role>>,
-    pub reminders: Option<bool>,
-    pub expiry_notifications: Option<bool>,
-}
-
 impl Edit {
     /// Whether it names what protects the organization.
     pub fn touches_protection(&self) -> bool {
         self.notification_email.is_some() || self.policy != PolicyEdit::default()
-    }
-}
-
-impl PolicyEdit {
-    fn apply(&self, policy: Policy) -> Policy {
-        let edit = self.clone();
-        Policy {
-            allowed_email_domains: edit.allowed_email_domains.unwrap_or(policy.allowed_email_domains),
-            blocked_email_domains: edit.blocked_email_domains.unwrap_or(policy.blocked_email_domains),
-            allowed_providers: edit.allowed_providers.unwrap_or(policy.allowed_providers),
-            address_match: edit.address_match.unwrap_or(policy.address_match),
-            invitation_lifetime: edit.invitation_lifetime.unwrap_or(policy.invitation_lifetime),
-            offer_lifetime: edit.offer_lifetime.unwrap_or(policy.offer_lifetime),
-            max_attestation_age: edit.max_attestation_age.unwrap_or(policy.max_attestation_age),
-            approval_role: edit.approval_role.unwrap_or(policy.approval_role),
-            reminders: edit.reminders.unwrap_or(policy.reminders),
-            expiry_notifications: edit.expiry_notifications.unwrap_or(policy.expiry_notifications),
-        }
     }
 }
 
@@ -135,6 +97,7 @@ pub fn create(
         notification_email: found.notification_email.clone(),
         locale: found.locale.clone(),
         policy: found.policy.apply(Policy::default()),
+        pending_change: None,
         create_time: now,
         update_time: now,
         revision: 1,
@@ -189,21 +152,46 @@ pub fn update(
     new.display_name = edit.display_name.unwrap_or(new.display_name);
     new.notification_email = edit.notification_email.unwrap_or(new.notification_email);
     new.locale = edit.locale.unwrap_or(new.locale);
-    new.policy = edit.policy.apply(new.policy);
+    let wanted = edit.policy.apply(new.policy);
+    let waiting = match standing {
+        // the operator's, who has configured it
+        Standing::Service(_) => PolicyEdit::default(),
+        Standing::Member(_) => weakened(&old.policy, &wanted),
+    };
+    let proposed = policy_changes(&old.policy, &waiting.apply(old.policy.clone()));
+    new.policy = waiting.as_in(&old.policy).apply(wanted);
+    new.pending_change = match &old.pending_change {
+        Some(pending) if pending.policy == waiting => Some(pending.clone()),
+        _ if !proposed.is_empty() => Some(PendingChange::new(waiting, actor.clone(), state.head.owners, context.now)),
+        // what was to be changed is another one by now
+        pending => pending.clone().filter(|p| p.policy.as_in(&new.policy) == p.policy.as_in(&old.policy)),
+    };
     let mut changes = changes(&old, &new);
     changes.extend(limit_changes((state.head.seat_limit, state.head.limits), (seat_limit, limits)));
-    if changes.is_empty() {
+    if changes.is_empty() && new.pending_change == old.pending_change {
         return Ok(());
     }
     new.update_time = context.now;
     new.revision += 1;
-    let is_protection = old.policy != new.policy || old.notification_email != new.notification_email;
+    let is_proposed = new.pending_change.is_some() && new.pending_change != old.pending_change;
+    let is_withdrawn = new.pending_change.is_none() && old.pending_change.is_some();
+    let is_protection = is_proposed || old.policy != new.policy || old.notification_email != new.notification_email;
     state.organization = new;
     state.head.seat_limit = seat_limit;
     state.head.limits = limits;
-    state.record(EventKind::OrganizationUpdated, Some(actor.clone()), None, None, changes, context.now);
+    for (kind, is_so, changes) in [
+        (EventKind::OrganizationUpdated, !changes.is_empty(), changes),
+        (EventKind::ChangeProposed, is_proposed, proposed),
+        (EventKind::ChangeWithdrawn, is_withdrawn, Vec::new()),
+    ] {
+        if is_so {
+            state.record(kind, Some(actor.clone()), None, None, changes, context.now);
+        }
+    }
     if is_protection {
-        warn(state, context, old.notification_email);
+        // nobody has proved that the notification address is theirs, so what writes to it is counted
+        state.counted += 1;
+        state.tell_owners(context, old.notification_email);
     }
     Ok(())
 }
@@ -212,29 +200,6 @@ pub fn update(
 fn check_name<'a>(name: &DisplayName, held: impl Iterator<Item = &'a EmailAddress> + Clone) -> Result<(), Refusal> {
     let check = name.check_domains(held);
     check.map_err(|fault| Refusal::field("organization.display_name", fault.to_string()))
-}
-
-/// Writes to the old notification address and to every owner, under an address that they still hold. Nobody has proved
-/// that the notification address is theirs, so what writes to it is counted.
-fn warn(state: &mut OrganizationState, context: &Context<'_>, old_address: EmailAddress) {
-    let owners = state.members.values().filter(|member| member.role == Role::Owner);
-    let address = |owner: &Member| {
-        let account = context.accounts.get(&owner.username)?;
-        let held = owner.email.as_ref().filter(|email| account.holds(email));
-        held.or(account.emails.first()).cloned()
-    };
-    state.counted += 1;
-    let mut recipients = vec![old_address];
-    recipients.extend(owners.filter_map(address));
-    recipients.sort_by(|a, b| a.key().cmp(b.key()));
-    recipients.dedup_by(|a, b| a.key() == b.key());
-    state.emails.extend(recipients.into_iter().map(|recipient| Email {
-        kind: EmailKind::OrganizationChanged,
-        invitation: None,
-        generation: 0,
-        recipient,
-        due_time: context.now,
-    }));
 }
 
 /// What changed, without addresses and names.
@@ -267,32 +232,4 @@ fn limit_changes(old: AllLimits, new: AllLimits) -> Vec<Change> {
     let text = |limit: Option<i32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
     let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
     pairs.map(|((field, before), (_, after))| Change::new(field, text(before), text(after))).collect()
-}
-
-fn policy_changes(old: &Policy, new: &Policy) -> Vec<Change> {
-    let fields = |policy: &Policy| {
-        [
-            ("policy.allowed_email_domains", policy.allowed_email_domains.join(",")),
-            ("policy.blocked_email_domains", policy.blocked_email_domains.join(",")),
-            ("policy.allowed_providers", policy.allowed_providers.join(",")),
-            ("policy.address_match", policy.address_match.as_str().to_owned()),
-            ("policy.invitation_lifetime", seconds(policy.invitation_lifetime)),
-            ("policy.offer_lifetime", seconds(policy.offer_lifetime)),
-            ("policy.max_attestation_age", policy.max_attestation_age.map(seconds).unwrap_or_default()),
-            ("policy.approval_role", policy.approval_role.map_or("", Role::as_str).to_owned()),
-            ("policy.reminders_disabled", (!policy.reminders).to_string()),
-            ("policy.expiry_notifications_disabled", (!policy.expiry_notifications).to_string()),
-        ]
-    };
-    let pairs = fields(old).into_iter().zip(fields(new)).filter(|(old, new)| old != new);
-    pairs.map(|((field, before), (_, after))| Change::new(field, shorten(before), shorten(after))).collect()
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{}s", time.whole_seconds())
-}
-
-/// A list that is too long to be kept for ever is told by its length.
-fn shorten(list: String) -> String {
-    if list.len() > LONGEST_LIST { format!("{} entries", list.split(',').count()) } else { list }
 }

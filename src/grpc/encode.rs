@@ -1,12 +1,12 @@
 //! What callers get to see, from what the use cases found. A value that a newer version has written has no name here, and
 //! is shown as the unspecified one.
 
-use prost_types::{Duration, Timestamp};
+use prost_types::{Duration, FieldMask, Timestamp};
 
 use crate::app::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    Account, Actor, Answer, Delivery, EmailAddress, Event, InvitationState, OrganizationId, OrganizationLimits, Policy,
-    Role, etag, member_name,
+    Account, Actor, Answer, Delivery, EmailAddress, Event, InvitationState, OrganizationId, OrganizationLimits,
+    PendingChange, Policy, Role, etag, member_name,
 };
 use crate::pb;
 use crate::store::organizations::Membership;
@@ -108,7 +108,20 @@ pub fn organization(view: OrganizationView) -> pb::Organization {
         seat_limit: view.head.seat_limit,
         seats_taken: view.head.seats_taken,
         limits: limits(view.head.limits),
+        pending_change: organization.pending_change.map(pending_change),
         ..common
+    }
+}
+
+fn pending_change(change: PendingChange) -> pb::OrganizationChange {
+    let paths = change.policy.names().into_iter().map(|name| format!("policy.{name}")).collect();
+    pb::OrganizationChange {
+        policy: Some(policy(change.policy.apply(Policy::default()))),
+        update_mask: Some(FieldMask { paths }),
+        author: change.author.to_string(),
+        create_time: Some(timestamp(change.create_time)),
+        effective_time: change.effective_time.map(timestamp),
+        expire_time: Some(timestamp(change.expire_time())),
     }
 }
 

@@ -96,6 +96,57 @@ impl OrganizationService for Api {
         Ok(Response::new(encode::organization(view)))
     }
 
+    async fn approve_organization_change(
+        &self,
+        request: Request<pb::ApproveOrganizationChangeRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let call = self.changer(Method::ApproveOrganizationChange, &request, &request.get_ref().name).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("name", &message.name);
+        let etag = fields.etag("etag", &message.etag);
+        if matches!(etag, Some(None)) {
+            fields.refuse("etag", "must be the etag of the organization that was read with the change");
+        }
+        let request = fields.request(Method::ApproveOrganizationChange, &message, |m| &mut m.request_id);
+        let command = fields.finish(|| {
+            let operation = Operation::ApproveOrganizationChange { etag: etag? };
+            Some(Command {
+                organization: organization?,
+                caller: Some(call.caller.clone()),
+                request: request?,
+                operation,
+            })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
+    async fn withdraw_organization_change(
+        &self,
+        request: Request<pb::WithdrawOrganizationChangeRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let call = self.changer(Method::WithdrawOrganizationChange, &request, &request.get_ref().name).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("name", &message.name);
+        let etag = fields.etag("etag", &message.etag);
+        let request = fields.request(Method::WithdrawOrganizationChange, &message, |m| &mut m.request_id);
+        let command = fields.finish(|| {
+            let operation = Operation::WithdrawOrganizationChange { etag: etag? };
+            Some(Command {
+                organization: organization?,
+                caller: Some(call.caller.clone()),
+                request: request?,
+                operation,
+            })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
     async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Result<Response<Member>, Status> {
         let call = self.reader(Method::GetMember, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();

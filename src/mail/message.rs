@@ -96,6 +96,8 @@ impl Writer {
         let username = invitation.and_then(|i| i.username.as_ref()).map(Username::as_str);
         let account_email = invitation.and_then(|i| i.account_email.as_ref());
         let code = code.map(|code| code.reveal());
+        let change = facts.pending_change.as_ref();
+        let time = |time: Timestamp| time.format(TIME).ok();
         context! {
             audience => audience(held.kind),
             recipient => held.recipient.wire(),
@@ -115,6 +117,9 @@ impl Writer {
             addresses_differ => invitation.zip(account_email).is_some_and(|(i, email)| i.email.key() != email.key()),
             role => optional(invitation.and_then(|i| i.role).map(Role::as_str)),
             expire_time => optional(invitation.and_then(|i| i.expire_time).and_then(|end| end.format(TIME).ok())),
+            change_author => optional(change.and_then(|c| c.author.username()).map(Username::as_str)),
+            change_effective_time => optional(change.and_then(|c| c.effective_time).and_then(time)),
+            change_expire_time => optional(change.and_then(|c| time(c.expire_time()))),
             provider => optional(sign_in.map(|s| provider_name(&s.provider))),
             tenant => optional(sign_in.and_then(|s| s.tenant.as_deref()).map(|tenant| isolated(&plain(tenant)))),
         }

@@ -27,6 +27,7 @@ pub mod sweep;
 
 mod columns;
 mod live;
+mod pending_change;
 mod policy;
 mod route;
 mod rows;

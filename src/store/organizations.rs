@@ -8,17 +8,33 @@ use super::rows::{HeadRow, MemberRow, OrganizationRow};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
 /// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there: this
-/// looks at all that is overdue, in the order of its index, which no other index has.
+/// looks at all that is overdue, in the order of its index, which no other index has. So with what was to take effect.
 pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
-    let organization = sqlx::query_as!(
-        OrganizationRow,
-        "SELECT organization, display_name, notification_email, notification_email_key, locale, policy, create_time, \
-                update_time, revision \
-           FROM organizations WHERE organization = $1",
+    let organization = sqlx::query!(
+        r#"SELECT now() AS "now!", organization, display_name, notification_email, notification_email_key, locale, policy,
+                  pending_change, pending_create_time, pending_effective_time, create_time, update_time, revision
+             FROM organizations WHERE organization = $1"#,
         id.as_str(),
     )
     .fetch_optional(&mut *connection)
     .await?;
+    let organization = organization.map(|row| {
+        let stored = OrganizationRow {
+            organization: row.organization,
+            display_name: row.display_name,
+            notification_email: row.notification_email,
+            notification_email_key: row.notification_email_key,
+            locale: row.locale,
+            policy: row.policy,
+            pending_change: row.pending_change,
+            pending_create_time: row.pending_create_time,
+            pending_effective_time: row.pending_effective_time,
+            create_time: row.create_time,
+            update_time: row.update_time,
+            revision: row.revision,
+        };
+        Organization::from(stored).at(row.now)
+    });
     let head = sqlx::query_as!(
         HeadRow,
         r#"SELECT h.event_position, h.seat_limit, h.owners, h.open_invitations,
@@ -34,7 +50,7 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     )
     .fetch_optional(connection)
     .await?;
-    Ok(organization.zip(head).map(|(organization, head)| (organization.into(), head.into())))
+    Ok(organization.zip(head).map(|(organization, head)| (organization, head.into())))
 }
 
 pub async fn get_member(

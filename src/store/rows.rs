@@ -7,7 +7,7 @@ use std::iter::zip;
 
 use sqlx::types::Uuid;
 
-use super::{Error, Result, policy};
+use super::{Error, Result, pending_change, policy};
 use crate::domain::{
     Account, Actor, Answer, Deliveries, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head,
     Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role,
@@ -186,6 +186,9 @@ pub(super) struct OrganizationRow {
     pub notification_email_key: String,
     pub locale: String,
     pub policy: serde_json::Value,
+    pub pending_change: Option<serde_json::Value>,
+    pub pending_create_time: Option<Timestamp>,
+    pub pending_effective_time: Option<Timestamp>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
     pub revision: i32,
@@ -199,6 +202,11 @@ impl From<OrganizationRow> for Organization {
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
             locale: row.locale,
             policy: policy::decode(row.policy),
+            pending_change: pending_change::decode(
+                row.pending_change,
+                row.pending_create_time,
+                row.pending_effective_time,
+            ),
             create_time: row.create_time,
             update_time: row.update_time,
             revision: row.revision,

@@ -25,6 +25,19 @@ pub async fn due_invitations(
     Ok(rows.into_iter().map(|row| (OrganizationId::stored(row.organization), InvitationId(row.invitation))).collect())
 }
 
+/// Organizations whose one owner has waited long enough for a change, the longest first.
+pub async fn due_changes(connection: &mut PgConnection, limit: i64) -> Result<Vec<OrganizationId>> {
+    let rows = sqlx::query_scalar!(
+        "SELECT organization FROM organizations \
+          WHERE pending_effective_time IS NOT NULL AND pending_effective_time <= now() \
+          ORDER BY pending_effective_time LIMIT $1",
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(OrganizationId::stored).collect())
+}
+
 /// Accounts deleted after that moment that may not have left every organization yet, the oldest deletion first.
 pub async fn unfinished_deletions(
     connection: &mut PgConnection,

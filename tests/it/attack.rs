@@ -12,6 +12,7 @@ mod letters;
 mod phishing;
 mod process;
 mod requests;
+mod second_owner;
 mod secrets;
 mod takeovers;
 

@@ -41,6 +41,8 @@ const TABLE: &str = "
     CreateOrganization      ORGANIZATION_EXISTS  a   a    +     +    +      +           +                +       +     +     +   s    n   +
     GetOrganization         OK                   a   a    n     +    +      +           +                +       +     n     +   s    n   +
     UpdateOrganization      ETAG_MISMATCH        a   a    n     r    r      r           r                +       +     n     +   s    n   +
+    ApproveOrganizationChange NO_PENDING_CHANGE  a   a    n     r    r      r           r                r       +     n     p   p    n   p
+    WithdrawOrganizationChange NO_PENDING_CHANGE a   a    n     r    r      r           r                r       +     n     +   s    n   +
     GetMember               OK                   a   a    n     r    +      +           +                +       +     n     +   s    n   +
     ListMembers             OK                   a   a    n     +    +      +           +                +       +     n     +   s    n   +
     UpdateMember            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
@@ -179,6 +181,8 @@ impl Scene {
                     ..Default::default()
                 })
             }),
+            "ApproveOrganizationChange" => bytes!(ApproveOrganizationChangeRequest { name: parent, etag }),
+            "WithdrawOrganizationChange" => bytes!(WithdrawOrganizationChangeRequest { name: parent, etag }),
             "GetMember" => bytes!(GetMemberRequest { name: target.name }),
             "ListMembers" => bytes!(ListMembersRequest { parent }),
             "UpdateMember" => bytes!(UpdateMemberRequest { member: Some(target) }),

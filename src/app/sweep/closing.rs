@@ -23,6 +23,21 @@ const ACCOUNTS: usize = 16;
 type Overdue = (OrganizationId, Vec<InvitationId>);
 
 impl Sweeper {
+    /// Pending changes that have taken effect by themselves, as every read shows: some of them in each turn are enough.
+    pub(super) async fn settle_changes(&self, swept: &mut Swept, end: &CancellationToken) {
+        let limit = i64::try_from(TOGETHER).unwrap_or(i64::MAX);
+        let due = match self.ask(end, async |c| sweep::due_changes(c, limit).await).await {
+            Ok(due) => due.into_iter().map(|organization| (organization, Vec::new())).collect::<Vec<_>>(),
+            Err(error) => return swept.fail(&error),
+        };
+        for outcome in join_all(due.iter().map(|due| self.close(due))).await {
+            match outcome {
+                Ok(()) => swept.round(1),
+                Err(error) => swept.fail(&error),
+            }
+        }
+    }
+
     /// What fails in one organization is always the longest overdue, and would fill every round: it is passed over until
     /// the next turn.
     pub(super) async fn close_overdue(&self, swept: &mut Swept, end: &CancellationToken) {

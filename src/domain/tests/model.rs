@@ -1,10 +1,12 @@
 //! The contract a second time, as naively as possible: plain rows, nothing counted in advance, bare names for people and
 //! services, hours for times. Written from the contract's tables, not from the code: where the two differ, one is wrong.
 //!
-//! Here is what is there and what may be asked about it; `model_rules` and `model_members` have what each call does.
+//! Here is what is there and what may be asked about it; `model_rules`, `model_members` and
+//! `model_changes` have what each call does.
 
 use std::collections::BTreeMap;
 
+use super::model_changes::Waiting;
 use super::world::{OPEN_LIMIT, acme, id};
 use crate::domain::{AddressMatch, EmailKind, EventKind, InvitationState as S, Policy, Refusal, Role, Subject};
 
@@ -82,6 +84,7 @@ pub(super) struct Model {
     /// The n-th invitation is the n-th row, for ever.
     pub rows: Vec<Row>,
     pub policy: Policy,
+    pub waiting: Option<Waiting>,
     pub notified: Name,
     pub display_name: Name,
     pub seat_limit: Option<i32>,

@@ -93,12 +93,20 @@ impl Model {
             _ => {}
         }
         tag.check()?;
+        if role.is_some() && self.asks_less(setting) {
+            self.propose(caller, setting);
+            return Ok(Subject::Organization);
+        }
         let old = self.clone();
         setting.set(self);
         let is_protection = self.policy != old.policy || !same(self.notified, old.notified);
         if is_protection || self.display_name != old.display_name || self.seat_limit != old.seat_limit {
             self.revision += 1;
             self.happened(K::OrganizationUpdated, Some(caller), None, None);
+        }
+        if self.policy != old.policy && self.waits(setting) {
+            self.revision -= 1;
+            self.end_waiting(K::ChangeWithdrawn, Some(caller));
         }
         if is_protection {
             self.counted += 1;

@@ -23,11 +23,17 @@ impl Model {
             Step::Sweep => self.close_overdue(),
             Step::Leave(name) => {
                 self.close_overdue();
-                return self.leave(name);
+                let owners = self.owners();
+                let outcome = self.leave(name);
+                self.follow(owners, None);
+                return outcome;
             }
             Step::Call(caller, call) => {
                 self.close_overdue();
-                return self.call(caller, call);
+                let owners = self.owners();
+                let outcome = self.call(caller, call);
+                self.follow(owners, Some(caller));
+                return outcome;
             }
         }
         Ok(Subject::Organization)
@@ -48,6 +54,8 @@ impl Model {
             Call::UpdateMember(name, role, tag) => self.update_member(caller, name, role, tag),
             Call::DeleteMember(name, tag) => self.delete_member(caller, name, tag),
             Call::Edit(setting, tag) => self.edit(caller, setting, tag),
+            Call::ApproveChange(tag) => self.approve_change(caller, tag),
+            Call::WithdrawChange(tag) => self.withdraw_change(caller, tag),
         }
     }
 
@@ -63,6 +71,7 @@ impl Model {
                 self.tell(E::InvitationExpired, row, self.notified, self.now);
             }
         }
+        self.settle_waiting();
     }
 
     /// A step of an invitation: one event, one revision.

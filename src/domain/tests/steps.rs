@@ -180,6 +180,8 @@ pub(super) enum Call {
     UpdateMember(Name, Role, Tag),
     DeleteMember(Name, Tag),
     Edit(Setting, Tag),
+    ApproveChange(Tag),
+    WithdrawChange(Tag),
 }
 
 /// Random bytes, taken one by one.
@@ -240,11 +242,34 @@ impl Dice<'_> {
     }
 }
 
+impl Dice<'_> {
+    /// Around a change that waits for another owner.
+    fn change(&mut self, model: &Model) -> Step {
+        let owners = model.members.iter().filter(|(_, member)| member.role == Role::Owner).map(|(name, _)| *name);
+        let owners = owners.collect::<Vec<_>>();
+        let caller = if self.one_in(6) { self.pick(&EVERYBODY) } else { self.pick(&owners) };
+        let less = SETTINGS.into_iter().filter(|setting| model.asks_less(*setting)).collect::<Vec<_>>();
+        let call = match model.waiting {
+            _ if owners.len() == 1 && self.one_in(2) => Call::UpdateMember("mia", Role::Owner, self.tag()),
+            Some(_) if self.one_in(4) => Call::WithdrawChange(self.tag()),
+            Some(_) => Call::ApproveChange(self.tag()),
+            None if self.one_in(6) => Call::ApproveChange(self.tag()),
+            None if less.is_empty() => Call::Edit(Setting::Blocked(&["two.example"]), self.tag()),
+            None => Call::Edit(self.pick(&less), self.tag()),
+        };
+        Step::Call(caller, call)
+    }
+}
+
 impl Step {
     /// What these dice mean where the model stands.
     pub fn thrown(model: &Model, dice: &[u8]) -> Self {
         let mut dice = Dice(dice);
-        match dice.below(36) {
+        // what waits has to be met before it ends
+        if model.waiting.is_some() && dice.one_in(4) {
+            return dice.change(model);
+        }
+        match dice.below(37) {
             0..4 => Self::Pass(dice.pick(&[1, 2, 11, 12, 24, 48, 168])),
             4..7 => Self::Call(dice.administrator(), Call::Create(dice.pick(&ADDRESSES))),
             7..12 => {
@@ -283,6 +308,7 @@ impl Step {
                 Self::Call(caller, Call::Edit(dice.pick(&SETTINGS), dice.tag()))
             }
             30 => Self::Sweep,
+            35 => dice.change(model),
             31..33 => {
                 let row = dice.row(model, &[S::PendingApproval]);
                 Self::Call(dice.administrator(), Call::Approve(row, dice.tag()))
@@ -340,7 +366,12 @@ impl World {
             }
             Step::Sweep => return self.decide_itself(Operation::Expire(Vec::new())),
             Step::Leave(name) => return self.decide_itself(Operation::Leave(user(name))),
-            Step::Call(caller, call) => return self.decide(caller, call.operation(model)),
+            Step::Call(caller, call) => {
+                // the etags that are read at that moment
+                let mut model = model.clone();
+                model.settle_waiting();
+                return self.decide(caller, call.operation(&model));
+            }
         }
         Ok(Subject::Organization)
     }
@@ -380,6 +411,8 @@ impl Call {
             Self::Edit(setting, t) => {
                 Operation::UpdateOrganization(Box::new(Edit { etag: t.of(Some(model.revision)), ..setting.edit() }))
             }
+            Self::ApproveChange(t) => Operation::ApproveOrganizationChange { etag: t.of(Some(model.revision)) },
+            Self::WithdrawChange(t) => Operation::WithdrawOrganizationChange { etag: t.of(Some(model.revision)) },
         }
     }
 }

@@ -95,6 +95,7 @@ impl World {
             notification_email: email(NOTIFIED),
             locale: "en".to_owned(),
             policy: Policy::default(),
+            pending_change: None,
             create_time: at(0),
             update_time: at(0),
             revision: 1,

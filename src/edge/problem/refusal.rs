@@ -46,6 +46,8 @@ impl From<Refusal> for Problem {
             Refusal::OfferNotCovered(role) => state::offer_not_covered(role),
             Refusal::ApprovalRequired(role) => state::approval_required(role),
             Refusal::LastOwner(name) => state::last_owner(name),
+            Refusal::NoPendingChange => state::no_pending_change(),
+            Refusal::ApproverTooNew => state::approver_too_new(),
 
             Refusal::CodeKeyMissing(_) => replica::code_key_missing(),
             Refusal::NewerVersionNeeded => replica::newer_version_needed(),

@@ -36,7 +36,8 @@ pub(super) fn role_not_grantable(role: Role) -> Problem {
 }
 
 pub(super) fn second_person_required() -> Problem {
-    let sentence = "an offer is approved by somebody who neither made it nor is to accept it: ask another inviter";
+    let sentence =
+        "a second person is needed, who neither made it nor is to accept it: ask another member who may approve it";
     denied(ErrorReason::SecondPersonRequired, sentence)
 }
 

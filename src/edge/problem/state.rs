@@ -100,3 +100,15 @@ pub(super) fn last_owner(name: String) -> Problem {
     let sentence = format!("{name} would be left without an owner: make somebody else an owner first");
     not_now(ErrorReason::LastOwner, sentence).with("organization", name)
 }
+
+pub(super) fn no_pending_change() -> Problem {
+    let sentence =
+        "no change of the organization waits: it was approved, withdrawn, or has ended; read the organization";
+    not_now(ErrorReason::NoPendingChange, sentence)
+}
+
+pub(super) fn approver_too_new() -> Problem {
+    let sentence =
+        "you became an owner after the change was proposed: ask another owner to approve it, or propose it anew";
+    not_now(ErrorReason::ApproverTooNew, sentence)
+}

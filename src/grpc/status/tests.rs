@@ -83,6 +83,8 @@ samples! { refusals of Refusal:
     Refusal::OfferNotCovered(_) => [Refusal::OfferNotCovered(Role::Owner), Refusal::OfferNotCovered(Role::Reader)],
     Refusal::ApprovalRequired(_) => [Refusal::ApprovalRequired(Role::Owner), Refusal::ApprovalRequired(Role::Manager)],
     Refusal::LastOwner(_) => [Refusal::LastOwner(name("a1")), Refusal::LastOwner(name("b2"))],
+    Refusal::NoPendingChange => [Refusal::NoPendingChange],
+    Refusal::ApproverTooNew => [Refusal::ApproverTooNew],
     Refusal::CodeKeyMissing(_) => [Refusal::CodeKeyMissing("k1".to_owned()), Refusal::CodeKeyMissing("k2".to_owned())],
     Refusal::NewerVersionNeeded => [Refusal::NewerVersionNeeded],
     Refusal::TooManyWrongCodes { .. } => [Refusal::TooManyWrongCodes { wait: Duration::seconds(61) }],

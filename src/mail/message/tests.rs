@@ -6,7 +6,9 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Actor, CodeKey, Cover, DisplayName, InvitationState, OrganizationId, Policy};
+use crate::domain::{
+    Actor, CodeKey, Cover, DisplayName, InvitationState, OrganizationId, PendingChange, Policy, PolicyEdit,
+};
 use crate::mail::parse_from;
 
 fn writer() -> Writer {
@@ -66,6 +68,7 @@ fn facts(kind: EmailKind) -> Facts {
         organization: DisplayName::stored("Acme & Söhne".to_owned()),
         notification_email: address("it@acme.example"),
         policy: Policy::default(),
+        pending_change: None,
         locale: "en".to_owned(),
         invitation: (kind != EmailKind::OrganizationChanged).then(|| InvitationFacts {
             state,
@@ -111,6 +114,23 @@ fn every_kind_of_email_reads_as_it_should() {
     for kind in EmailKind::ALL {
         insta::assert_snapshot!(kind.as_str().to_lowercase(), show(&letter_with(kind, |_| {})));
     }
+}
+
+#[test]
+fn what_waits_for_another_owner_is_told_with_its_author_and_its_end() {
+    let change = |effective_time| PendingChange {
+        policy: PolicyEdit { approval_role: Some(None), ..PolicyEdit::default() },
+        author: Actor::stored("accounts/olga"),
+        create_time: datetime!(2026-11-23 12:00 UTC),
+        effective_time,
+    };
+    let letter = |effective_time| {
+        let waits = |facts: &mut Facts| facts.pending_change = Some(change(effective_time));
+        show(&letter_with(EmailKind::OrganizationChanged, waits))
+    };
+    insta::assert_snapshot!("organization_change_waits", letter(None));
+    let alone = letter(Some(datetime!(2026-11-24 12:00 UTC)));
+    assert!(alone.contains("2026-11-24 12:00 UTC, as there is no other owner") && !alone.contains("approves it"));
 }
 
 #[test]

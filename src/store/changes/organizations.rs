@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use crate::domain::{Organization, OrganizationState};
+use crate::domain::{Organization, OrganizationState, Timestamp};
 use crate::store::columns::{column, expect_rows, key, listed, only, text, typed};
-use crate::store::{Result, policy};
+use crate::store::{Result, pending_change, policy};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationState]) -> Result<()> {
     if rows.is_empty() {
@@ -58,16 +58,21 @@ pub(super) async fn insert_heads(connection: &mut PgConnection, rows: &[&Organiz
     Ok(())
 }
 
-/// A policy is written only where it has changed, and with the fields that only a newer version knows.
+/// A policy is written only where it has changed, and with the fields that only a newer version knows; a pending change
+/// likewise.
 pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization, &Organization)]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let result = sqlx::query!(
         "UPDATE organizations o SET display_name = n.d, notification_email = n.e, notification_email_key = n.k, \
-                locale = n.l, policy = coalesce(o.policy - $9::text[] || n.p, o.policy), update_time = n.t, revision = n.r \
-           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[]) \
-             AS n(o, d, e, k, l, p, t, r) \
+                locale = n.l, policy = coalesce(o.policy - $9::text[] || n.p, o.policy), update_time = n.t, revision = n.r, \
+                pending_change = CASE WHEN n.w THEN n.c ELSE o.pending_change END, \
+                pending_create_time = CASE WHEN n.w THEN n.ct ELSE o.pending_create_time END, \
+                pending_effective_time = CASE WHEN n.w THEN n.ce ELSE o.pending_effective_time END \
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[], \
+                       $11::bool[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[]) \
+             AS n(o, d, e, k, l, p, t, r, w, c, ct, ce) \
           WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r \
             AND ($10::text IS NULL OR o.organization = $10)",
         &column(rows, |(_, o)| text(&o.id)),
@@ -80,6 +85,10 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, o)| o.revision),
         &policy::FIELDS.map(str::to_owned),
         only(rows.iter().map(|(_, o)| o.id.as_str())),
+        &column(rows, |(before, o)| before.pending_change != o.pending_change),
+        &column(rows, |(_, o)| o.pending_change.as_ref().map(pending_change::encode)) as &[Option<serde_json::Value>],
+        &column(rows, |(_, o)| o.pending_change.as_ref().map(|change| change.create_time)) as &[Option<Timestamp>],
+        &column(rows, |(_, o)| o.pending_change.as_ref().and_then(|change| change.effective_time)) as &[Option<Timestamp>],
     )
     .execute(connection)
     .await?;

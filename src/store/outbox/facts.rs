@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::Held;
-use crate::domain::{Cover, DisplayName, EmailAddress, InvitationState, Policy, Role, Timestamp, Username};
+use crate::domain::{
+    Cover, DisplayName, EmailAddress, InvitationState, PendingChange, Policy, Role, Timestamp, Username,
+};
 use crate::store::columns::{column, only};
-use crate::store::{Error, Result, policy, rows};
+use crate::store::{Error, Result, pending_change, policy, rows};
 
 /// What an email tells, as it is at that moment.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Facts {
     pub organization: DisplayName,
     pub notification_email: EmailAddress,
     pub policy: Policy,
+    /// What waits for another owner.
+    pub pending_change: Option<PendingChange>,
     /// BCP 47: the invitation's, else the organization's.
     pub locale: String,
     /// `None`: the email is about the organization, or the invitation is gone.
@@ -73,7 +77,7 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
     let found = sqlx::query!(
         r#"SELECT h.place AS "place!", now() AS "now!", o.display_name AS "display_name!",
                   o.notification_email AS "notification_email!", o.notification_email_key AS "notification_email_key!",
-                  o.policy AS "policy!", i.offerer AS "offerer?", i.approver AS "approver?",
+                  o.policy AS "policy!", o.pending_change, o.pending_create_time, o.pending_effective_time, i.offerer AS "offerer?", i.approver AS "approver?",
                   g.role AS "offerer_role?", a.role AS "approver_role?", m.is_found AS "is_of_member!",
                   coalesce(i.locale, o.locale) AS "locale!", i.state AS "state?", i.email AS "email?",
                   i.email_key AS "email_key?", i.is_unsolicited AS "is_unsolicited?", i.username AS "username?",
@@ -89,7 +93,8 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
                        AND ($5::text IS NULL OR organization = $5)
                     OFFSET 0) e,
                   LATERAL (
-                    SELECT display_name, locale, notification_email, notification_email_key, policy
+                    SELECT display_name, locale, notification_email, notification_email_key, policy, pending_change,
+                           pending_create_time, pending_effective_time
                       FROM organizations
                      WHERE organization = h.organization AND ($5::text IS NULL OR organization = $5) OFFSET 0) o
                   LEFT JOIN LATERAL (
@@ -154,11 +159,20 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
         };
         let place = usize::try_from(row.place - 1).ok().and_then(|place| facts.get_mut(place));
         let place = place.ok_or_else(|| Error::Fault("an email that nobody asked for".to_owned()))?;
+        let (mut policy, change) = (
+            policy::decode(row.policy),
+            pending_change::decode(row.pending_change, row.pending_create_time, row.pending_effective_time),
+        );
+        let outcome = change.as_ref().and_then(|change| change.outcome(row.now));
+        if let (Some(change), Some((_, true))) = (&change, outcome) {
+            policy = change.policy.apply(policy);
+        }
         *place = Some(Facts {
             now: row.now,
             organization: DisplayName::stored(row.display_name),
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
-            policy: policy::decode(row.policy),
+            policy,
+            pending_change: change.filter(|_| outcome.is_none()),
             locale: row.locale,
             invitation,
         });

@@ -240,7 +240,8 @@ async fn an_open_code_is_of_no_use_without_the_address_that_it_takes() {
     let guest = service.stranger("guest", &invited);
     guest.create_account("guest").await.unwrap();
     assert!(guest.request_access(&codes[7]).await.is_ok());
-    owner.set_policy("acme", &["address_match"], policy(pb::policy::AddressMatch::Warn)).await;
+    let billing = service.service("billing", &["organizations.admin"]);
+    billing.set_policy("acme", &["address_match"], policy(pb::policy::AddressMatch::Warn)).await;
     assert!(mallory.request_access(&codes[8]).await.is_ok());
     service.stop().await;
 }

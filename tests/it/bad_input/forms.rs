@@ -332,6 +332,25 @@ fn of_organizations(world: &World) -> Vec<Row> {
     let (caller, control) = (olga.clone(), bare.clone());
     rows.extend(Form { rpc: "UpdateOrganization", caller, control, good, fields }.rows());
 
+    let good = pb::ApproveOrganizationChangeRequest { name: acme(), etag: ETAG.into(), request_id: ID.into() };
+    let fields = vec![
+        organization("name", |m: &mut pb::ApproveOrganizationChangeRequest| &mut m.name),
+        etag("etag", |m| &mut m.etag),
+        other("etag", &[("not given", |m| m.etag.clear())]),
+        request_id(|m| &mut m.request_id),
+    ];
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "ApproveOrganizationChange", caller, control, good, fields }.rows());
+
+    let good = pb::WithdrawOrganizationChangeRequest { name: acme(), etag: ETAG.into(), request_id: ID.into() };
+    let fields = vec![
+        organization("name", |m: &mut pb::WithdrawOrganizationChangeRequest| &mut m.name),
+        etag("etag", |m| &mut m.etag),
+        request_id(|m| &mut m.request_id),
+    ];
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "WithdrawOrganizationChange", caller, control, good, fields }.rows());
+
     let good = pb::GetOrganizationRequest { name: acme() };
     let fields = vec![organization("name", |m: &mut pb::GetOrganizationRequest| &mut m.name)];
     let (caller, control) = (olga.clone(), bare.clone());

@@ -185,6 +185,12 @@ fn of_organizations(world: &World, _: &Used) -> Vec<Row> {
     for (what, id) in NOT_THEIRS {
         let message = pb::GetOrganizationRequest { name: format!("organizations/{id}") };
         rows.push(refusal("GetOrganization", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
+        let name = format!("organizations/{id}");
+        let message =
+            pb::ApproveOrganizationChangeRequest { name: name.clone(), etag: STALE.into(), ..Default::default() };
+        rows.push(refusal("ApproveOrganizationChange", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
+        let message = pb::WithdrawOrganizationChangeRequest { name, ..Default::default() };
+        rows.push(refusal("WithdrawOrganizationChange", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
         let message = update(id, "", "");
         rows.push(refusal("UpdateOrganization", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
     }
@@ -192,6 +198,12 @@ fn of_organizations(world: &World, _: &Used) -> Vec<Row> {
     rows.push(refusal("UpdateOrganization", "a stale etag", olga, &message, Aborted, "ETAG_MISMATCH"));
     let message = update("acme", "", USED);
     rows.push(refusal("UpdateOrganization", "a used id", olga, &message, FailedPrecondition, "REQUEST_ID_REUSED"));
+
+    let (name, none) = ("organizations/acme".to_owned(), "NO_PENDING_CHANGE");
+    let message = pb::ApproveOrganizationChangeRequest { name: name.clone(), etag: STALE.into(), ..Default::default() };
+    rows.push(refusal("ApproveOrganizationChange", "nothing", olga, &message, FailedPrecondition, none));
+    let message = pb::WithdrawOrganizationChangeRequest { name, ..Default::default() };
+    rows.push(refusal("WithdrawOrganizationChange", "nothing", olga, &message, FailedPrecondition, none));
 
     let message = create("beta", "", "");
     rows.push(refusal("CreateOrganization", "a taken slug", olga, &message, AlreadyExists, "ORGANIZATION_EXISTS"));

@@ -57,6 +57,7 @@ async fn whoever_is_invited_offered_or_raised_has_to_be_admitted() {
     let owner = service.owner("olga", "acme").await;
     service.member(&owner, "acme", "max", "NONE").await;
     service.account("anna").await;
+    let billing = service.service("billing", &["organizations.admin"]);
     let code = owner.invite("acme", "early@example.com").await.unwrap();
     let (_, offer) = service.offered(&owner, "acme", "otto", "READER").await;
     let domains = |domain: &str| vec![domain.to_owned()];
@@ -87,7 +88,7 @@ async fn whoever_is_invited_offered_or_raised_has_to_be_admitted() {
         assert_eq!(reason(owner.offer("acme", "anna", "anna@example.com", "READER").await), expected, "{path}");
         assert_eq!(reason(owner.set_role("acme", "max", "READER").await), expected, "{path}");
         // the control: without it all three succeed
-        set(&owner, path, Policy::default()).await.unwrap();
+        set(&billing, path, Policy::default()).await.unwrap();
         let invited = owner.invite("acme", "ina@example.com").await.unwrap();
         owner.revoke(&invited.name).await.unwrap();
         let offered = owner.offer("acme", "anna", "anna@example.com", "READER").await.unwrap();

@@ -119,6 +119,16 @@ async fn every_other_change_happens_once_for_one_request_id() {
         ..Default::default()
     };
     repeat!(service, &olga.organizations, update_organization, update, { update_mask: None });
+    let otto = service.member(&olga, "acme", "otto", "OWNER").await;
+    for role in [pb::Role::Owner, pb::Role::Unspecified] {
+        olga.ask_for_approval_of("acme", role).await;
+    }
+    let withdraw = pb::WithdrawOrganizationChangeRequest { name: acme.name.clone(), ..Default::default() };
+    repeat!(service, &otto.organizations, withdraw_organization_change, withdraw, { etag: stale() });
+    olga.ask_for_approval_of("acme", pb::Role::Unspecified).await;
+    let etag = otto.organization("acme").await.etag;
+    let approve = pb::ApproveOrganizationChangeRequest { name: acme.name.clone(), etag, ..Default::default() };
+    repeat!(service, &otto.organizations, approve_organization_change, approve, { etag: stale() });
     service.member(&olga, "acme", "max", "READER").await;
     let max =
         pb::Member { name: format!("{}/members/max", acme.name), role: pb::Role::None.into(), ..Default::default() };

@@ -1,7 +1,8 @@
 -- The rows FIRST to LAST of everything. QUIET: nothing of them is open, due or old.
 
-INSERT INTO organizations (organization, display_name, notification_email, notification_email_key)
-SELECT o, o, 'n@x.example', 'n@x.example'
+-- in one of a hundred a change is due
+INSERT INTO organizations (organization, display_name, notification_email, notification_email_key, pending_effective_time)
+SELECT o, o, 'n@x.example', 'n@x.example', CASE WHEN NOT QUIET AND o LIKE '%00' THEN now() - interval '1 hour' END
   FROM (SELECT 'acme' WHERE FIRST = 0 UNION ALL SELECT 'o' || n FROM generate_series(FIRST / 10, LAST / 10) n) s(o);
 
 INSERT INTO organization_heads (organization, owners, event_position, seats_taken)

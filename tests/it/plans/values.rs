@@ -150,11 +150,13 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
     case(
         "UPDATE organizations o SET",
         "'{acme,o1000,o1001}', '{N,N,N}', '{a,b,c}', '{a,b,c}', '{en,en,en}', \
-         ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}', NULL",
+         ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}', NULL, \
+         '{t,f,f}', ARRAY['{}',NULL,NULL]::jsonb[], ARRAY[now(),NULL,NULL], ARRAY[NULL,NULL,NULL]::timestamptz[]",
     ),
     case(
         "UPDATE organizations o SET",
-        "'{acme}', '{N}', '{a}', '{a}', '{en}', ARRAY['{}']::jsonb[], ARRAY[now()], '{2}', '{reminders_disabled}', 'acme'",
+        "'{acme}', '{N}', '{a}', '{a}', '{en}', ARRAY['{}']::jsonb[], ARRAY[now()], '{2}', '{reminders_disabled}', 'acme', \
+         '{t}', ARRAY['{}']::jsonb[], ARRAY[now()], ARRAY[now()]",
     ),
 ];
 
@@ -311,6 +313,7 @@ const CALLERS: &[Case] = &[
 
 const SWEEP: &[Case] = &[
     case("organization <> ALL($1)", "'{o1000}', 500"),
+    case("WHERE pending_effective_time IS NOT NULL AND", "50"),
     case("FROM accounts WHERE delete_time IS NOT NULL", "NULL, 500"),
     case("UPDATE accounts SET left_time", "'p10000'"),
 ];

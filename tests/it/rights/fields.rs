@@ -64,6 +64,7 @@ fn organization(outcome: Result<pb::Organization, Status>) -> String {
                 update_time,
                 etag,
                 limits,
+                pending_change,
             }
         )
     };
@@ -87,8 +88,8 @@ const ALL_OF_INVITATION: &str = "name state email account account_email role inv
 const SOME_OF_INVITATION: &str =
     "name state account account_email role organization_display_name create_time update_time expire_time etag";
 const ALL_OF_MEMBER: &str = "name account email role inviter create_time update_time etag";
-const ALL_OF_ORGANIZATION: &str =
-    "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag limits";
+const ALL_OF_ORGANIZATION: &str = "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag limits \
+     pending_change";
 const SOME_OF_ORGANIZATION: &str = "name display_name locale create_time update_time etag";
 
 #[tokio::test]
@@ -130,6 +131,8 @@ async fn each_reader_sees_the_fields_that_are_theirs_and_no_others() {
     guest.request_access(&service.code_to("guest@work.example", 1).await).await.unwrap();
     owner.offer("acme", "guest", "guest@example.com", "READER").await.unwrap();
     second.approve(&name).await.unwrap();
+    // and an organization in which a change waits
+    owner.ask_for_approval_of("acme", pb::Role::Unspecified).await;
 
     for (reader, of_invitation, of_member, of_organization) in TABLE {
         let person = match reader {

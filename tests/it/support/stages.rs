@@ -1,6 +1,7 @@
 //! Ways to bring an invitation to a stage, as the people would.
 
 use invitations::pb::{self, Invitation};
+use tonic::Status;
 
 use super::{Person, Service, patiently};
 
@@ -31,7 +32,7 @@ impl Service {
 }
 
 impl Person {
-    /// Changes an organization's policy; what is not named stays.
+    /// Changes an organization's policy; what is not named stays. Where an owner asks less of people, it waits.
     pub async fn set_policy(&self, organization: &str, paths: &[&str], policy: pb::Policy) {
         let organization = pb::Organization {
             name: format!("organizations/{organization}"),
@@ -51,6 +52,20 @@ impl Person {
     pub async fn ask_for_approval_of(&self, organization: &str, role: pb::Role) {
         let policy = pb::Policy { approval_role: role.into(), ..Default::default() };
         self.set_policy(organization, &["approval_role"], policy).await;
+    }
+
+    /// Approves what waits for another owner.
+    pub async fn approve_change(&self, organization: &str) -> Result<pb::Organization, Status> {
+        let read = self.organization(organization).await;
+        let message = pb::ApproveOrganizationChangeRequest { name: read.name, etag: read.etag, ..Default::default() };
+        Ok(self.organizations.clone().approve_organization_change(message).await?.into_inner())
+    }
+
+    /// Takes back what waits.
+    pub async fn withdraw_change(&self, organization: &str) -> Result<pb::Organization, Status> {
+        let name = format!("organizations/{organization}");
+        let message = pb::WithdrawOrganizationChangeRequest { name, ..Default::default() };
+        Ok(self.organizations.clone().withdraw_organization_change(message).await?.into_inner())
     }
 
     /// What happened to an invitation, as `KIND actor`.

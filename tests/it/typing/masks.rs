@@ -23,7 +23,9 @@ fn with(policy: Policy) -> Organization {
 #[tokio::test]
 async fn without_a_mask_what_is_populated_is_changed_and_nothing_else() {
     let service = Service::start().await;
-    let owner = service.owner("olga", "acme").await;
+    service.owner("olga", "acme").await;
+    // for whom nothing waits
+    let owner = service.service("billing", &["organizations.admin"]);
     let protection = Policy {
         allowed_email_domains: vec!["example.com".to_owned()],
         blocked_email_domains: vec!["bad.example".to_owned()],
