@@ -34,7 +34,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* Pod level: no identity in the cluster, no root. enableServiceLinks would inject INVITATIONS_… variables of its own. */}}
+{{/* Pod level: no identity in the cluster, no root. enableServiceLinks would inject INVITATIONS_… variables of its own.
+Mounts `files`, each a Secret and a key. */}}
 {{- define "invitations.pod" -}}
 enableServiceLinks: false
 securityContext:
@@ -44,7 +45,7 @@ securityContext:
   # so that the mounted files can be read by this user and nobody else
   fsGroup: 65532
   seccompProfile: {type: RuntimeDefault}
-{{- with .Values.imagePullSecrets }}
+{{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 volumes:
@@ -52,7 +53,7 @@ volumes:
     projected:
       defaultMode: 0440
       sources:
-        {{- range $name, $from := merge dict .Values.files .Values.mounts (pick .Values.secrets "database_url") }}
+        {{- range $name, $from := .files }}
         - secret:
             name: {{ $from.secretName | quote }}
             items: [{key: {{ $from.key | quote }}, path: {{ $name }}}]
