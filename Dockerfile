@@ -2,18 +2,21 @@
 #
 # Why `FROM scratch` and a binary with `crt-static`, not distroless: nothing in the image can be outdated but the
 # binary itself and the certificates, and no second base has to be trusted and followed. glibc linked statically
-# resolves names by /etc/hosts and DNS, which is all that a pod has. Pin both images by digest where you build releases.
-ARG RUST_IMAGE=rust:1.95-slim-bookworm
+# resolves names by /etc/hosts and DNS, which is all that a pod has. The base is pinned by the digest of its index, so that
+# what is built tomorrow is built with the same: raise both together, by `docker buildx imagetools inspect rust:…`.
+ARG RUST_IMAGE=rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
 ARG RUNTIME_IMAGE=scratch
 
 FROM ${RUST_IMAGE} AS build
+# writes into the binary which crates it is made of: `cargo audit bin invitations` and scanners read it there
+RUN cargo install --locked cargo-auditable@0.7.7
 WORKDIR /source
 COPY . .
 # Queries are checked against the committed cache. An explicit target keeps `crt-static` away from build scripts and
 # macros, which are loaded dynamically.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && SQLX_OFFLINE=true RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked --no-default-features --bin invitations --target "$target" \
+    cargo auditable build --release --locked --no-default-features --bin invitations --target "$target" \
  && cp "target/$target/release/invitations" /invitations
 
 FROM ${RUNTIME_IMAGE}
