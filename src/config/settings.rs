@@ -331,7 +331,8 @@ pub struct Log {
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug or trace, or a filter such as `info,invitations=debug`.
+    /// What is logged: error, warn, info, debug or trace, or a filter such as `info,invitations::mail=debug`. What the
+    /// service is built of is never logged.
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = values::log_level)]
     pub log_level: String,
 }
