@@ -40,7 +40,8 @@ pub(super) fn from_files(command: &Command) -> Result<BTreeMap<String, String>, 
         let text = text::value(path.as_ref()).map_err(|error| {
             Error::setting(
                 &key,
-                &format!("cannot read {}, which {} names: {error}", path.display(), file_variable(&key)),
+                // where a path should be, the value itself may stand
+                &format!("cannot read the file that {} names: {error}", file_variable(&key)),
             )
         })?;
         values.insert(key, text);

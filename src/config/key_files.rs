@@ -14,7 +14,8 @@ use crate::domain::{AddressKey, CodeKey, CodeKeys};
 /// Permission to read, for users who are neither owner nor of the group.
 const EVERYBODY_READS: u32 = 0o004;
 
-/// The keys that invitation codes are made with. An error names the line and never what stands there.
+/// The keys that invitation codes are made with. An error names the line and never what stands there, nor a path that
+/// leads nowhere: it may be the key itself.
 pub(super) fn code_keys(path: &str) -> Result<CodeKeys, String> {
     parse(&read(path)?).map_err(|error| format!("{path}: {error}"))
 }
@@ -25,7 +26,7 @@ pub(super) fn address_key(path: &str) -> Result<AddressKey, String> {
 }
 
 fn read(path: &str) -> Result<String, String> {
-    let cannot = |error: io::Error| format!("cannot read {path}: {error}");
+    let cannot = |error: io::Error| format!("cannot read the file: {error}");
     let mut file = File::open(path).map_err(cannot)?;
     if file.metadata().map_err(cannot)?.permissions().mode() & EVERYBODY_READS != 0 {
         return Err(format!("every user of this machine can read {path}: chmod o= it"));

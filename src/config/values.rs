@@ -1,4 +1,5 @@
-//! How the value of one setting is read. An error completes "setting …: ", and shows the value only where it is no secret.
+//! How the value of one setting is read. An error completes "setting …: ", and shows no value but a number: what stands in
+//! the wrong place may be a secret.
 
 use std::{
     fmt::Display,
@@ -30,8 +31,8 @@ pub type Age = Option<Duration>;
 
 /// Windows' editors begin a file with it.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
-/// A value is shown up to here: enough to recognise it.
-const SHOWN: usize = 60;
+/// The longest number that is shown.
+const SHOWN: usize = 20;
 
 /// A number; the range's ends are part of it.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
@@ -120,7 +121,8 @@ pub(super) fn mail<T: FromStr<Err = InvalidSetting>>(text: &str) -> Result<T, St
 }
 
 pub(super) fn issuers(text: &str) -> Result<Issuers, String> {
-    let entries: Issuers = serde_json::from_str(text).map_err(|error| format!("must be a list of entries: {error}"))?;
+    let entries: Issuers =
+        serde_json::from_str(text).map_err(|error| format!("must be a list of entries: {}", without_found(&error)))?;
     if entries.is_empty() {
         return Err("must have an entry, or nobody could call".to_owned());
     }
@@ -147,9 +149,21 @@ pub(super) fn log_level(text: &str) -> Result<String, String> {
 }
 
 fn but_is(rule: &str, text: &str) -> String {
-    let shown = text.chars().take(SHOWN).collect::<String>();
-    let more = if shown.len() < text.len() { " …" } else { "" };
-    format!("{rule}, but is {shown:?}{more}")
+    let is_number = text.len() <= SHOWN && text.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte));
+    if is_number { format!("{rule}, but is {text:?}") } else { rule.to_owned() }
+}
+
+/// What the parser says, without the words that it has found: its own names are in it where it expects something.
+fn without_found(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.trim_end_matches(&place);
+    if text.starts_with("missing field") || !text.contains(['`', '"', ':']) {
+        return format!("{text}{place}");
+    }
+    let what = text.split(['`', '"', ':']).next().unwrap_or_default().trim();
+    let expected = text.rsplit_once(", expected ").map(|(_, expected)| format!(", expected {expected}"));
+    format!("{what}{}{place}", expected.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -218,8 +232,30 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_shown_in_part_and_on_one_line() {
-        let error = text(&format!("\n{}", "x".repeat(100))).unwrap_err();
-        assert!(error.len() < 140 && !error.contains('\n'), "{error}");
+    fn no_value_is_shown_but_a_number() {
+        for wrong in ["hunter2", "4711hunter2", "\nhunter2", &"9".repeat(21)] {
+            let error = number(1..=9)(wrong).unwrap_err();
+            assert!(error.ends_with("from 1 to 9"), "{error}");
+        }
+        assert!(number(1..=9)("-4711").unwrap_err().ends_with("but is \"-4711\""));
+    }
+
+    #[test]
+    fn what_is_found_among_the_issuers_is_not_shown() {
+        for wrong in [
+            "hunter2",
+            "\"hunter2\"",
+            "{\"hunter2\": 1}",
+            "[\"hunter2\"]",
+            "[{\"hunter2\": 1}]",
+            "[{\"id\": \"a\", \"kind\": \"hunter2\"}]",
+            "[{\"id\": [\"hunter2\"]}]",
+            "[{\"id\": \"a\", \"leeway_seconds\": \"hunter2\"}]",
+        ] {
+            let error = issuers(wrong).unwrap_err();
+            assert!(!error.contains("hunter2") && error.contains(" at line 1 column "), "{wrong}: {error}");
+        }
+        let error = issuers("[{\"aud\": 1}]").unwrap_err();
+        assert!(error.contains("unknown field, expected one of `id`, "), "{error}");
     }
 }

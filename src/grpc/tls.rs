@@ -49,12 +49,14 @@ impl TlsFiles {
     }
 
     fn read(&self) -> Result<Contents, String> {
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|error| problem(path, &format!("cannot be read: {error}")));
+        // a path that leads nowhere may be the key itself
+        let read = |what: &'static str| {
+            move |path: &Path| std::fs::read(path).map_err(|error| format!("the {what} cannot be read: {error}"))
+        };
         Ok(Contents {
-            certificate: read(&self.certificate)?,
-            key: read(&self.key)?,
-            client_ca: self.client_ca.as_deref().map(read).transpose()?,
+            certificate: read("certificate")(&self.certificate)?,
+            key: read("key")(&self.key)?,
+            client_ca: self.client_ca.as_deref().map(read("client CA")).transpose()?,
         })
     }
 

@@ -143,7 +143,7 @@ fn keys(entry: &IssuerEntry, iss: &str) -> Result<Arc<KeySet>, String> {
         // a file is there at start or never: it is read now, so that a wrong path is noticed
         (None, Some(path), false) => {
             let named = |error: String| format!("jwks_file {}: {error}", path.display());
-            let json = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+            let json = std::fs::read(path).map_err(|error| format!("jwks_file: {error}"))?;
             KeySet::holding(&entry.id, Source::File(path.clone()), &json).map_err(named)
         }
         (None, None, true) => {

@@ -125,7 +125,8 @@ pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, String> {
 /// A secret of one line. The error names the setting and never shows what was read.
 pub(super) fn secret(path: &Path, field: &str) -> Result<SecretString, String> {
     let problem = |problem: &str| format!("{field} {}: {problem}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| problem(&error.to_string()))?;
+    // where a path should be, the secret itself may stand
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{field}: {error}"))?;
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(problem("must hold one line of ASCII without blanks"));
@@ -136,7 +137,7 @@ pub(super) fn secret(path: &Path, field: &str) -> Result<SecretString, String> {
 /// The certificates of a `ca_file`.
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
     let problem = |problem: &str| format!("ca_file {}: {problem}", path.display());
-    let pem = std::fs::read(path).map_err(|error| problem(&error.to_string()))?;
+    let pem = std::fs::read(path).map_err(|error| format!("ca_file: {error}"))?;
     let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| problem("is not PEM"))?;
     if certificates.is_empty() { Err(problem("holds no certificate")) } else { Ok(certificates) }
 }

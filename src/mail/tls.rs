@@ -37,7 +37,11 @@ impl Tls {
             name.map_err(|_| InvalidSetting::new("host", "must be a host name or an IP address, for its certificate"))?;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let problem = |path: &Path, why| InvalidSetting::new("ca_file", format!("{} {why}", path.display()));
+        // a path that leads nowhere may be something else
+        let problem = |path: &Path, why: &str| {
+            let file = if path.exists() { path.display().to_string() } else { "the file".to_owned() };
+            InvalidSetting::new("ca_file", format!("{file} {why}"))
+        };
         let own = match ca_file {
             Some(path) => trust::certificates(path).map_err(|why| problem(path, why))?,
             None => Vec::new(),

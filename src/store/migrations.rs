@@ -24,8 +24,15 @@ pub enum Error {
     Encoding(String),
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    #[error("the database cannot be reached: {0}")]
+    Database(super::Error),
+}
+
+/// Postgres and the driver quote names and parameters of the URL.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 /// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.

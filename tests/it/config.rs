@@ -1,5 +1,7 @@
 //! Settings as an operator meets them: the real program, its environment, its file, and the one line it ends with.
 
+mod spilled;
+
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
@@ -99,17 +101,17 @@ fn a_wrong_setting_ends_the_start_with_one_line_that_names_it() {
         ("DATABASE_CONNECTIONS", "0", r#"must be a whole number from 1 to 1000, but is "0""#),
         ("PUBLIC_BASE_URL", "http://hub.example", "must begin with https://"),
         ("PUBLIC_BASE_URL", "https://hub.example/?a=b", "must be the address of IPMHub's pages"),
-        ("CODE_KEYS_FILE", "/nowhere", "cannot read /nowhere: No such file"),
+        ("CODE_KEYS_FILE", "/nowhere", "cannot read the file: No such file"),
         ("ISSUERS", "[]", "must have an entry"),
         ("ISSUERS", "id = 1", "must be a list of entries: "),
-        ("ISSUERS", &issuer("audience", "aud"), "unknown field `aud`"),
+        ("ISSUERS", &issuer("audience", "aud"), "unknown field, expected one of `id`, "),
         (
             "ISSUERS",
             &issuer("\"email_domains\":[\"example.com\"]", "\"services\":[]"),
             r#"entry "hub": email_domains "#,
         ),
         ("ISSUERS", &issuer("https://id.example", "https://dev.invitations.ipmhub.io/x"), "only `dev` may trust"),
-        ("RESERVED_NAMES", "acme,Hub", r#"but is "Hub""#),
+        ("RESERVED_NAMES", "acme,Hub", "each name "),
         ("ACCOUNTS_CREATE_ORGANIZATIONS", "maybe", "must be true or false"),
         ("RESEND_INTERVAL_SECONDS", "1m", "must be a whole number from 0 to 86400"),
         ("WRONG_CODES_LIMIT", "-1", "must be a whole number from 0 to 1000000"),
@@ -123,7 +125,7 @@ fn a_wrong_setting_ends_the_start_with_one_line_that_names_it() {
         ("MAIL_WORKERS", "65", "must be a whole number from 1 to 64"),
         ("DEFAULT_DEADLINE_SECONDS", "31", "must not be longer than max_deadline_seconds"),
         ("REFLECTION", "1", "must be true or false"),
-        ("ISSUERS", &issuer("\"discovery\":true", "\"jwks_file\":\"/nowhere\""), "jwks_file /nowhere: No such file"),
+        ("ISSUERS", &issuer("\"discovery\":true", "\"jwks_file\":\"/nowhere\""), "jwks_file: No such file"),
         ("ISSUERS", &issuer("}]", ",\"leeway_seconds\":61}]"), "leeway_seconds must be at most 60"),
         ("LOG_FORMAT", "xml", "must be json or text"),
         ("LOG_LEVEL", "info,=", "must be error, warn, info"),
@@ -162,7 +164,7 @@ fn tls_is_set_as_a_whole_and_its_files_are_read() {
     refused(&[("TLS_CLIENT_CA_FILE", "/nowhere")], needed);
     let needed = "setting tls_key_file (INVITATIONS_TLS_KEY_FILE): must be set with tls_certificate_file";
     refused(&[("TLS_CERTIFICATE_FILE", "/nowhere")], needed);
-    let unreadable = "(INVITATIONS_TLS_CERTIFICATE_FILE): /nowhere cannot be read: No such file";
+    let unreadable = "(INVITATIONS_TLS_CERTIFICATE_FILE): the certificate cannot be read: No such file";
     refused(&[("TLS_CERTIFICATE_FILE", "/nowhere"), ("TLS_KEY_FILE", "/nowhere")], unreadable);
 
     let mut setup = Setup::new();
@@ -252,7 +254,7 @@ fn a_key_of_the_file_that_is_no_setting_is_named() {
     let line = setup.refusal(&["--config", &config]);
     assert_eq!(line, format!("invitations: setting config (INVITATIONS_CONFIG): {config}: no such setting: smtp_hots"));
     let line = setup.refusal(&["--config", "/nowhere"]);
-    assert!(line.contains("/nowhere: cannot be read: No such file"), "{line}");
+    assert!(line.contains("the file cannot be read: No such file"), "{line}");
 }
 
 #[test]
@@ -287,7 +289,10 @@ fn a_value_can_come_from_a_file() {
     setup.unset("DATABASE_URL");
     setup.set("DATABASE_URL_FILE", "/nowhere");
     let line = setup.refusal(&[]);
-    assert!(line.contains("(INVITATIONS_DATABASE_URL): cannot read /nowhere"), "{line}");
+    assert!(
+        line.contains("(INVITATIONS_DATABASE_URL): cannot read the file that INVITATIONS_DATABASE_URL_FILE names: "),
+        "{line}"
+    );
 }
 
 /// A Secret that was made with `echo`, or on Windows.

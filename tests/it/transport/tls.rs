@@ -278,5 +278,5 @@ async fn a_server_does_not_start_with_files_that_do_not_fit() {
         assert!(error.contains(why) && !error.contains('\n'), "{error}");
     }
     let missing = TlsFiles { key: authority.dir.join("nothing"), ..authority.files(None) };
-    assert!(missing.check().unwrap_err().contains("nothing cannot be read: No such file"));
+    assert!(missing.check().unwrap_err().contains("the key cannot be read: No such file"));
 }
