@@ -28,8 +28,7 @@ pub fn weakened(old: &Policy, new: &Policy) -> PolicyEdit {
         allowed_providers: admits_more(&old.allowed_providers, allowed_providers).then(|| allowed_providers.clone()),
         address_match: (old.address_match != AddressMatch::Warn && *address_match == AddressMatch::Warn)
             .then_some(*address_match),
-        max_attestation_age: takes_older(old.max_attestation_age, *max_attestation_age)
-            .then_some(*max_attestation_age),
+        max_attestation_age: takes_older(old.max_attestation_age, *max_attestation_age).then_some(*max_attestation_age),
         approval_role: approves_less(old.approval_role, *approval_role).then_some(*approval_role),
         ..PolicyEdit::default()
     }
@@ -117,7 +116,8 @@ mod tests {
             }
         }
         let ages = [None, Some(Duration::days(1)), Some(Duration::days(7))];
-        for (old, new, is_weaker) in [(0, 1, false), (0, 2, false), (1, 1, false), (2, 1, false), (1, 2, true), (1, 0, true)]
+        for (old, new, is_weaker) in
+            [(0, 1, false), (0, 2, false), (1, 1, false), (2, 1, false), (1, 2, true), (1, 0, true)]
         {
             let policy = |age: usize| Policy { max_attestation_age: ages[age], ..Policy::default() };
             let weaker = weakened(&policy(old), &policy(new)).max_attestation_age;

@@ -108,7 +108,8 @@ impl OrganizationService for Api {
         if matches!(etag, Some(None)) {
             fields.refuse("etag", "must be the etag of the organization that was read with the change");
         }
-        let request = fields.request(Method::ApproveOrganizationChange, &message, |m| &mut m.request_id);
+        let request =
+            fields.request(Method::ApproveOrganizationChange, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let operation = Operation::ApproveOrganizationChange { etag: etag? };
             Some(Command {
@@ -132,7 +133,8 @@ impl OrganizationService for Api {
         let mut fields = Fields::default();
         let organization = fields.organization("name", &message.name);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(Method::WithdrawOrganizationChange, &message, |m| &mut m.request_id);
+        let request =
+            fields.request(Method::WithdrawOrganizationChange, &message, &message.request_id, |m| &mut m.request_id);
         let command = fields.finish(|| {
             let operation = Operation::WithdrawOrganizationChange { etag: etag? };
             Some(Command {
