@@ -61,6 +61,8 @@ pub struct Worker {
     share: usize,
     /// Organizations that may have due emails, where they are claimed one after the other.
     due: Vec<OrganizationId>,
+    /// Those whose turn could not be set yet, because somebody was writing it.
+    turns: Vec<OrganizationId>,
 }
 
 /// The emails of a round.
@@ -74,6 +76,8 @@ struct Batch {
     ended: Vec<Ended>,
     /// What was charged for emails that were not sent.
     charges: Vec<Charge>,
+    /// Organizations whose next emails come due at another time than was known before.
+    turns: Vec<OrganizationId>,
 }
 
 struct Ready {
@@ -83,7 +87,15 @@ struct Ready {
 
 impl Worker {
     pub fn new(database: Own, mailer: Arc<Mailer>) -> Self {
-        Self { database, mailer, session: Session::default(), reachable: true, share: *SHARE.start(), due: Vec::new() }
+        Self {
+            database,
+            mailer,
+            session: Session::default(),
+            reachable: true,
+            share: *SHARE.start(),
+            due: Vec::new(),
+            turns: Vec::new(),
+        }
     }
 
     /// Closes the connection to the mail server until there is something to send.
@@ -103,7 +115,7 @@ impl Worker {
         let held = self.claim(limit, lease).await?;
         let is_full = held.len() == share || !self.due.is_empty();
         let mut round = Round { claimed: held.len(), is_full, ..Round::default() };
-        let mut batch = Batch::new(held);
+        let mut batch = Batch::new(held, std::mem::take(&mut self.turns));
         let mut life = interval_at(began + sign_of_life, sign_of_life);
         while !(batch.untried.is_empty() || round.unreachable || stop.is_cancelled()) {
             let known = Instant::now();
@@ -122,6 +134,7 @@ impl Worker {
         }
         round.released += batch.give_up();
         batch.write_down(&mut self.database).await?;
+        self.turns = batch.turns;
         self.share = match began.elapsed() {
             slow if slow > fresh => (share / 2).max(*SHARE.start()),
             _ if round.is_full => (share * 2).min(*SHARE.end()),
@@ -230,9 +243,9 @@ impl Worker {
 }
 
 impl Batch {
-    fn new(held: Vec<Held>) -> Self {
+    fn new(held: Vec<Held>, turns: Vec<OrganizationId>) -> Self {
         let untried = held.into_iter().map(|held| Item { held, charge: None }).collect();
-        Self { untried, ready: VecDeque::new(), released: Vec::new(), ended: Vec::new(), charges: Vec::new() }
+        Self { untried, ready: VecDeque::new(), released: Vec::new(), ended: Vec::new(), charges: Vec::new(), turns }
     }
 
     fn sort(&mut self, judged: Judged, round: &mut Round) {
@@ -299,9 +312,10 @@ impl Batch {
             sleep(Duration::from_secs(1)).await;
             tries += 1;
         }
-        self.ended.clear();
+        self.turns.extend(self.ended.drain(..).map(|ended| ended.held.organization));
         database.run(async |c| outbox::release(c, &self.released).await).await?;
-        self.released.clear();
+        self.turns.extend(self.released.drain(..).map(|(held, _)| held.organization));
+        database.run(async |c| outbox::pass_on(c, &mut self.turns).await).await?;
         database.run(async |c| limits::give_back(c, &self.charges).await).await?;
         self.charges.clear();
         Ok(())

@@ -10,7 +10,16 @@ use super::{Result, route};
 pub const GROUPS: [(&str, &[&str]); 5] = [
     (
         "organization",
-        &["organizations", "organization_heads", "members", "invitations", "events", "emails", "request_ids"],
+        &[
+            "organizations",
+            "organization_heads",
+            "members",
+            "invitations",
+            "events",
+            "emails",
+            "mail_turns",
+            "request_ids",
+        ],
     ),
     ("username", &["accounts", "account_emails", "erasures"]),
     ("identity", &["identities", "account_request_ids", "attestations"]),

@@ -10,6 +10,7 @@
 //! else runs on a distributed database.
 
 mod facts;
+mod turns;
 
 use std::time::Duration;
 
@@ -17,12 +18,10 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 pub use self::facts::{Facts, InvitationFacts, SignIn, facts, sign_ins};
+pub use self::turns::{due_organizations, pass_on};
 use super::columns::{column, only, typed};
-use super::{Error, Result, interval};
+use super::{Error, Result, interval, texts};
 use crate::domain::{Answer, EmailAddress, EmailKind, EmailState, InvitationId, OrganizationId, Timestamp};
-
-/// How far a claim looks from each end of the queue.
-const WINDOW: i64 = 200;
 
 /// An email that a worker holds until its lease ends. Attempt and end of the lease together name the holder: an
 /// attempt number that was given back comes again.
@@ -55,73 +54,74 @@ pub struct Ended {
     pub wait: Duration,
 }
 
-/// Organizations with due emails, as far as a claim looks. For a distributed database, which locks the rows of one owner at
-/// a time: this only proposes.
-pub async fn due_organizations(connection: &mut PgConnection) -> Result<Vec<OrganizationId>> {
-    let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
-    let rows = sqlx::query_scalar!(
-        r#"SELECT organization AS "organization!" FROM (
-             (SELECT organization FROM emails
-               WHERE state IN ('QUEUED', 'RETRYING') AND due_time <= now() AND kind = ANY($1) ORDER BY due_time LIMIT $2)
-             UNION
-             (SELECT organization FROM emails
-               WHERE state IN ('QUEUED', 'RETRYING') AND due_time <= now() AND kind = ANY($1)
-               ORDER BY due_time DESC LIMIT $2)
-           ) due"#,
-        &kinds,
-        WINDOW,
-    );
-    Ok(rows.fetch_all(connection).await?.into_iter().map(OrganizationId::stored).collect())
-}
-
-/// Leases at most `limit` emails that are due, of one organization or of all, and counts an attempt for each.
-///
-/// In turn: each organization's oldest email comes before any organization's second. Turns are dealt among what stands
-/// at either end of the queue, so the cost does not depend on its length, and neither does the wait of an organization
-/// behind another one's flood: its email is at the young end when it is written, and the old end loses nobody. LATERAL
-/// locks one row after another, and no more than `limit`.
-/// Kinds that this version does not know are left to the replicas that do.
+/// Leases at most `limit` emails that are due, of one organization or of those whose turn it is, and counts an attempt for
+/// each. In turn: each organization's oldest email comes before any organization's second.
 pub async fn claim(
     connection: &mut PgConnection,
     organization: Option<&OrganizationId>,
     limit: i64,
     lease: Duration,
 ) -> Result<Vec<Held>> {
+    if let Some(organization) = organization {
+        return visit(connection, vec![organization.clone()], limit, lease).await;
+    }
+    loop {
+        let mut next = turns::take(connection, limit).await?;
+        let is_all = next.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+        if is_all {
+            turns::add_others(connection, &mut next).await?;
+        }
+        let held = visit(connection, next, limit, lease).await?;
+        // what some of them had may have been withdrawn
+        if is_all || !held.is_empty() {
+            return Ok(held);
+        }
+    }
+}
+
+/// Leases what is due of these organizations, and passes the turn on.
+///
+/// Their due emails are an index range each. LATERAL locks no more of it than an equal share, so the cost does not depend
+/// on how many there are. Kinds that this version does not know are left to the replicas that do.
+async fn visit(
+    connection: &mut PgConnection,
+    mut organizations: Vec<OrganizationId>,
+    limit: i64,
+    lease: Duration,
+) -> Result<Vec<Held>> {
+    if organizations.is_empty() {
+        return Ok(Vec::new());
+    }
     let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
+    let share = usize::try_from(limit).unwrap_or_default().div_ceil(organizations.len());
     let rows = sqlx::query!(
-        r#"WITH ends AS (
-             (SELECT organization, email_id, due_time FROM emails
-               WHERE ($1::text IS NULL OR organization = $1) AND state IN ('QUEUED', 'RETRYING') AND due_time <= now()
-                 AND kind = ANY($2) ORDER BY due_time LIMIT $3)
-             UNION
-             (SELECT organization, email_id, due_time FROM emails
-               WHERE ($1::text IS NULL OR organization = $1) AND state IN ('QUEUED', 'RETRYING') AND due_time <= now()
-                 AND kind = ANY($2) ORDER BY due_time DESC LIMIT $3)
-           ), turns AS MATERIALIZED (
-             SELECT organization, email_id FROM ends
-              ORDER BY row_number() OVER (PARTITION BY organization ORDER BY due_time), due_time
+        r#"WITH found AS MATERIALIZED (
+             SELECT e.organization, e.email_id, e.due_time, o.place
+               FROM unnest($1::text[]) WITH ORDINALITY AS o(id, place), LATERAL (
+               SELECT organization, email_id, due_time FROM emails
+                WHERE (organization, due_time) >= (o.id, '-infinity') AND (organization, due_time) <= (o.id, now())
+                  AND state IN ('QUEUED', 'RETRYING') AND kind = ANY($2) AND kind <> ''
+                  AND ($6::text IS NULL OR organization = $6)
+                ORDER BY organization, due_time LIMIT $3 FOR UPDATE SKIP LOCKED) e
            ), due AS MATERIALIZED (
-             SELECT e.organization, e.email_id FROM turns t, LATERAL (
-               SELECT organization, email_id FROM emails
-                WHERE organization = t.organization AND email_id = t.email_id
-                  AND ($1::text IS NULL OR organization = $1)
-                  AND state::text IN ('QUEUED', 'RETRYING') AND due_time + interval '0' <= now()
-               OFFSET 0 FOR UPDATE SKIP LOCKED) e
-             LIMIT $4
+             SELECT organization, email_id FROM found
+              ORDER BY row_number() OVER (PARTITION BY organization ORDER BY due_time), place LIMIT $4
            )
            UPDATE emails e SET attempt = e.attempt + 1, due_time = now() + $5, lease_until = now() + $5 FROM due
-            WHERE ($1::text IS NULL OR e.organization = $1)
+            WHERE ($6::text IS NULL OR e.organization = $6)
               AND e.organization = ANY (ARRAY[due.organization]) AND e.email_id = due.email_id
            RETURNING e.organization, e.email_id, e.invitation, e.kind, e.generation, e.recipient, e.attempt,
                      e.lease_until AS "lease_until!", e.answer, e.update_time"#,
-        organization.map(OrganizationId::as_str),
+        &texts(&organizations),
         &kinds,
-        WINDOW,
+        i64::try_from(share).unwrap_or(limit),
         limit,
         interval(lease),
+        only(organizations.iter().map(OrganizationId::as_str)),
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    turns::pass_on(connection, &mut organizations).await?;
     let missing = Answer::KeyMissing.to_string();
     let held = rows.into_iter().map(|row| {
         let kind = EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email".to_owned()))?;

@@ -21,6 +21,7 @@ pub const GRANTS: [(&str, &str); 17] = [
     ("identities", "SELECT, INSERT, UPDATE, DELETE"),
     ("invitations", "SELECT, INSERT, UPDATE, DELETE"),
     ("key_checks", "SELECT, INSERT, UPDATE (seen_time)"),
+    ("mail_turns", "SELECT, INSERT, UPDATE"),
     ("members", "SELECT, INSERT, UPDATE, DELETE"),
     ("organization_heads", "SELECT, INSERT, UPDATE"),
     ("organizations", "SELECT, INSERT, UPDATE"),

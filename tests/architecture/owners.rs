@@ -10,8 +10,10 @@ use serde_json::Value;
 const READ_BY_WRITERS: [&str; 2] =
     ["WITH invitation AS MATERIALIZED", "e.emails, e.email_keys, e.attest_time FROM accounts a"];
 
-/// Statements for several owners at once. They are the sweep's: each is a transaction of its own, which nobody waits for.
-const FOR_SEVERAL: [&str; 8] = [
+/// Statements for several owners at once. They are the sweep's, and the mail workers' on one Postgres: each is a transaction
+/// of its own, which nobody waits for.
+const FOR_SEVERAL: [&str; 9] = [
+    "UPDATE mail_turns t SET turn_time = now() FROM next",
     "DELETE FROM request_ids r USING unnest",
     "DELETE FROM account_request_ids r USING unnest",
     "DELETE FROM subject_limits l USING unnest",

@@ -1,5 +1,7 @@
 //! Takes emails back, and appends what happened: events, emails, request ids and the heads that count them.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
@@ -75,6 +77,7 @@ impl Log<'_> {
         if events.is_empty() && emails.is_empty() && done.is_empty() && heads.is_empty() {
             return Ok(());
         }
+        let turns = self.turns();
         let result = sqlx::query!(
             "WITH event AS ( \
                INSERT INTO events (organization, position, kind, actor, invitation, username, changes, create_time, \
@@ -89,7 +92,11 @@ impl Log<'_> {
                    AS n(o, i, k, g, r, d)), \
              request AS ( \
                INSERT INTO request_ids (organization, caller, request_id, method, digest, resource) \
-               SELECT * FROM unnest($16::text[], $17::text[], $18::uuid[], $19::text[], $20::bytea[], $21::text[])) \
+               SELECT * FROM unnest($16::text[], $17::text[], $18::uuid[], $19::text[], $20::bytea[], $21::text[])), \
+             turn AS ( \
+               INSERT INTO mail_turns AS t (organization, turn_time) SELECT * FROM unnest($35::text[], $36::timestamptz[]) \
+               ON CONFLICT ON CONSTRAINT mail_turns_pkey DO UPDATE \
+                 SET turn_time = least(t.turn_time, excluded.turn_time), revision = t.revision + 1) \
              UPDATE organization_heads h SET event_position = n.p, seat_limit = n.l, seats_taken = n.s, owners = n.w, \
                     open_invitations = n.i, invitations_limit = n.il, open_invitations_limit = n.ol, \
                     invitations_slot = n.k, invitations_totals = string_to_array(n.t, ',')::bigint[] \
@@ -132,10 +139,22 @@ impl Log<'_> {
             &column(heads, |(.., head)| listed(&head.invitations.totals)),
             now,
             only(self.organizations()),
+            &turns.keys().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
+            &turns.values().copied().collect::<Vec<_>>(),
         )
         .execute(connection)
         .await?;
         expect_rows(&result, heads.len(), "an organization's head")
+    }
+
+    /// When the first of its new emails comes due, for each organization; in the order in which the rows are locked.
+    fn turns(&self) -> BTreeMap<&str, Timestamp> {
+        let mut turns = BTreeMap::new();
+        for (id, email) in &self.emails {
+            let turn = turns.entry(id.as_str()).or_insert(email.due_time);
+            *turn = email.due_time.min(*turn);
+        }
+        turns
     }
 
     /// Of all that is appended: what says nothing new about an organization moves no head.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use invitations::dev::mailbox::Action;
 use invitations::domain::OrganizationId;
 use invitations::store::outbox;
+use sqlx::PgPool;
 
+use super::service::with_idle_mail;
 use super::{Outbox, round};
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -80,4 +82,104 @@ async fn what_is_not_due_waits() {
     assert_eq!(outbox.rows().await, ["1@acme.example SENT 1 250", "2@acme.example QUEUED 0 -"]);
     outbox.make_due().await;
     assert_eq!(round(&mut worker).await.sent, 1);
+}
+
+/// Five emails of a bystander, in the middle of a flood: more come due before them and after them than a look from either
+/// end of the queue sees.
+async fn in_the_middle_of_a_flood(outbox: &Outbox) {
+    outbox.organization("flood").await;
+    outbox.invite("flood", 6_000).await;
+    for statement in [
+        "UPDATE emails SET due_time = now() - interval '30 minutes' + random() * interval '1 minute' WHERE organization = 'flood'",
+        "UPDATE emails SET due_time = now() - interval '29.5 minutes' WHERE organization = 'small' AND kind NOT LIKE '%_REMINDER'",
+        "INSERT INTO mail_turns (organization, turn_time) VALUES ('flood', now() - interval '30 minutes')",
+        "ANALYZE emails",
+    ] {
+        outbox.execute(statement).await;
+    }
+}
+
+/// How many of the emails that went out in two batches are the bystander's.
+async fn sent_in_two_batches(outbox: &Outbox) -> usize {
+    let mut worker = outbox.worker();
+    round(&mut worker).await;
+    round(&mut worker).await;
+    outbox.arrived_for().iter().filter(|address| address.ends_with("@small.example")).count()
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_flood_others_are_at_most_one_batch_late() {
+    for is_in_turn in [true, false] {
+        let service = with_idle_mail().await;
+        let owner = service.owner("olga", "small").await;
+        for n in 1..=5 {
+            owner.invite("small", &format!("{n}@small.example")).await.unwrap();
+        }
+        let outbox = Outbox::on(&service.database, |_| Action::Proceed).await;
+        in_the_middle_of_a_flood(&outbox).await;
+        if !is_in_turn {
+            outbox.execute("DELETE FROM mail_turns WHERE organization = 'small'").await;
+        }
+        let expected = if is_in_turn { 5 } else { 0 };
+        assert_eq!(sent_in_two_batches(&outbox).await, expected, "control: it has no turn: {}", !is_in_turn);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_again_has_its_turn_too() {
+    for is_refused in [true, false] {
+        let outbox = Outbox::start(move |step| match step {
+            invitations::dev::mailbox::Step::Rcpt(_) if is_refused => Action::Reply("450 4.2.0 not now"),
+            _ => Action::Proceed,
+        })
+        .await;
+        outbox.organization("small").await;
+        outbox.invite("small", 5).await;
+        round(&mut outbox.worker()).await;
+        // until they are tried again; or nothing is left
+        assert_eq!(
+            turn(&outbox.rows, "small").await.map(|seconds| (1..=20).contains(&seconds)),
+            is_refused.then_some(true)
+        );
+    }
+}
+
+/// In how many seconds an organization has its turn; `None`: it has none.
+async fn turn(rows: &PgPool, organization: &str) -> Option<i64> {
+    let query = "SELECT extract(epoch FROM turn_time - now())::int8 FROM mail_turns WHERE organization = $1";
+    sqlx::query_scalar(query).bind(organization).fetch_one(rows).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_email_that_is_written_while_the_turn_is_passed_on_keeps_it() {
+    for raises in [true, false] {
+        let outbox = Outbox::start(|_| Action::Proceed).await;
+        outbox.organization("acme").await;
+        outbox.execute("INSERT INTO mail_turns (organization, turn_time) VALUES ('acme', now())").await;
+        let acme = OrganizationId::parse("acme").unwrap();
+        // what `pass_on` does, cut in two: it looks at the emails, and then writes
+        let mut looking = outbox.rows.begin().await.unwrap();
+        let look = "SELECT revision FROM mail_turns WHERE organization = 'acme' AND NOT EXISTS (SELECT 1 FROM emails)";
+        let seen: i64 = sqlx::query_scalar(look).fetch_one(&mut *looking).await.unwrap();
+        outbox.invite("acme", 1).await;
+        if raises {
+            outbox.execute("UPDATE mail_turns SET revision = revision + 1").await;
+        }
+        let write = "UPDATE mail_turns SET turn_time = NULL WHERE organization = 'acme' AND revision = $1";
+        sqlx::query(write).bind(seen).execute(&mut *looking).await.unwrap();
+        looking.commit().await.unwrap();
+        assert_eq!(turn(&outbox.rows, "acme").await.is_some(), raises, "control: an email that has no turn");
+
+        // whoever is writing is not waited for
+        let mut writing = outbox.rows.begin().await.unwrap();
+        sqlx::query("UPDATE mail_turns SET revision = revision + 1").execute(&mut *writing).await.unwrap();
+        let mut owed = vec![acme.clone()];
+        let mut connection = outbox.workers.acquire().await.unwrap();
+        outbox::pass_on(&mut connection, &mut owed).await.unwrap();
+        assert_eq!(owed, [acme]);
+        writing.commit().await.unwrap();
+        outbox::pass_on(&mut connection, &mut owed).await.unwrap();
+        assert_eq!(owed, []);
+        assert_eq!(turn(&outbox.rows, "acme").await, Some(0));
+    }
 }

@@ -52,6 +52,11 @@ SELECT org(n), rnd(3 * n + m), inv(n), CASE m WHEN 2 THEN 'INVITATION_REMINDER' 
        generate_series(0, CASE WHEN QUIET THEN 0 WHEN n % 10 = 0 THEN 2 ELSE 1 END) m,
        LATERAL (SELECT m = 1 AND n % 1000 = 0) h(is_held);
 
+-- an organization with due emails stands in the queue
+INSERT INTO mail_turns (organization, turn_time)
+SELECT o, CASE WHEN NOT QUIET THEN now() - n * interval '1 ms' END
+  FROM (SELECT 'acme', 0 WHERE FIRST = 0 UNION ALL SELECT 'o' || n, n FROM generate_series(FIRST / 10, LAST / 10) n) s(o, n);
+
 -- and one in a hundred has been written to as an owner
 INSERT INTO emails (organization, email_id, kind, recipient, state)
 SELECT org(n), rnd(-10 - n), 'ORGANIZATION_CHANGED', concat('P', n, '@x.example'), 'SENT'

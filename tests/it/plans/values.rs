@@ -105,14 +105,16 @@ const LOG: &[Case] = &[
          '{acme,o1000,o1001}', '{accounts/w,accounts/w,accounts/w}', ARRAY[rnd(-1),rnd(-2),rnd(-3)], '{M,M,M}', \
          ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
          '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
-         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{9,9,9}', ARRAY['1','1,1','2,1,0'], now(), NULL",
+         '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{9,9,9}', ARRAY['1','1,1','2,1,0'], now(), NULL, \
+         '{acme,o1000,o1001}', ARRAY[now(),now(),now()]",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
         "'{acme}', '{-1}', '{INVITED}', '{accounts/w}', ARRAY[inv(200000)], '{NULL}', ARRAY['[]']::jsonb[], ARRAY[now()], \
          '{NULL}', '{acme}', ARRAY[inv(200000)], '{INVITED}', '{1}', '{a}', ARRAY[now()], \
          '{acme}', '{accounts/w}', ARRAY[rnd(-1)], '{M}', ARRAY[hash(1)], '{r}', \
-         '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', '{9}', ARRAY['2,1'], now(), 'acme'",
+         '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', '{9}', ARRAY['2,1'], now(), 'acme', \
+         '{acme}', ARRAY[now()]",
     ),
 ];
 
@@ -224,12 +226,21 @@ const ORGANIZATIONS: &[Case] = &[
 ];
 
 const OUTBOX: &[Case] = &[
-    case("WITH ends AS", "NULL, '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'"),
-    case("WITH ends AS", "'acme', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute'").among(200),
+    // of 16 organizations with the biggest one, and of that one alone
+    case("WITH found AS", DUE_OF_16),
+    case("WITH found AS", "'{acme}', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute', 'acme'"),
     case(
         "AS \"organization!\" FROM ( (SELECT organization FROM emails",
         "'{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16",
     ),
+    case("SELECT organization FROM mail_turns WHERE turn_time <= now() ORDER BY turn_time LIMIT $1$", "200"),
+    case("WITH next AS", "16"),
+    case("INSERT INTO mail_turns (organization)", "'{acme,new}'"),
+    case(
+        "UPDATE mail_turns t SET turn_time = n.next",
+        "'{acme,o1000,o1001}', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', NULL",
+    ),
+    case("UPDATE mail_turns t SET turn_time = n.next", "'{acme}', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 'acme'"),
     case("AS h(organization, email_id, attempt, lease_until, place)", HELD),
     case("AS h(organization, email_id, attempt, lease_until, place)", HELD_BY_ACME),
     case(
@@ -255,6 +266,9 @@ const OUTBOX: &[Case] = &[
         "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'acme'",
     ),
 ];
+
+const DUE_OF_16: &str = "'{acme,o2000,o2001,o2002,o2003,o2004,o2005,o2006,o2007,o2008,o2009,o2010,o2011,o2012,o2013,o2014}', \
+     '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 1, 16, interval '1 minute', NULL";
 
 /// Two emails that a worker holds.
 const HELD: &str = "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', NULL";

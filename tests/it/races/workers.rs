@@ -78,6 +78,10 @@ async fn claim_unlocked(transaction: &mut Transaction<'static, Postgres>) -> Vec
 /// A database with emails that nobody sends.
 async fn outbox_of(emails: i32) -> Database {
     let database = Database::create().await;
+    sqlx::raw_sql("INSERT INTO mail_turns (organization, turn_time) VALUES ('acme', now())")
+        .execute(&database.pool)
+        .await
+        .unwrap();
     sqlx::query(
         "INSERT INTO emails (organization, email_id, kind, recipient) \
          SELECT 'acme', gen_random_uuid(), 'ORGANIZATION_CHANGED', 'notify@acme.example' FROM generate_series(1, $1)",
