@@ -12,6 +12,7 @@
 mod facts;
 mod turns;
 
+use std::slice;
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -62,16 +63,25 @@ pub async fn claim(
     limit: i64,
     lease: Duration,
 ) -> Result<Vec<Held>> {
+    let most = usize::try_from(limit).unwrap_or_default();
     if let Some(organization) = organization {
-        return visit(connection, vec![organization.clone()], limit, lease).await;
+        return visit(connection, slice::from_ref(organization), most, most, lease).await;
     }
     loop {
         let mut next = turns::take(connection, limit).await?;
-        let is_all = next.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+        let is_all = next.len() < most;
         if is_all {
             turns::add_others(connection, &mut next).await?;
         }
-        let held = visit(connection, next, limit, lease).await?;
+        let mut held = Vec::new();
+        // in equal shares, until all have had what they have
+        while !next.is_empty() && held.len() < most {
+            let share = (most - held.len()).div_ceil(next.len());
+            let more = visit(connection, &next, most - held.len(), share, lease).await?;
+            let has_more = |id: &OrganizationId| more.iter().filter(|held| held.organization == *id).count() == share;
+            next.retain(has_more);
+            held.extend(more);
+        }
         // what some of them had may have been withdrawn
         if is_all || !held.is_empty() {
             return Ok(held);
@@ -79,21 +89,18 @@ pub async fn claim(
     }
 }
 
-/// Leases what is due of these organizations, and passes the turn on.
+/// Leases what is due of these organizations, at most that share of each, and passes the turn on.
 ///
-/// Their due emails are an index range each. LATERAL locks no more of it than an equal share, so the cost does not depend
-/// on how many there are. Kinds that this version does not know are left to the replicas that do.
+/// Their due emails are an index range each. LATERAL locks no more of it than the share, so the cost does not depend on how
+/// many there are. Kinds that this version does not know are left to the replicas that do.
 async fn visit(
     connection: &mut PgConnection,
-    mut organizations: Vec<OrganizationId>,
-    limit: i64,
+    organizations: &[OrganizationId],
+    most: usize,
+    share: usize,
     lease: Duration,
 ) -> Result<Vec<Held>> {
-    if organizations.is_empty() {
-        return Ok(Vec::new());
-    }
     let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
-    let share = usize::try_from(limit).unwrap_or_default().div_ceil(organizations.len());
     let rows = sqlx::query!(
         r#"WITH found AS MATERIALIZED (
              SELECT e.organization, e.email_id, e.due_time, o.place
@@ -112,16 +119,16 @@ async fn visit(
               AND e.organization = ANY (ARRAY[due.organization]) AND e.email_id = due.email_id
            RETURNING e.organization, e.email_id, e.invitation, e.kind, e.generation, e.recipient, e.attempt,
                      e.lease_until AS "lease_until!", e.answer, e.update_time"#,
-        &texts(&organizations),
+        &texts(organizations),
         &kinds,
-        i64::try_from(share).unwrap_or(limit),
-        limit,
+        i64::try_from(share).unwrap_or(i64::MAX),
+        i64::try_from(most).unwrap_or(i64::MAX),
         interval(lease),
         only(organizations.iter().map(OrganizationId::as_str)),
     )
     .fetch_all(&mut *connection)
     .await?;
-    turns::pass_on(connection, &mut organizations).await?;
+    turns::pass_on(connection, &mut organizations.to_vec()).await?;
     let missing = Answer::KeyMissing.to_string();
     let held = rows.into_iter().map(|row| {
         let kind = EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email".to_owned()))?;

@@ -58,20 +58,27 @@ pub(super) async fn add_others(connection: &mut PgConnection, due: &mut Vec<Orga
     );
     let others = rows.fetch_all(&mut *connection).await?.into_iter().map(OrganizationId::stored);
     let others = others.filter(|other| !due.contains(other)).collect::<Vec<_>>();
-    add_rows(connection, &others).await?;
+    if !others.is_empty() {
+        add_rows(connection, &others).await?;
+    }
     due.extend(others);
     Ok(())
 }
 
-/// Gives them rows, if they have none, for [`pass_on`] to find.
+/// Gives those rows that have none, for [`pass_on`] to find. The others are asked for first: who inserts waits for whoever
+/// writes that row.
 async fn add_rows(connection: &mut PgConnection, organizations: &[OrganizationId]) -> Result<()> {
-    if organizations.is_empty() {
+    let mut names = sorted(organizations);
+    let known = sqlx::query_scalar!("SELECT organization FROM mail_turns WHERE organization = ANY($1)", &names);
+    let known = known.fetch_all(&mut *connection).await?;
+    names.retain(|name| !known.contains(name));
+    if names.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "INSERT INTO mail_turns (organization) SELECT * FROM unnest($1::text[]) \
          ON CONFLICT ON CONSTRAINT mail_turns_pkey DO NOTHING",
-        &sorted(organizations),
+        &names,
     )
     .execute(connection)
     .await?;

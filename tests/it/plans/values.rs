@@ -235,6 +235,7 @@ const OUTBOX: &[Case] = &[
     ),
     case("SELECT organization FROM mail_turns WHERE turn_time <= now() ORDER BY turn_time LIMIT $1$", "200"),
     case("WITH next AS", "16"),
+    case("SELECT organization FROM mail_turns WHERE organization = ANY($1)", "'{acme,new}'"),
     case("INSERT INTO mail_turns (organization)", "'{acme,new}'"),
     case(
         "UPDATE mail_turns t SET turn_time = n.next",
