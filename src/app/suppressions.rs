@@ -64,11 +64,12 @@ impl App {
             Ok(Some(_)) => return Ok(Ok(())),
             Err(refusal) => return Ok(Err(refusal)),
         }
-        let address = key.suppression(&suppression.email);
+        let [mailbox, address] = key.suppressions(&suppression.email);
         let is_change = if suppression.is_wanted {
-            suppressions::insert(&mut transaction, &address).await?
+            suppressions::insert(&mut transaction, &mailbox).await?
         } else {
-            suppressions::delete(&mut transaction, &address).await?
+            // under one name or the other
+            suppressions::delete(&mut transaction, &mailbox).await? | suppressions::delete(&mut transaction, &address).await?
         };
         if !is_change {
             // what has changed nothing leaves nothing

@@ -67,6 +67,20 @@ impl EmailAddress {
         self.key.split_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// The mailbox that it most likely ends up in: for what is counted and suppressed, never for whose an address is.
+    ///
+    /// A tag is left out (`anna+news`, RFC 5233), and at Google's own domains the dots, which Google ignores. What begins
+    /// with the sign is a name of its own, such as a telephone number.
+    pub fn mailbox(&self) -> String {
+        let (local, domain) = self.key.split_once('@').unwrap_or((&self.key, ""));
+        let tag = local.char_indices().skip(1).find(|(_, c)| *c == '+');
+        let name = tag.map_or(local, |(begin, _)| &local[..begin]);
+        match domain {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", name.replace('.', "")),
+            _ => format!("{name}@{domain}"),
+        }
+    }
+
     /// What goes into `RCPT TO` and `To`: the local part as typed, the domain as an A-label.
     pub fn wire(&self) -> String {
         let local = self.typed.split_once('@').map_or("", |(local, _)| local);
@@ -241,6 +255,41 @@ mod tests {
         ] {
             assert!(EmailAddress::parse(good).is_some(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn a_mailbox_has_no_tag_and_at_google_no_dots() {
+        for (typed, mailbox) in [
+            ("Anna@Example.com", "anna@example.com"),
+            ("anna+0@example.com", "anna@example.com"),
+            ("ANNA+a+b.c@EXAMPLE.com", "anna@example.com"),
+            ("anna+@example.com", "anna@example.com"),
+            ("an.na@example.com", "an.na@example.com"),
+            ("an.na+x@example.com", "an.na@example.com"),
+            ("anna-x@example.com", "anna-x@example.com"),
+            ("anna+x@B\u{fc}cher.example", "anna@xn--bcher-kva.example"),
+            ("A.n.n.a+x@GMail.com", "anna@gmail.com"),
+            ("an.na@googlemail.com", "anna@gmail.com"),
+            ("an.na@gmail.com.example", "an.na@gmail.com.example"),
+            ("an.na@mail.gmail.com", "an.na@mail.gmail.com"),
+            // not a tag, but all that there is
+            ("+tag@example.com", "+tag@example.com"),
+            ("+tag+x@example.com", "+tag@example.com"),
+            ("+49.170@gmail.com", "+49170@gmail.com"),
+            ("++x@example.com", "+@example.com"),
+        ] {
+            let address = EmailAddress::parse(typed).unwrap_or_else(|| panic!("{typed:?}"));
+            assert_eq!(address.mailbox(), mailbox, "{typed}");
+        }
+        // each stays an address of its own: whose it is, nobody guesses
+        let keys = ["anna+0@gmail.com", "a.nna@gmail.com", "anna@gmail.com"].map(|typed| {
+            let address = EmailAddress::parse(typed).unwrap();
+            (address.key().to_owned(), address.mailbox())
+        });
+        assert!(keys.iter().all(|(_, mailbox)| mailbox == "anna@gmail.com"));
+        assert!(keys[0].0 != keys[1].0 && keys[1].0 != keys[2].0 && keys[0].0 != keys[2].0);
+        // quoted, it would be another one for some servers: no such address is taken
+        assert!(EmailAddress::parse("\"anna+x\"@example.com").is_none());
     }
 
     #[test]

@@ -18,14 +18,16 @@ impl AddressKey {
         (secret.len() >= 32).then_some(Self(secret))
     }
 
-    /// What a suppression is found by.
-    pub fn suppression(&self, address: &EmailAddress) -> [u8; 32] {
-        self.mac(b"\x01suppression", address.key().as_bytes())
+    /// What a suppression is found by: that of the mailbox, which is the one to write, and that of the address as it
+    /// stands, which an earlier release wrote.
+    pub fn suppressions(&self, address: &EmailAddress) -> [[u8; 32]; 2] {
+        let hash = |text: &str| self.mac(b"\x01suppression", text.as_bytes());
+        [hash(&address.mailbox()), hash(address.key())]
     }
 
-    /// What the emails to an address are counted under.
+    /// What the emails to a mailbox are counted under.
     pub fn counter(&self, address: &EmailAddress) -> [u8; 32] {
-        self.mac(b"\x01emails", address.key().as_bytes())
+        self.mac(b"\x01emails", address.mailbox().as_bytes())
     }
 
     /// The digest of a request that names an address, for the row that remembers its id. As it is, it would tell the
@@ -67,10 +69,24 @@ mod tests {
         let [key, other] = [1, 2].map(|byte| AddressKey::new(vec![byte; 32]).unwrap());
         let address = |typed| EmailAddress::parse(typed).unwrap();
         let anna = address("anna@example.com");
-        assert_eq!(key.suppression(&anna), key.suppression(&address("Anna@EXAMPLE.com")));
-        for different in [other.suppression(&anna), key.counter(&anna), key.suppression(&address("anne@example.com"))] {
-            assert_ne!(key.suppression(&anna), different);
+        let [suppression, of_earlier_releases] = key.suppressions(&anna);
+        assert_eq!(key.suppressions(&address("Anna@EXAMPLE.com")), [suppression; 2]);
+        assert_eq!(suppression, of_earlier_releases);
+        let [of_anne, _] = key.suppressions(&address("anne@example.com"));
+        for different in [other.suppressions(&anna)[0], key.counter(&anna), of_anne] {
+            assert_ne!(suppression, different);
         }
+    }
+
+    #[test]
+    fn a_mailbox_is_suppressed_and_counted_under_all_of_its_names() {
+        let key = AddressKey::new(vec![1; 32]).unwrap();
+        let [plain, tagged] =
+            ["anna@example.com", "Anna+x@example.com"].map(|typed| EmailAddress::parse(typed).unwrap());
+        assert_eq!(key.counter(&plain), key.counter(&tagged));
+        let [suppression, of_earlier_releases] = key.suppressions(&tagged);
+        assert_eq!(suppression, key.suppressions(&plain)[0]);
+        assert_ne!(suppression, of_earlier_releases);
     }
 
     #[test]

@@ -26,8 +26,9 @@ pub struct ColdMail {
 impl ColdMail {
     /// Which of these addresses want none, in the order asked.
     pub(super) async fn suppressed(&self, database: &mut Own, recipients: &[&EmailAddress]) -> Result<Vec<bool>> {
-        let hashes = recipients.iter().map(|recipient| self.address_key.suppression(recipient)).collect::<Vec<_>>();
-        database.run(async |c| suppressions::are_there(c, &hashes).await).await
+        let hashes = recipients.iter().flat_map(|recipient| self.address_key.suppressions(recipient)).collect::<Vec<_>>();
+        let found = database.run(async |c| suppressions::are_there(c, &hashes).await).await?;
+        Ok(found.chunks(2).map(|of_one| of_one.contains(&true)).collect())
     }
 
     /// Counts an email against each address, or says how long it has to wait; in the order asked.

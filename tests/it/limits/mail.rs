@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use invitations::dev::mailbox::Script;
+use invitations::domain::{AddressKey, EmailAddress};
 use invitations::pb::{self, delivery};
 
 use super::request_id;
@@ -222,6 +223,68 @@ async fn a_suppressed_address_gets_nothing_until_that_is_taken_back() {
     unsuppress(&operator, ANNA, "").await.unwrap();
     owner.resend(&invited.name, false).await.unwrap();
     service.email_to(ANNA, 1).await;
+}
+
+/// Another name of a mailbox, by which an attacker would write to it once more: tags and, at Google, dots.
+const OTHER_NAMES: [(&str, &str); 4] = [
+    ("anna@example.com", "anna+1@example.com"),
+    ("anna+1@example.com", "Anna+2@EXAMPLE.com"),
+    ("anna.b@gmail.com", "an.nab+x@googlemail.com"),
+    ("annab@googlemail.com", "a.n.n.a.b@gmail.com"),
+];
+
+#[tokio::test]
+async fn a_suppressed_mailbox_gets_nothing_under_another_name() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    for (suppressed, other) in OTHER_NAMES {
+        suppress(&operator, suppressed, "").await.unwrap();
+        let invited = owner.invite("acme", other).await.unwrap();
+        until_delivery(&owner, &invited.name, delivery::State::Dropped).await;
+        assert_eq!(to(&service, other), 0, "{other}");
+        // the control: by the other name it is taken back, too
+        unsuppress(&operator, other, "").await.unwrap();
+        owner.resend(&invited.name, false).await.unwrap();
+        service.email_to(&EmailAddress::parse(other).unwrap().wire(), 1).await;
+        owner.revoke(&invited.name).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_has_suppressed_stays_suppressed() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let operator = service.service("operator", &["mail.operate"]);
+    suppress(&operator, "anna@example.com", "").await.unwrap();
+    // as that release would have written it: the address itself, not its mailbox
+    let [_, hash] =
+        AddressKey::new(vec![5; 32]).unwrap().suppressions(&EmailAddress::parse("anna+1@example.com").unwrap());
+    let query = "UPDATE email_suppressions SET address_hash = $1";
+    sqlx::query(query).bind(hash).execute(service.pool()).await.unwrap();
+    let invited = owner.invite("acme", "anna+1@example.com").await.unwrap();
+    until_delivery(&owner, &invited.name, delivery::State::Dropped).await;
+    // the control: it says nothing about the others
+    owner.invite("acme", "anna+2@example.com").await.unwrap();
+    service.email_to("anna+2@example.com", 1).await;
+    unsuppress(&operator, "anna+1@example.com", "").await.unwrap();
+    owner.resend(&invited.name, false).await.unwrap();
+    service.email_to("anna+1@example.com", 1).await;
+}
+
+#[tokio::test]
+async fn a_mailbox_is_counted_once_and_each_of_its_names_is_invited() {
+    let service = Service::start_with(&[("emails_per_address_limit", "2")], Script::accept_all()).await;
+    let owner = service.owner("olga", "acme").await;
+    for name in ["v@example.com", "v+0@example.com", "v+1@example.com", "V+2@example.com"] {
+        owner.invite("acme", name).await.unwrap();
+    }
+    // the control: dots are part of a name where Google is not
+    owner.invite("acme", "v.v@example.com").await.unwrap();
+    owner.invite("acme", "vv@example.com").await.unwrap();
+    service.mailbox.wait_for(4).await;
+    until_waiting(&service, 2).await;
+    assert_eq!(service.mailbox.received().len(), 4);
 }
 
 #[tokio::test]
