@@ -269,6 +269,7 @@ fn want(wanted: &mut Wanted, command: &Command) {
         // a pending change: its owners hear of it
         Operation::Expire(ids) if ids.is_empty() => wanted.owners_of.push(organization()),
         Operation::Expire(ids) => ids.iter().for_each(invitation),
+        Operation::Prolong(waits) => waits.iter().for_each(|(id, _)| invitation(id)),
         Operation::Leave(username) => {
             wanted.accounts.push(person(username));
             wanted.people.push(person(username));

@@ -11,6 +11,7 @@
 mod closing;
 mod erasing;
 mod old;
+mod waiting;
 
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ impl Retention {
 pub enum Step {
     /// Overdue invitations are closed, and pending changes that are due take effect.
     Expiries,
+    /// Invitations are prolonged whose emails have to wait.
+    Waits,
     /// Deleted accounts leave what they have not left yet.
     Deletions,
     /// Deleted accounts are erased from what stays.
@@ -77,8 +80,9 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Expiries,
+        Self::Waits,
         Self::Deletions,
         Self::Erasures,
         Self::Old(Old::RequestIds),
@@ -94,6 +98,7 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Self::Expiries => "expiries",
+            Self::Waits => "waits",
             Self::Deletions => "deletions",
             Self::Erasures => "erasures",
             Self::Old(Old::RequestIds) => "request_ids",
@@ -181,6 +186,7 @@ impl Sweeper {
                 self.settle_changes(&mut swept, end).await;
                 self.close_overdue(&mut swept, end).await;
             }
+            Step::Waits => self.prolong_waiting(&mut swept, end).await,
             Step::Deletions => self.finish_deletions(&mut swept, end).await,
             Step::Erasures => self.erase_deleted(&mut swept, end).await,
             Step::Old(old) => {

@@ -60,6 +60,7 @@ impl Settings {
         let cold = ColdMail {
             address_key: self.tenancy.address_key.clone(),
             per_address: self.throttles.emails_per_address_limit,
+            per_organization: self.throttles.emails_per_organization_and_address_limit,
         };
         Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone(), cold)
     }

@@ -259,10 +259,15 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::limit(1_000_000))]
     pub changes_per_subject_limit: Limit,
 
-    /// Unsolicited emails to one address in 24 hours, from all organizations together, up to 1000000; 0 is no limit.
-    /// Further ones wait.
+    /// Unsolicited emails to one mailbox in 24 hours, from all organizations together, up to 1000000; 0 is no limit.
+    /// Further ones wait. A mailbox has up to two fifths fewer on some days, so that nobody can tell what others send.
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = values::limit(1_000_000))]
     pub emails_per_address_limit: Limit,
+
+    /// Those of them that are from one organization, up to 1000000; 0 is no limit. What is left of a mailbox's day goes
+    /// to the organizations that have written least to it.
+    #[arg(long, value_name = "COUNT", default_value = "3", value_parser = values::limit(1_000_000))]
+    pub emails_per_organization_and_address_limit: Limit,
 
     /// Time in seconds between two searches for overdue invitations and for whatever else is over, 1 to 3600. Only the
     /// emails and events about expiry depend on it: reads show an overdue invitation as expired at once. However much is

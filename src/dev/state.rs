@@ -95,6 +95,7 @@ impl State {
             ("protection_changes_per_caller_limit", "0".to_owned()),
             ("changes_per_subject_limit", "0".to_owned()),
             ("emails_per_address_limit", "0".to_owned()),
+            ("emails_per_organization_and_address_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),
             ("smtp_tls", "none".to_owned()),

@@ -6,7 +6,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::EmailAddress;
+use super::{EmailAddress, OrganizationId};
 
 /// A secret of at least 32 random bytes, of its own: suppressions have to outlive every key of codes. `Debug` shows
 /// nothing.
@@ -28,6 +28,17 @@ impl AddressKey {
     /// What the emails to a mailbox are counted under.
     pub fn counter(&self, address: &EmailAddress) -> [u8; 32] {
         self.mac(b"\x01emails", address.mailbox().as_bytes())
+    }
+
+    /// What the emails of one organization to a mailbox are counted under.
+    pub fn counter_of(&self, organization: &OrganizationId, address: &EmailAddress) -> [u8; 32] {
+        let value = format!("{}\0{}", organization.as_str(), address.mailbox());
+        self.mac(b"\x01organization", value.as_bytes())
+    }
+
+    /// What tells the days of a mailbox apart; the day is counted from 1970 on.
+    pub fn day(&self, address: &EmailAddress, day: i64) -> [u8; 32] {
+        self.mac(b"\x01day", format!("{day}\0{}", address.mailbox()).as_bytes())
     }
 
     /// The digest of a request that names an address, for the row that remembers its id. As it is, it would tell the

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Actor, Caller, Edit, InvitationId, Invite, Method, NewOrganization, Offer, OrganizationId, Role, Standing, Subject,
-    Username, rights::Admits,
+    Timestamp, Username, rights::Admits,
 };
 
 /// Who wants what of which organization.
@@ -87,6 +87,8 @@ pub enum Operation {
     },
     /// The sweep's. Whatever it names, it also writes that a pending change has taken effect or ended.
     Expire(Vec<InvitationId>),
+    /// The sweep's: their emails wait until then.
+    Prolong(Vec<(InvitationId, Timestamp)>),
     /// Of an account that is being deleted.
     Leave(Username),
 }
@@ -110,7 +112,7 @@ impl Operation {
             Self::ResendInvitation { .. } => Method::ResendInvitation,
             Self::UpdateMember { .. } => Method::UpdateMember,
             Self::DeleteMember { .. } => Method::DeleteMember,
-            Self::SettleInvitation { .. } | Self::Expire(_) | Self::Leave(_) => return None,
+            Self::SettleInvitation { .. } | Self::Expire(_) | Self::Prolong(_) | Self::Leave(_) => return None,
         })
     }
 
@@ -119,6 +121,7 @@ impl Operation {
         match self {
             Self::SettleInvitation { .. } => "SettleInvitation",
             Self::Expire(_) => "Expire",
+            Self::Prolong(_) => "Prolong",
             Self::Leave(_) => "Leave",
             _ => self.rpc().map_or("", Method::name),
         }
@@ -143,6 +146,7 @@ impl Operation {
             | Self::CreateInvitation(_)
             | Self::OfferMembership(_)
             | Self::Expire(_)
+            | Self::Prolong(_)
             | Self::Leave(_) => Subject::Organization,
         }
     }

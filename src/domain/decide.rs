@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Caller, Command, Context, Event, InvitationId, NewOrganization, Operation, OrganizationState, Refusal,
-    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, offer,
+    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, offer, prolong,
     request_access, second_owner, settings,
 };
 
@@ -50,6 +50,10 @@ fn decide_on(
 ) -> Result<Subject, Refusal> {
     match (&command.operation, &command.caller) {
         (Operation::Expire(_), _) => Ok(Subject::Organization),
+        (Operation::Prolong(waits), _) => {
+            prolong::prolong(state, context, waits);
+            Ok(Subject::Organization)
+        }
         (Operation::Leave(username), caller) => {
             // the sweep, which finishes a deletion, knows only whose it is
             let actor = caller.as_ref().map_or_else(|| Actor::Account(username.clone()), Caller::actor);
@@ -163,6 +167,7 @@ fn administer(
         | Operation::CreateOrganization(_)
         | Operation::SettleInvitation { .. }
         | Operation::Expire(_)
+        | Operation::Prolong(_)
         | Operation::Leave(_) => unreachable!("decided before the caller's standing matters"),
     }
     Ok(subject)

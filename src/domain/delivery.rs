@@ -54,10 +54,18 @@ impl Delivery {
         Self { kind, state, attempts: 0, answer: None, create_time: now, update_time: now }
     }
 
+    /// Whether it is held back until its recipient has room for it.
+    pub fn waits_for_recipient(&self) -> bool {
+        self.is_waiting() && self.answer == Some(Answer::RecipientLimit)
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.state, Some(EmailState::Queued | EmailState::Retrying))
+    }
+
     /// Takes it back, unless it is over. What a newer version has written is left to it.
     pub fn withdraw(&mut self, withdrawal: Withdrawal, now: Timestamp) {
-        let is_waiting = matches!(self.state, Some(EmailState::Queued | EmailState::Retrying));
-        if is_waiting && self.kind.is_some_and(|kind| withdrawal.takes(kind)) {
+        if self.is_waiting() && self.kind.is_some_and(|kind| withdrawal.takes(kind)) {
             self.state = Some(EmailState::Dropped);
             self.answer = Some(withdrawal.answer());
             self.update_time = now;
@@ -130,6 +138,8 @@ pub enum Answer {
     NotCovered,
     /// The address wants no such email.
     Suppressed,
+    /// Not yet: the recipient has had as much unsolicited email as they get in a day.
+    RecipientLimit,
     /// The mail server did not answer in time.
     Timeout,
     /// The mail server could not be reached, or the connection broke.
@@ -139,7 +149,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 11] = [
+    const REASONS: [(Self, &'static str); 12] = [
         (Self::KeyMissing, "KEY_MISSING"),
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
@@ -148,6 +158,7 @@ impl Answer {
         (Self::PolicyChanged, "POLICY_CHANGED"),
         (Self::NotCovered, "NOT_COVERED"),
         (Self::Suppressed, "SUPPRESSED"),
+        (Self::RecipientLimit, "RECIPIENT_LIMIT"),
         (Self::Timeout, "TIMEOUT"),
         (Self::Connection, "CONNECTION"),
         (Self::Tls, "TLS"),
@@ -180,6 +191,10 @@ impl Answer {
                 "Not sent: the offer lacks the rights or the approval that it needs now; whoever makes it again takes it over."
             }
             Self::Suppressed => "Not sent: the recipient does not want such emails.",
+            Self::RecipientLimit => {
+                "Waits for the recipient's limit of unsolicited emails in a day; it is sent as soon as there is room, and the \
+                 invitation ends later by that."
+            }
             Self::Timeout => "The mail server did not answer in time.",
             Self::Connection => "The mail server could not be reached, or the connection broke.",
             Self::Tls => "No encrypted connection to the mail server; whoever operates this service has to correct it.",

@@ -25,10 +25,11 @@ pub enum EventKind {
     ChangeProposed,
     ChangeApproved,
     ChangeWithdrawn,
+    Prolonged,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::OrganizationCreated,
         Self::OrganizationUpdated,
         Self::Invited,
@@ -47,6 +48,7 @@ impl EventKind {
         Self::ChangeProposed,
         Self::ChangeApproved,
         Self::ChangeWithdrawn,
+        Self::Prolonged,
     ];
 
     /// The name in the contract and the database.
@@ -70,6 +72,7 @@ impl EventKind {
             Self::ChangeProposed => "ORGANIZATION_CHANGE_PROPOSED",
             Self::ChangeApproved => "ORGANIZATION_CHANGE_APPROVED",
             Self::ChangeWithdrawn => "ORGANIZATION_CHANGE_WITHDRAWN",
+            Self::Prolonged => "PROLONGED",
         }
     }
 

@@ -85,6 +85,11 @@ fn delivery(delivery: &Delivery) -> pb::Delivery {
         detail: delivery.answer.map_or("", Answer::sentence).to_owned(),
         create_time: Some(timestamp(delivery.create_time)),
         update_time: Some(timestamp(delivery.update_time)),
+        waits_for: if delivery.waits_for_recipient() {
+            pb::delivery::WaitsFor::RecipientLimit.into()
+        } else {
+            pb::delivery::WaitsFor::Unspecified.into()
+        },
     }
 }
 

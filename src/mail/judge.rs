@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cold::Cold;
 use super::message::shows_sign_in;
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailAddress, EmailState, Username};
@@ -10,11 +11,11 @@ use crate::store::connection::Own;
 use crate::store::limits::Charge;
 use crate::store::outbox::{self, Facts, Held, SignIn};
 
-/// An email that a worker holds, and what its recipient was charged for it.
+/// An email that a worker holds, and what was charged for it.
 #[derive(Debug)]
 pub struct Item {
     pub held: Held,
-    pub charge: Option<Charge>,
+    pub charges: Vec<Charge>,
 }
 
 #[derive(Debug)]
@@ -28,8 +29,10 @@ pub enum Verdict {
     Send(Box<Known>),
     /// Not sent by this attempt.
     End(EmailState, Answer),
-    /// Not before that time has passed: its address has had enough for now, or a newer version has to judge it.
+    /// Not before that time has passed: a newer version has to judge it.
     Wait(Duration),
+    /// Not before that time has passed: its recipient has had enough for now.
+    Limited(Duration),
     /// It is held no more.
     Lost,
 }
@@ -85,12 +88,13 @@ impl Mailer {
         for (judged, _) in cold.iter_mut().zip(suppressed).filter(|(_, is_suppressed)| *is_suppressed) {
             judged.verdict = Verdict::End(EmailState::Dropped, Answer::Suppressed);
         }
-        cold.retain(|judged| judged.is_cold() && judged.item.charge.is_none());
-        let charged = self.cold.charge(database, &recipients(&cold)).await?;
+        cold.retain(|judged| judged.is_cold() && judged.item.charges.is_empty());
+        let asked = cold.iter().filter_map(|judged| judged.as_cold()).collect::<Vec<_>>();
+        let charged = self.cold.charge(database, &asked).await?;
         for (judged, charged) in cold.into_iter().zip(charged) {
             match charged {
-                Ok(charge) => judged.item.charge = charge,
-                Err(wait) => judged.verdict = Verdict::Wait(wait),
+                Ok(charges) => judged.item.charges = charges,
+                Err(wait) => judged.verdict = Verdict::Limited(wait),
             }
         }
         Ok(())
@@ -104,11 +108,16 @@ impl Judged {
         if let Verdict::Send(known) = &mut self.verdict { is_shown.then_some(known) } else { None }
     }
 
-    /// Whether it is to be sent to somebody who need not know the organization.
     fn is_cold(&self) -> bool {
-        let Verdict::Send(known) = &self.verdict else { return false };
+        self.as_cold().is_some()
+    }
+
+    /// As it is counted, if it is to be sent to somebody who need not know the organization.
+    fn as_cold(&self) -> Option<Cold<'_>> {
+        let Verdict::Send(known) = &self.verdict else { return None };
         let is_unsolicited = known.facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
-        self.item.held.kind.is_cold(is_unsolicited)
+        let Held { kind, organization, recipient, .. } = &self.item.held;
+        kind.is_cold(is_unsolicited).then_some(Cold { organization, recipient, now: known.facts.now })
     }
 }
 

@@ -72,6 +72,8 @@ struct Batch {
     ready: VecDeque<Ready>,
     /// To be given back.
     released: Vec<(Held, Duration)>,
+    /// Likewise, for the limit of their recipients.
+    limited: Vec<(Held, Duration)>,
     /// To be settled.
     ended: Vec<Ended>,
     /// What was charged for emails that were not sent.
@@ -244,8 +246,16 @@ impl Worker {
 
 impl Batch {
     fn new(held: Vec<Held>, turns: Vec<OrganizationId>) -> Self {
-        let untried = held.into_iter().map(|held| Item { held, charge: None }).collect();
-        Self { untried, ready: VecDeque::new(), released: Vec::new(), ended: Vec::new(), charges: Vec::new(), turns }
+        let untried = held.into_iter().map(|held| Item { held, charges: Vec::new() }).collect();
+        Self {
+            untried,
+            ready: VecDeque::new(),
+            released: Vec::new(),
+            limited: Vec::new(),
+            ended: Vec::new(),
+            charges: Vec::new(),
+            turns,
+        }
     }
 
     fn sort(&mut self, judged: Judged, round: &mut Round) {
@@ -257,8 +267,12 @@ impl Batch {
                 self.release(item, wait);
                 round.waiting += 1;
             }
+            Verdict::Limited(wait) => {
+                self.limited.push((item.held, wait));
+                round.waiting += 1;
+            }
             Verdict::Lost => {
-                self.charges.extend(item.charge);
+                self.charges.extend(item.charges);
                 round.lost += 1;
             }
         }
@@ -279,7 +293,7 @@ impl Batch {
         };
         *count += 1;
         if state != EmailState::Sent {
-            self.charges.extend(item.charge);
+            self.charges.extend(item.charges);
         }
         let ended = Ended { held: item.held, state, answer, wait };
         log(&ended);
@@ -287,7 +301,7 @@ impl Batch {
     }
 
     fn release(&mut self, item: Item, wait: Duration) {
-        self.charges.extend(item.charge);
+        self.charges.extend(item.charges);
         self.released.push((item.held, wait));
     }
 
@@ -314,7 +328,9 @@ impl Batch {
         }
         self.turns.extend(self.ended.drain(..).map(|ended| ended.held.organization));
         database.run(async |c| outbox::release(c, &self.released).await).await?;
-        self.turns.extend(self.released.drain(..).map(|(held, _)| held.organization));
+        database.run(async |c| outbox::put_off(c, &self.limited).await).await?;
+        let waiting = self.released.drain(..).chain(self.limited.drain(..));
+        self.turns.extend(waiting.map(|(held, _)| held.organization));
         database.run(async |c| outbox::pass_on(c, &mut self.turns).await).await?;
         database.run(async |c| limits::give_back(c, &self.charges).await).await?;
         self.charges.clear();

@@ -24,6 +24,7 @@ pub mod retention;
 pub mod roles;
 pub mod suppressions;
 pub mod sweep;
+pub mod waits;
 
 mod columns;
 mod live;

@@ -194,6 +194,37 @@ pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]
     Ok(())
 }
 
+/// Gives untried emails back that wait for the limit of their recipients, and says so: whoever invites sees that, and the
+/// sweep prolongs what waits with them ([`super::waits`]). A reminder prolongs nothing.
+pub async fn put_off(connection: &mut PgConnection, limited: &[(Held, Duration)]) -> Result<()> {
+    if limited.is_empty() {
+        return Ok(());
+    }
+    let mut limited = limited.iter().collect::<Vec<_>>();
+    limited.sort_unstable_by_key(|(held, _)| held.key());
+    sqlx::query!(
+        "UPDATE emails e SET attempt = e.attempt - 1, due_time = u.d, lease_until = NULL, answer = $6, \
+                wait_time = CASE WHEN u.p THEN u.d END \
+           FROM (SELECT o, i, a, l, p, now() + w AS d \
+                   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::interval[], $8::bool[]) \
+                     AS w(o, i, a, l, w, p) \
+                 OFFSET 0) u \
+          WHERE e.organization = ANY (ARRAY[u.o]) AND e.email_id = u.i AND e.attempt = u.a AND e.lease_until = u.l \
+            AND ARRAY[e.state] <@ '{QUEUED,RETRYING}' AND ($7::text IS NULL OR e.organization = $7)",
+        &column(&limited, |(held, _)| held.organization.as_str().to_owned()),
+        &column(&limited, |(held, _)| held.id),
+        &column(&limited, |(held, _)| held.attempt),
+        &column(&limited, |(held, _)| held.lease_until),
+        &column(&limited, |(_, wait)| interval(*wait)),
+        Answer::RecipientLimit.to_string(),
+        only(limited.iter().map(|(held, _)| held.organization.as_str())),
+        &column(&limited, |(held, _)| !held.kind.is_reminder()),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Records how attempts ended. That the mail server took an email is a fact, whatever was decided meanwhile and whoever
 /// holds it now; anything else is recorded only as the holder. Where the key of its code is missing, nothing was tried: the
 /// attempt is given back, and `update_time` stays the moment from which it is missing. What was erased meanwhile gets no

@@ -74,7 +74,7 @@ fn to(service: &Service, address: &str) -> usize {
 }
 
 #[tokio::test]
-async fn an_address_gets_only_so_many_emails_a_day_and_nobody_who_invites_learns_of_it() {
+async fn an_address_gets_only_so_many_emails_a_day_and_whoever_invites_sees_that_one_waits() {
     let settings = [("emails_per_address_limit", "2")];
     let service = Service::start_with(&settings, Script::accept_all()).await;
     let second = service.replica(&settings).await;
@@ -91,9 +91,10 @@ async fn an_address_gets_only_so_many_emails_a_day_and_nobody_who_invites_learns
     }
     until_waiting(&service, 1).await;
     let (owner, name) = &names[2];
-    // as if nobody had looked at it, and so again and again
+    // nobody has tried it, and so again and again
     for _ in 0..2 {
-        assert_eq!(delivery(owner, name).await, (delivery::State::Queued, 0, String::new()));
+        assert_eq!(delivery(owner, name).await, (delivery::State::Queued, 0, WAITS.to_owned()));
+        assert!(waits(owner, name).await);
         let untouched =
             "SELECT count(*) FROM emails WHERE update_time = create_time AND state = 'QUEUED' AND attempt = 0";
         let untouched: i64 = sqlx::query_scalar(untouched).fetch_one(service.pool()).await.unwrap();
@@ -112,7 +113,81 @@ async fn an_address_gets_only_so_many_emails_a_day_and_nobody_who_invites_learns
     service.let_limits_pass(48 * 60).await;
     make_due(&service).await;
     assert_eq!(until_delivery(owner, name, delivery::State::Sent).await.1, 1);
+    assert!(!waits(owner, name).await);
     assert_eq!(to(&service, ANNA), 2);
+}
+
+const WAITS: &str = "Waits for the recipient's limit of unsolicited emails in a day; it is sent as soon as there is room, \
+                     and the invitation ends later by that.";
+
+/// Whether the first email of an invitation waits for its recipient.
+async fn waits(owner: &Person, name: &str) -> bool {
+    let deliveries = owner.get(name).await.unwrap().deliveries;
+    deliveries.first().unwrap().waits_for() == delivery::WaitsFor::RecipientLimit
+}
+
+#[tokio::test]
+async fn one_organization_does_not_take_the_day_of_an_address() {
+    for per_organization in ["3", "0"] {
+        let settings =
+            [("emails_per_address_limit", "10"), ("emails_per_organization_and_address_limit", per_organization)];
+        let service = Service::start_with(&settings, Script::accept_all()).await;
+        let attacker = service.owner("eve", "flood").await;
+        let invited = attacker.invite("flood", ANNA).await.unwrap();
+        for _ in 0..10 {
+            attacker.resend(&invited.name, false).await.unwrap();
+            until_decided(&service).await;
+        }
+        let of_attacker = to(&service, ANNA);
+        let bystander = service.owner("olga", "acme").await;
+        let name = bystander.invite("acme", ANNA).await.unwrap().name;
+        until_decided(&service).await;
+        if per_organization == "3" {
+            assert_eq!(of_attacker, 3);
+            until_delivery(&bystander, &name, delivery::State::Sent).await;
+        } else {
+            // the control: all that the day of this address has
+            assert!((6..=10).contains(&of_attacker), "{of_attacker}");
+            assert!(waits(&bystander, &name).await, "control: nothing is left for others");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_email_that_waits_costs_nothing_of_the_lifetime() {
+    let settings = [("emails_per_address_limit", "1")];
+    let service = Service::start_with(&settings, Script::accept_all()).await;
+    let (first, second) = (service.owner("eve", "first").await, service.owner("olga", "acme").await);
+    let sent = first.invite("first", ANNA).await.unwrap();
+    until_delivery(&first, &sent.name, delivery::State::Sent).await;
+    let waiting = second.invite("acme", ANNA).await.unwrap();
+    until_waiting(&service, 1).await;
+    // the control: without the sweep it ends while nobody has read the email
+    assert_eq!(second.get(&waiting.name).await.unwrap().expire_time, waiting.expire_time);
+
+    service.replica(&[("emails_per_address_limit", "1"), ("sweep_interval_seconds", "1")]).await;
+    let end_of_wait = "SELECT extract(epoch FROM due_time)::int8 FROM emails WHERE answer = 'RECIPIENT_LIMIT'";
+    let end_of_wait: i64 = sqlx::query_scalar(end_of_wait).fetch_one(service.pool()).await.unwrap();
+    let prolonged = async {
+        while second.get(&waiting.name).await.unwrap().expire_time == waiting.expire_time {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, prolonged).await.expect("it is prolonged");
+    let shown = second.get(&waiting.name).await.unwrap();
+    let lifetime = 7 * 86_400;
+    let end = shown.expire_time.unwrap().seconds;
+    assert!((end_of_wait + lifetime - end).abs() <= 1, "{end} is not a lifetime after {end_of_wait}");
+    assert_eq!((shown.etag, shown.update_time), (waiting.etag, waiting.update_time));
+    assert_eq!(second.events("acme").await, ["ORGANIZATION_CREATED", "INVITED", "PROLONGED"]);
+    // its reminder moves with it
+    let reminder = "SELECT extract(epoch FROM due_time)::int8 FROM emails WHERE kind = 'INVITATION_REMINDER' \
+                       AND organization = 'acme' AND state = 'QUEUED'";
+    let reminder: i64 = sqlx::query_scalar(reminder).fetch_one(service.pool()).await.unwrap();
+    assert!((end - 86_400 - reminder).abs() <= 1);
+    // and what was sent at once stays as it was
+    assert_eq!(first.get(&sent.name).await.unwrap().expire_time, sent.expire_time);
+    assert_eq!(first.events("first").await, ["ORGANIZATION_CREATED", "INVITED"]);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("retention.rs", RETENTION),
     ("suppressions.rs", SUPPRESSIONS),
     ("sweep.rs", SWEEP),
+    ("waits.rs", WAITS),
     ("load.rs", LOAD),
     ("distribution.rs, pool.rs, pruning.rs, roles.rs", SERVER),
 ];
@@ -259,12 +260,20 @@ const OUTBOX: &[Case] = &[
          '{a@x.example,b@x.example}', 'KEY_MISSING', 'acme'",
     ),
     case(
-        "UPDATE emails e SET attempt = e.attempt - 1",
+        "due_time = u.d, lease_until = NULL FROM",
         "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', NULL",
     ),
     case(
-        "UPDATE emails e SET attempt = e.attempt - 1",
+        "due_time = u.d, lease_until = NULL FROM",
         "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'acme'",
+    ),
+    case(
+        "due_time = u.d, lease_until = NULL, answer",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'RECIPIENT_LIMIT', NULL, '{t,f}'",
+    ),
+    case(
+        "due_time = u.d, lease_until = NULL, answer",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'RECIPIENT_LIMIT', 'acme', '{t,f}'",
     ),
 ];
 
@@ -327,10 +336,16 @@ const CALLERS: &[Case] = &[
 ];
 
 const SWEEP: &[Case] = &[
-    case("organization <> ALL($1)", "'{o1000}', 500"),
+    case("AND expire_time <= now() AND organization <> ALL($1)", "'{o1000}', 500"),
     case("WHERE pending_effective_time IS NOT NULL AND", "50"),
     case("FROM accounts WHERE delete_time IS NOT NULL", "NULL, 500"),
     case("UPDATE accounts SET left_time", "'p10000'"),
+];
+
+const WAITS: &[Case] = &[
+    case("WHERE wait_time IS NOT NULL", "'{o1000}', 256"),
+    case("SET wait_time = NULL", "'{acme,acme}', ARRAY[rnd(60301),rnd(60601)], '{2100-01-01,2100-01-01}', NULL"),
+    case("SET wait_time = NULL", "'{acme,acme}', ARRAY[rnd(60301),rnd(60601)], '{2100-01-01,2100-01-01}', 'acme'"),
 ];
 
 const RETENTION: &[Case] = &[
