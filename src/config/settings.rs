@@ -191,8 +191,9 @@ pub struct Tenancy {
     #[arg(long, value_name = "JSON", value_parser = values::issuers)]
     pub issuers: Issuers,
 
-    /// Usernames and organization ids that nobody may take, in addition to the built-in ones: a list, or separated by
-    /// commas.
+    /// Words of the operator, such as its name, in addition to the built-in ones: a list, or separated by commas. They are
+    /// written as usernames are. No username, organization id or display name may hold one as a word, nor what looks like
+    /// it, unless a service with the scope `organizations.admin` creates or renames the organization.
     #[arg(long, value_name = "NAMES", default_value = "", hide_default_value = true, value_parser = values::names)]
     pub reserved_names: Names,
 

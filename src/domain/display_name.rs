@@ -4,8 +4,10 @@ mod folding;
 mod invisible;
 mod links;
 mod numbers;
+mod reserved;
 mod top_level;
 
+pub use reserved::reserved_word;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{EmailAddress, a_label};
@@ -48,6 +50,15 @@ pub enum NameFault {
     Domain(String),
     #[error("must not hold \"{0}\", which telephones take for a number: leave it out, or write fewer digits")]
     Number(String),
+    #[error("{}", kept(.0))]
+    Reserved(String),
+}
+
+/// What is wrong with a name that a word of the operator's makes its own; completes "{field} …".
+pub fn kept(word: &str) -> String {
+    format!(
+        "reads as a name of the service itself because of \"{word}\": choose another one, or ask who operates the service"
+    )
 }
 
 impl DisplayName {
@@ -91,6 +102,11 @@ impl DisplayName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it reads as a name of the operator, whose own words beside ours are given.
+    pub fn check_reserved(&self, own: &[String]) -> Result<(), NameFault> {
+        reserved_word(&self.0, own).map_or(Ok(()), |word| Err(NameFault::Reserved(word)))
     }
 
     /// Whether somebody has a verified address of each domain that it names: a link to there is theirs.

@@ -4,26 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// Names that nobody may register, because people would take them for ours. A deployment can add to them.
-const RESERVED: [&str; 17] = [
-    "abuse",
-    "admin",
-    "administrator",
-    "api",
-    "billing",
-    "help",
-    "info",
-    "ipmhub",
-    "me",
-    "postmaster",
-    "root",
-    "security",
-    "service",
-    "services",
-    "support",
-    "system",
-    "webmaster",
-];
+use super::display_name::{kept, reserved_word};
 
 /// What is wrong with a name; the text completes "{field} …".
 pub const ID_RULE: &str = "must be 3 to 39 of a-z, 0-9 and -, start with a letter, not end in - and have no --";
@@ -67,9 +48,10 @@ macro_rules! id {
                 format!(concat!($collection, "/{}"), self.0)
             }
 
-            /// Whether it is on our list or on the deployment's.
-            pub fn is_reserved(&self, more: &[String]) -> bool {
-                RESERVED.contains(&self.as_str()) || more.iter().any(|name| name == self.as_str())
+            /// Whether it may be registered by somebody to whom the operator has not granted it; `own` are the words of
+            /// the deployment. The text completes "{field} …".
+            pub fn check_reserved(&self, own: &[String]) -> Result<(), String> {
+                reserved_word(&self.0, own).map_or(Ok(()), |word| Err(kept(&word)))
             }
         }
 
@@ -143,10 +125,10 @@ mod tests {
     #[test]
     fn reserved_names_can_be_read_but_not_registered() {
         let admin = Username::parse("admin").unwrap();
-        assert!(admin.is_reserved(&[]));
+        assert!(admin.check_reserved(&[]).is_err());
         let acme = OrganizationId::parse("acme").unwrap();
-        assert!(!acme.is_reserved(&[]));
-        assert!(acme.is_reserved(&["acme".to_owned()]));
+        assert_eq!(acme.check_reserved(&[]), Ok(()));
+        assert!(acme.check_reserved(&["acme".to_owned()]).is_err());
     }
 
     #[test]

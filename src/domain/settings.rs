@@ -90,7 +90,8 @@ pub fn create(
     check_founder(context, caller, id, found)?;
     let owner = found.owner.clone();
     let account = context.accounts.get(&owner).ok_or_else(|| Refusal::AccountNotFound(owner.name()))?;
-    check_name(&found.display_name, account.emails.iter())?;
+    let is_granted = matches!(caller, Caller::Service(_));
+    check_name(&found.display_name, is_granted, context, account.emails.iter())?;
     let organization = Organization {
         id: id.clone(),
         display_name: found.display_name.clone(),
@@ -139,7 +140,8 @@ pub fn update(
     if let Some(name) = edit.display_name.as_ref().filter(|name| **name != old.display_name) {
         let owners = state.members.values().filter(|member| member.role == Role::Owner);
         let owners = owners.filter_map(|member| context.accounts.get(&member.username));
-        check_name(name, owners.flat_map(|owner| &owner.emails))?;
+        let is_granted = matches!(standing, Standing::Service(_));
+        check_name(name, is_granted, context, owners.flat_map(|owner| &owner.emails))?;
     }
     check_etag(edit.etag.as_deref(), old.revision)?;
 
@@ -196,9 +198,16 @@ pub fn update(
     Ok(())
 }
 
-/// A name may hold a domain of which an owner has a verified address. It stays when that owner leaves.
-fn check_name<'a>(name: &DisplayName, held: impl Iterator<Item = &'a EmailAddress> + Clone) -> Result<(), Refusal> {
-    let check = name.check_domains(held);
+/// A name may hold a domain of which an owner has a verified address. It stays when that owner leaves. Reserved words may
+/// stand in one that a service with `organizations.admin` has granted, and in one that was there before they were.
+fn check_name<'a>(
+    name: &DisplayName,
+    is_granted: bool,
+    context: &Context<'_>,
+    held: impl Iterator<Item = &'a EmailAddress>,
+) -> Result<(), Refusal> {
+    let reserved = || if is_granted { Ok(()) } else { name.check_reserved(&context.deployment.reserved_names) };
+    let check = name.check_domains(held).and_then(|()| reserved());
     check.map_err(|fault| Refusal::field("organization.display_name", fault.to_string()))
 }
 

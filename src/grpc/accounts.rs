@@ -23,11 +23,13 @@ impl AccountService for Api {
         };
         let message = request.into_inner();
         let mut fields = Fields::default();
-        let username = fields.new_username("account_id", &message.account_id, self.app.reserved_names());
+        let reserved = self.app.reserved_names();
+        let username = fields.new_username("account_id", &message.account_id, reserved);
         let name = message.account.as_ref().map_or("", |account| account.display_name.as_str());
         let emails = identity.emails.clone().unwrap_or_default();
-        let display_name =
-            fields.optional(!name.is_empty(), |fields| fields.display_name_of("account.display_name", name, &emails));
+        let display_name = fields.optional(!name.is_empty(), |fields| {
+            fields.display_name_of("account.display_name", name, &emails, reserved)
+        });
         let request = fields.request(Method::CreateAccount, &message, &message.request_id, |m| &mut m.request_id);
         let new = fields.finish(|| {
             let (username, display_name, request) = (username?, display_name?, request?);

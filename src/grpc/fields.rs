@@ -23,7 +23,6 @@ const LONGEST_REQUEST_ID: usize = 36;
 /// The most entries of a list.
 pub(super) const LONGEST_LIST: usize = 100;
 
-const RESERVED_RULE: &str = "is reserved: choose another one";
 const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the calling person";
 
 /// The bad fields found so far. Each parser answers `None` for a bad field and remembers why.
@@ -89,18 +88,25 @@ impl Fields {
         self.name(field, name, "must be organizations/{organization}", OrganizationId::from_name)
     }
 
-    /// One that is to be registered.
-    pub fn new_organization(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<OrganizationId> {
+    /// One that is to be registered. Services may grant a reserved one.
+    pub fn new_organization(
+        &mut self,
+        field: &str,
+        id: &str,
+        caller: &Caller,
+        reserved: &[String],
+    ) -> Option<OrganizationId> {
         let organization = self.text(field, id, LONGEST_ID, ID_RULE, OrganizationId::parse)?;
-        let is_free = !organization.is_reserved(reserved);
-        self.take(field, is_free.then_some(organization), RESERVED_RULE)
+        let is_granted = matches!(caller, Caller::Service(_));
+        let check = if is_granted { Ok(()) } else { organization.check_reserved(reserved) };
+        self.keep(field, check.map(|()| organization))
     }
 
     /// One that is to be registered.
     pub fn new_username(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<Username> {
         let username = self.username(field, id)?;
-        let is_free = !username.is_reserved(reserved);
-        self.take(field, is_free.then_some(username), RESERVED_RULE)
+        let check = username.check_reserved(reserved);
+        self.keep(field, check.map(|()| username))
     }
 
     pub fn username(&mut self, field: &str, id: &str) -> Option<Username> {
@@ -137,15 +143,25 @@ impl Fields {
         self.text(field, email, EmailAddress::LONGEST, ADDRESS_RULE, EmailAddress::parse)
     }
 
-    /// Which domains it may hold is asked where its owners are known.
+    /// Which domains and words it may hold is asked where its owners are known.
     pub fn display_name(&mut self, field: &str, name: &str) -> Option<DisplayName> {
         let parsed = DisplayName::read(name);
         self.keep(field, parsed)
     }
 
     /// The name of somebody with these verified addresses.
-    pub fn display_name_of(&mut self, field: &str, name: &str, emails: &[EmailAddress]) -> Option<DisplayName> {
-        let parsed = DisplayName::read(name).and_then(|name| name.check_domains(emails.iter()).map(|()| name));
+    pub fn display_name_of(
+        &mut self,
+        field: &str,
+        name: &str,
+        emails: &[EmailAddress],
+        reserved: &[String],
+    ) -> Option<DisplayName> {
+        let parsed = DisplayName::read(name).and_then(|name| {
+            name.check_domains(emails.iter())?;
+            name.check_reserved(reserved)?;
+            Ok(name)
+        });
         self.keep(field, parsed)
     }
 

@@ -23,8 +23,8 @@ impl OrganizationService for Api {
         let none = Organization::default();
         let input = message.organization.as_ref().unwrap_or(&none);
         let mut fields = Fields::default();
-        let organization =
-            fields.new_organization("organization_id", &message.organization_id, self.app.reserved_names());
+        let (id, reserved) = (message.organization_id.as_str(), self.app.reserved_names());
+        let organization = fields.new_organization("organization_id", id, &call.caller, reserved);
         let display_name = fields.display_name("organization.display_name", &input.display_name);
         let notification_email = fields.email("organization.notification_email", &input.notification_email);
         let locale = fields.locale("organization.locale", &input.locale);

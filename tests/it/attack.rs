@@ -8,6 +8,7 @@ mod fairness;
 mod floods;
 mod fuzz;
 mod hammering;
+mod impostors;
 mod letters;
 mod phishing;
 mod process;

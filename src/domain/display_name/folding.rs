@@ -2,6 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_security::skeleton;
 
 use super::invisible::is_hidden;
 
@@ -25,4 +26,36 @@ pub fn plain(text: &str) -> String {
 /// The same without accents.
 pub fn bare(text: &str) -> String {
     plain(text).nfd().filter(|c| !is_combining_mark(*c)).nfc().collect()
+}
+
+/// Unicode's skeleton (UTS 39), which takes letters that look alike for one. Small capitals are letters of their own to
+/// it.
+pub fn look(label: &str) -> String {
+    let letter = |c: char| match c {
+        'ᴀ' => "a",
+        'ʙ' => "b",
+        'ᴅ' => "d",
+        'ᴇ' => "e",
+        'ꜰ' => "f",
+        'ɢ' => "g",
+        'ʜ' => "h",
+        'ᴊ' => "j",
+        'ĸ' | 'ᴋ' => "k",
+        'ʟ' => "l",
+        'ʍ' | 'ᴍ' => "rn",
+        'ɴ' => "n",
+        'ᴘ' => "p",
+        'ʀ' => "r",
+        'ᴛ' => "t",
+        'ʏ' => "y",
+        _ => "",
+    };
+    let mut look = String::new();
+    for c in skeleton(label) {
+        match letter(c) {
+            "" => look.extend(c.to_lowercase()),
+            letter => look.push_str(letter),
+        }
+    }
+    look
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use unicode_security::skeleton;
+use super::folding::look;
 
 /// Set apart for examples, tests and private networks, where they lead somewhere (RFC 2606, RFC 6761, RFC 7686).
 const SPECIAL: [&str; 8] = ["example", "internal", "invalid", "local", "localhost", "onion", "test", "テスト"];
@@ -21,36 +21,4 @@ pub fn is_known(label: &str) -> bool {
 
 fn looks_like_one(label: &str) -> bool {
     LOOKS.contains(&look(label)) || LOOKS.contains(&look(&label.to_uppercase()))
-}
-
-/// Unicode's skeleton (UTS 39), which takes letters that look alike for one. Small capitals are letters of their own to
-/// it.
-fn look(label: &str) -> String {
-    let letter = |c: char| match c {
-        'ᴀ' => "a",
-        'ʙ' => "b",
-        'ᴅ' => "d",
-        'ᴇ' => "e",
-        'ꜰ' => "f",
-        'ɢ' => "g",
-        'ʜ' => "h",
-        'ᴊ' => "j",
-        'ĸ' | 'ᴋ' => "k",
-        'ʟ' => "l",
-        'ʍ' | 'ᴍ' => "rn",
-        'ɴ' => "n",
-        'ᴘ' => "p",
-        'ʀ' => "r",
-        'ᴛ' => "t",
-        'ʏ' => "y",
-        _ => "",
-    };
-    let mut look = String::new();
-    for c in skeleton(label) {
-        match letter(c) {
-            "" => look.extend(c.to_lowercase()),
-            letter => look.push_str(letter),
-        }
-    }
-    look
 }
