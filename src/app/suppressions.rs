@@ -69,7 +69,8 @@ impl App {
             suppressions::insert(&mut transaction, &mailbox).await?
         } else {
             // under one name or the other
-            suppressions::delete(&mut transaction, &mailbox).await? | suppressions::delete(&mut transaction, &address).await?
+            suppressions::delete(&mut transaction, &mailbox).await?
+                | suppressions::delete(&mut transaction, &address).await?
         };
         if !is_change {
             // what has changed nothing leaves nothing

@@ -8,7 +8,7 @@ use super::source::TIMEOUTS;
 use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
-pub const GRANTS: [(&str, &str); 17] = [
+pub const GRANTS: [(&str, &str); 18] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
     ("account_request_ids", "SELECT, INSERT, DELETE"),
