@@ -1,6 +1,7 @@
 //! Who calls: the account of an identity, the role, and the invitation that is read, in one statement for all calls that
 //! wait.
 
+use super::changer::Changer;
 use super::{App, Result};
 use crate::domain::{
     Caller, EmailAddress, Identity, InvitationId, Method, OrganizationId, Refusal, Role, Service, Standing, Subject,
@@ -16,16 +17,6 @@ pub struct Call {
     /// The hash of who is behind the caller, which outlives the account.
     pub(super) identity: [u8; 32],
     found: Option<Found>,
-}
-
-/// Who changes something, without what was found for the call.
-#[derive(Clone, Debug)]
-pub(super) struct Changer {
-    pub caller: Caller,
-    /// In the organization, where the caller is a member.
-    pub role: Option<Role>,
-    /// Whom limits are counted against.
-    pub identity: [u8; 32],
 }
 
 /// What a call is about, as far as it is asked together with the account.

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::batch::{Decided, Shown};
-use super::callers::{About, Call, Changer};
+use super::callers::{About, Call};
+use super::changer::Changer;
 use super::limits::Guess;
 use super::reading::read;
 use super::views::{Audience, InvitationView};

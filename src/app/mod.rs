@@ -3,6 +3,7 @@
 mod accounts;
 mod batch;
 mod callers;
+mod changer;
 mod charges;
 mod counter;
 mod dry_run;
@@ -29,8 +30,8 @@ use tracing::Instrument;
 
 pub use accounts::DeleteAccount;
 use batch::Decided;
-use callers::Changer;
 pub use callers::{About, Call};
+use changer::Changer;
 use counter::Counter;
 use dry_run::{DryRun, DryRuns};
 pub use error::{Error, Result};

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(too_many(name, &request(MOST_PARTS - 2)), None);
         assert_eq!(too_many(name, &request(MOST_PARTS - 1)), Some("allowed_email_domains"));
         // parts of one list, each in a message of its own, which are put together
-        assert_eq!(too_many(name, &request(1).repeat(200)), Some("organization"));
+        assert_eq!(too_many(name, &request(1).repeat(200)), Some("policy"));
     }
 
     #[test]
