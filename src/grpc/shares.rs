@@ -4,6 +4,7 @@
 mod line;
 #[cfg(test)]
 mod tests;
+mod who;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,9 +13,10 @@ use std::time::Duration;
 use line::{Line, Turn};
 use tokio::time::{Instant, timeout};
 
-use crate::app::{About, Error};
-use crate::domain::{Method, OrganizationId};
-use crate::identity::Credential;
+pub(super) use who::Who;
+
+use crate::app::Error;
+use crate::domain::Method;
 
 /// How long a call waits for its turn: whoever is refused hears it within a quarter of a second.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -29,29 +31,6 @@ const WAITING: usize = 1;
 /// Postgres together (`benches/throughput`).
 fn weight(method: Method) -> usize {
     if method.is_list() { 16 } else { 1 }
-}
-
-/// Whose share it is: who signed in, and for a service the organization that it acts for.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Who {
-    issuer: String,
-    subject: Vec<String>,
-    organization: Option<OrganizationId>,
-}
-
-impl Who {
-    pub(super) fn of(credential: &Credential, about: &About) -> Self {
-        match credential {
-            Credential::User(person) => {
-                Self { issuer: person.issuer.clone(), subject: person.subject.clone(), organization: None }
-            }
-            Credential::Service(service) => Self {
-                issuer: service.issuer.clone(),
-                subject: vec![service.subject.clone()],
-                organization: about.organization.clone(),
-            },
-        }
-    }
 }
 
 /// The calls that are carried out and those that wait. Clones share them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Who;
+use super::who::Who;
 
 /// How long a caller counts as being there after their last call has come.
 const PRESENT: Duration = Duration::from_secs(10);

@@ -265,7 +265,8 @@ fn of_organizations(world: &World) -> Vec<Row> {
         request_id: ID.into(),
     };
     let mut fields = vec![
-        id("organization_id", |m: &mut pb::CreateOrganizationRequest| &mut m.organization_id),
+        // a service may grant a reserved one
+        username("organization_id", |m: &mut pb::CreateOrganizationRequest| &mut m.organization_id),
         required(display_name("organization.display_name", |m| {
             &mut m.organization.get_or_insert_default().display_name
         })),
@@ -335,8 +336,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
     let good = pb::ApproveOrganizationChangeRequest { name: acme(), etag: ETAG.into(), request_id: ID.into() };
     let fields = vec![
         organization("name", |m: &mut pb::ApproveOrganizationChangeRequest| &mut m.name),
-        etag("etag", |m| &mut m.etag),
-        other("etag", &[("not given", |m| m.etag.clear())]),
+        required(etag("etag", |m| &mut m.etag)),
         request_id(|m| &mut m.request_id),
     ];
     let (caller, control) = (olga.clone(), bare.clone());

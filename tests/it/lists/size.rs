@@ -68,7 +68,8 @@ async fn fill_to_the_brim(service: &Service) {
                                   account_email_key, role, locale, code_hash, code_key_id, generation, expire_time, send_time) \
          SELECT 'acme', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'DECLINED', e, e, s, s, 'olga', e, e, \
                 'SECURITY_MANAGER', repeat('l', 35), sha256(n::text::bytea), 'test', 1, now(), now() \
-           FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e, 'services/provider-with-a-name/' || repeat('s', 200) s",
+           FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e, \
+                concat('services/provider-with-a-name/', repeat('s', 200)) s",
         "INSERT INTO members (organization, username, role, email, email_key, inviter) \
          SELECT 'acme', 'member-with-a-long-name-' || lpad(n::text, 12, '0'), 'READER', e, e, 'services/provider-with-a-name/' || repeat('s', 200) \
            FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e",

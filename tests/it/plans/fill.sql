@@ -77,8 +77,8 @@ SELECT hash(n), rnd(n), 'M', hash(n), 'r', CASE WHEN NOT QUIET AND n % 2 = 0 THE
 
 INSERT INTO attestations (identity, attest_time) SELECT hash(n), '2020-01-01' FROM generate_series(FIRST, LAST) n;
 
-INSERT INTO subject_limits (subject, bucket_time, used)
-SELECT 's' || n, CASE WHEN NOT QUIET AND n % 2 = 0 THEN now() - interval '3 days' ELSE '2100-01-01' END, 1
+INSERT INTO subject_limits (subject, bucket_time, used, totals)
+SELECT 's' || n, CASE WHEN NOT QUIET AND n % 2 = 0 THEN now() - interval '3 days' ELSE '2100-01-01' END, 1, '{1}'
   FROM generate_series(FIRST, LAST) n;
 
 -- one in a hundred is deleted; of these, one in a hundred has not left acme yet
