@@ -1,7 +1,7 @@
 //! Lists: every row exactly once over pages of any size, in the order that is promised, with tokens for one list only.
 
 mod cost;
-mod size;
+pub mod size;
 
 use invitations::pb::invitation::State;
 use invitations::pb::{self, Invitation};

@@ -18,6 +18,10 @@ use crate::support::{PATIENCE, Service, channel_to};
 
 /// How much the process may grow, in MiB.
 const GROWTH: f64 = 64.0;
+/// Answers that their callers have not taken, as the setting has it by default.
+const UNTAKEN: u32 = 256;
+/// What each of them may hold, in MiB: 256 KiB, and as much while a buffer grows.
+const ANSWER: f64 = 0.5;
 /// How many calls somebody else makes during each attack, at least.
 const CALLS: usize = 10;
 
@@ -62,6 +66,25 @@ async fn floods_cost_the_server_no_memory_and_nobody_else_an_answer() {
     let log = || String::from_utf8_lossy(&process.log()).into_owned();
     assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new(), "{story:#?}\n{}", log());
     assert!(process.lives());
+}
+
+/// What docs/security.md says about `max_untaken_answers`, with the largest answers that there are.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_hold_no_more_than_is_said() {
+    let (service, process, bystander, attacker) = scene(&[]).await;
+    crate::lists::size::fill_to_the_brim(&service).await;
+    drop(attacker.unread_pages(1).await);
+    let start = process.memory();
+    let unread = attacker.unread_pages(UNTAKEN as usize).await;
+    let held = process.memory() - start;
+    eprintln!("{UNTAKEN} unread answers hold {held:.1} MiB");
+    assert!(held < f64::from(UNTAKEN) * ANSWER, "{held:.1} MiB");
+    // that they are held at all: the control
+    assert!(held > f64::from(UNTAKEN) * ANSWER / 8.0, "{held:.1} MiB");
+    drop(unread);
+    bystander.stop.store(true, Ordering::Relaxed);
+    assert_eq!(bystander.errors.await.unwrap(), Vec::<String>::new());
 }
 
 /// Control of the first of the floods.

@@ -1,9 +1,11 @@
 //! DeleteAccount of owners: refused without a lock, and carried out one organization at a time.
 
+use std::time::Duration;
+
 use invitations::pb;
 use sqlx::{Postgres, Transaction};
 use tokio::task::JoinHandle;
-use tonic::Status;
+use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::support::{Person, Service, patiently, reason};
@@ -12,7 +14,10 @@ const OWNED: usize = 5;
 
 async fn delete(person: &Person, request_id: &str) -> Result<(), Status> {
     let message = pb::DeleteAccountRequest { name: "accounts/me".to_owned(), request_id: request_id.to_owned() };
-    person.accounts.clone().delete_account(message).await.map(tonic::Response::into_inner)
+    let mut request = Request::new(message);
+    // the locks are held by tests that look around meanwhile
+    request.set_timeout(Duration::from_secs(30));
+    person.accounts.clone().delete_account(request).await.map(tonic::Response::into_inner)
 }
 
 /// The same meanwhile.

@@ -61,15 +61,14 @@ async fn an_invitation_shows_its_newest_emails_and_how_many_there_are_beside_the
 }
 
 /// Invitations, members and events with the longest contents, more of each than a page holds.
-async fn fill_to_the_brim(service: &Service) {
+pub async fn fill_to_the_brim(service: &Service) {
     for statement in [
         "UPDATE organizations SET display_name = repeat('\u{1f600}', 64)",
         "INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, offerer, username, account_email, \
                                   account_email_key, role, locale, code_hash, code_key_id, generation, expire_time, send_time) \
          SELECT 'acme', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'DECLINED', e, e, s, s, 'olga', e, e, \
                 'SECURITY_MANAGER', repeat('l', 35), sha256(n::text::bytea), 'test', 1, now(), now() \
-           FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e, \
-                concat('services/provider-with-a-name/', repeat('s', 200)) s",
+           FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e, concat('services/provider-with-a-name/', repeat('s', 200)) s",
         "INSERT INTO members (organization, username, role, email, email_key, inviter) \
          SELECT 'acme', 'member-with-a-long-name-' || lpad(n::text, 12, '0'), 'READER', e, e, 'services/provider-with-a-name/' || repeat('s', 200) \
            FROM generate_series(1, 250) n, lpad(n::text, 254, 'ü') e",
@@ -77,7 +76,7 @@ async fn fill_to_the_brim(service: &Service) {
          SELECT 'acme', n, 'ORGANIZATION_UPDATED', 'services/provider-with-a-name/' || repeat('s', 200), '01900000-0000-7000-8000-000000000001', 'olga', \
                 (SELECT jsonb_agg(jsonb_build_object('field', repeat('f', 40), 'before', repeat('b', 200), 'after', repeat('a', 200))) \
                    FROM generate_series(1, 17)) \
-           FROM generate_series(2, 251) n",
+           FROM generate_series(1000001, 1000250) n",
     ] {
         execute(service, statement).await;
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use h2::client::SendRequest;
+use invitations::pb;
+use prost::Message;
 use prost::bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -18,6 +20,7 @@ use super::CALLS;
 use crate::support::{Answer, PATIENCE};
 
 const GET: &str = "/ipmhub.invitations.v1.OrganizationService/GetOrganization";
+const LIST: &str = "/ipmhub.invitations.v1.InvitationService/ListInvitations";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// As many as a connection may have.
@@ -101,6 +104,34 @@ impl Attacker {
         drop(Answer::begin(response.headers()));
         let status = response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned());
         status.or_else(|| Some(format!("http {}", response.status().as_u16())))
+    }
+
+    /// Answers that nobody reads: pages of a list, on connections with so many calls each. They are there as long as what
+    /// is returned.
+    pub async fn unread_pages(&self, count: usize) -> Vec<h2::RecvStream> {
+        let message = pb::ListInvitationsRequest {
+            parent: "organizations/acme".to_owned(),
+            page_size: 200,
+            ..Default::default()
+        };
+        let message = message.encode_to_vec();
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let body = Bytes::from([&[0][..], &length, &message].concat());
+        let mut kept = Vec::new();
+        while kept.len() < count {
+            let Some(requests) = self.connection().await else { continue };
+            for _ in 0..STREAMS.min(count - kept.len()) {
+                let mut requests = requests.clone().ready().await.unwrap();
+                let request = self.request(LIST, &[("grpc-timeout", "1M")]);
+                let (response, mut sender) = requests.send_request(request, false).unwrap();
+                sender.send_data(body.clone(), true).unwrap();
+                let response = response.await.unwrap();
+                drop(Answer::begin(response.headers()));
+                assert_eq!(response.headers().get("grpc-status"), None, "a page, and no refusal");
+                kept.push(response.into_body());
+            }
+        }
+        kept
     }
 
     /// Requests that never end, each with all that a request may hold but its last byte, as many as the server takes on
