@@ -2,6 +2,7 @@
 //! them. Counted by what is allocated for a whole call, on both of its sides, which does not depend on the machine.
 
 use allocation_counter::{AllocationInfo, measure};
+use invitations::domain::{DisplayName, EmailAddress, InvitationCode};
 use invitations::pb;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -151,8 +152,22 @@ fn no_field_of_any_rpc_costs_more_to_refuse_than_an_empty_one() {
     let list = list_of(2, &field_of(5, &field_of(1, b"a.example")));
     let read = measure(|| drop(pb::CreateOrganizationRequest::decode(&*list)));
     assert!(read.count_total > 2 * most && read.count_total > 4 * least, "{} to read a list", read.count_total);
-    let address = labels();
-    let compared = measure(|| drop((address.nfc().collect::<String>(), idna::domain_to_ascii_strict(&address[2..]))));
-    assert!(compared.bytes_total > 2 * COPIES * address.len() as u64, "{} bytes for an address", compared.bytes_total);
     bench.runtime.block_on(bench.service.stop());
+}
+
+/// Of a text that is too long nothing is made at all. Alone, because beside a whole call it would not be seen.
+#[test]
+fn nothing_is_made_of_a_text_that_is_too_long() {
+    let (address, name) = (labels(), "\u{fdfa}".repeat(LARGEST / 3));
+    let refused = measure(|| {
+        assert!(EmailAddress::parse(&address).is_none());
+        assert!(DisplayName::parse(&name).is_none());
+        assert!(InvitationCode::is_too_long(&address));
+    });
+    assert_eq!(refused.count_total, 0);
+    // the controls: what was made of them before
+    let compared = measure(|| drop((address.nfc().collect::<String>(), idna::domain_to_ascii_strict(&address[2..]))));
+    assert!(compared.bytes_total > 4 * address.len() as u64, "{} bytes", compared.bytes_total);
+    let written_out = measure(|| drop(name.nfkc().collect::<String>()));
+    assert!(written_out.bytes_total > 4 * name.len() as u64, "{} bytes", written_out.bytes_total);
 }
