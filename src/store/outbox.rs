@@ -106,7 +106,8 @@ async fn visit(
              SELECT e.organization, e.email_id, e.due_time, o.place
                FROM unnest($1::text[]) WITH ORDINALITY AS o(id, place), LATERAL (
                SELECT organization, email_id, due_time FROM emails
-                WHERE (organization, due_time) >= (o.id, '-infinity') AND (organization, due_time) <= (o.id, now())
+                WHERE organization = o.id
+                  AND (organization, due_time) >= (o.id, '-infinity') AND (organization, due_time) <= (o.id, now())
                   AND state IN ('QUEUED', 'RETRYING') AND kind = ANY($2) AND kind <> ''
                   AND ($6::text IS NULL OR organization = $6)
                 ORDER BY organization, due_time LIMIT $3 FOR UPDATE SKIP LOCKED) e

@@ -43,7 +43,7 @@ pub async fn done(connection: &mut PgConnection, waits: &[Wait]) -> Result<()> {
     waits.sort_unstable_by_key(|wait| (wait.organization.as_str(), wait.email));
     sqlx::query!(
         "UPDATE emails e SET wait_time = NULL FROM unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS n(o, i, w) \
-          WHERE e.organization = ANY(ARRAY[n.o]) AND e.email_id = n.i AND e.wait_time = n.w \
+          WHERE e.organization = ANY(ARRAY[n.o]) AND e.email_id = n.i AND e.wait_time IS NOT DISTINCT FROM n.w \
             AND ($4::text IS NULL OR e.organization = $4)",
         &column(&waits, |wait| wait.organization.as_str().to_owned()),
         &column(&waits, |wait| wait.email),

@@ -104,7 +104,8 @@ pub async fn pass_on(connection: &mut PgConnection, organizations: &mut Vec<Orga
                             OFFSET 0 FOR UPDATE SKIP LOCKED) l \
                    LEFT JOIN LATERAL ( \
                      SELECT greatest(due_time, now()) AS next FROM emails \
-                      WHERE (organization, due_time) >= (o.id, '-infinity') AND (organization, due_time) <= (o.id, 'infinity') \
+                      WHERE organization = o.id \
+                        AND (organization, due_time) >= (o.id, '-infinity') AND (organization, due_time) <= (o.id, 'infinity') \
                         AND state IN ('QUEUED', 'RETRYING') AND kind = ANY($2) AND kind <> '' \
                         AND ($3::text IS NULL OR organization = $3) \
                       ORDER BY organization, due_time LIMIT 1) e ON true \
