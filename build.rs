@@ -38,8 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     names.enable_type_names();
     tonic_prost_build::configure()
         .codec_path("crate::pb::Bounded")
-        // The derived one would print the code; `src/pb.rs` has one that does not.
-        .skip_debug([format!(".{PACKAGE}.RequestAccessRequest")])
+        // The derived ones would print the code; `src/pb.rs` has some that do not.
+        .skip_debug(["RequestAccessRequest", "VerifyNotificationEmailRequest"].map(|name| format!(".{PACKAGE}.{name}")))
         .compile_fds_with_config(rust, names)?;
     Ok(())
 }

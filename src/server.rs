@@ -105,6 +105,7 @@ impl Server {
             reserved_names: settings.tenancy.reserved_names.clone(),
             accounts_create_organizations: settings.tenancy.accounts_create_organizations,
             max_attestation_age: settings.throttles.max_attestation_age_days.try_into().unwrap_or(time::Duration::WEEK),
+            asks_for_proof: settings.throttles.unverified_notifications_limit.is_some(),
             resend_interval: settings.throttles.resend_interval_seconds.try_into().unwrap_or(time::Duration::MINUTE),
             resends_limit: settings.throttles.resends_per_invitation_limit,
             open_invitations_limit: settings.throttles.open_invitations_limit,

@@ -236,6 +236,7 @@ fn want(wanted: &mut Wanted, command: &Command) {
     let caller = command.caller.as_ref().and_then(Caller::username);
     match &command.operation {
         Operation::CreateOrganization(new) => wanted.people.push(person(&new.owner)),
+        Operation::VerifyNotificationEmail { .. } => wanted.overdue_of.push(organization()),
         Operation::UpdateOrganization(_)
         | Operation::ApproveOrganizationChange { .. }
         | Operation::WithdrawOrganizationChange { .. } => {

@@ -111,6 +111,7 @@ impl App {
     pub(super) fn settle_guess<T>(&self, guess: Guess, charge: Option<Charge>, outcome: Result<T>) -> Result<T> {
         let wrong = match guess {
             Guess::Code => Refusal::CodeNotFound,
+            Guess::NotificationCode => Refusal::NotificationCodeNotFound,
             Guess::Account => Refusal::AccountEmailNotFound,
         };
         if !matches!(&outcome, Err(Error::Refused(refusal)) if *refusal == wrong) {

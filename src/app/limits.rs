@@ -29,6 +29,8 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Guess {
     Code,
+    /// The code of a notification address; counted as the others are.
+    NotificationCode,
     Account,
 }
 
@@ -52,7 +54,7 @@ impl Counted {
     pub fn subject(self, identity: &[u8; 32]) -> String {
         let who = hex(identity);
         match self {
-            Self::Guess(Guess::Code) => format!("wrong-code/{who}"),
+            Self::Guess(Guess::Code | Guess::NotificationCode) => format!("wrong-code/{who}"),
             Self::Guess(Guess::Account) => format!("wrong-account/{who}"),
             Self::Invitation => format!("invitation/{who}"),
             Self::Organization => format!("organization/{who}"),
@@ -79,7 +81,7 @@ impl Counted {
 
     pub fn limit(self, limits: &Limits) -> Option<i32> {
         match self {
-            Self::Guess(Guess::Code) => limits.wrong_codes,
+            Self::Guess(Guess::Code | Guess::NotificationCode) => limits.wrong_codes,
             Self::Guess(Guess::Account) => limits.wrong_accounts,
             Self::Invitation => limits.invitations,
             Self::Organization => limits.organizations,
@@ -91,7 +93,7 @@ impl Counted {
 
     pub fn refusal(self, wait: time::Duration) -> Refusal {
         match self {
-            Self::Guess(Guess::Code) => Refusal::TooManyWrongCodes { wait },
+            Self::Guess(Guess::Code | Guess::NotificationCode) => Refusal::TooManyWrongCodes { wait },
             Self::Guess(Guess::Account) => Refusal::TooManyWrongAccounts { wait },
             Self::Invitation => Refusal::TooManyInvitations { wait },
             Self::Organization => Refusal::TooManyOrganizations { wait },

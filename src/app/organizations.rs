@@ -2,6 +2,7 @@
 
 use super::batch::Shown;
 use super::callers::{About, Call};
+use super::limits::Guess;
 use super::reading::read;
 use super::views::{MemberView, OrganizationView};
 use super::{App, Error, Page, Result, one_more};
@@ -31,6 +32,29 @@ impl App {
         }
         let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
         self.organization(&self.call_again(&changer, about).await?, &id).await
+    }
+
+    /// Takes the code of a notification address. Wrong ones are counted against the caller, also of one who leaves.
+    pub async fn verify_notification_email(&self, call: &Call, command: Command) -> Result<OrganizationView> {
+        let changer = call.changer();
+        self.finish(move |app| async move {
+            let id = command.organization.clone();
+            let charge = app.charge_guess(&changer.identity, Guess::NotificationCode, &command).await?;
+            let outcome = match app.change(command, &changer).await {
+                // nobody has the key any more
+                Err(Error::Refused(Refusal::CodeKeyMissing(key))) if !app.is_key_held(&key).await? => {
+                    Err(Refusal::NotificationCodeNotFound.into())
+                }
+                outcome => outcome,
+            };
+            let decided = app.settle_guess(Guess::NotificationCode, charge, outcome)?;
+            if let Some(Shown::Organization(view)) = decided.shown {
+                return Ok(*view);
+            }
+            let about = About { organization: Some(id.clone()), invitation: None, is_read: true };
+            app.organization(&app.call_again(&changer, about).await?, &id).await
+        })
+        .await
     }
 
     /// One member; everybody sees themselves.

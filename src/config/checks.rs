@@ -61,6 +61,7 @@ impl Settings {
             address_key: self.tenancy.address_key.clone(),
             per_address: self.throttles.emails_per_address_limit,
             per_organization: self.throttles.emails_per_organization_and_address_limit,
+            unproven: self.throttles.unverified_notifications_limit,
         };
         Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone(), cold)
     }

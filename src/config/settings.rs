@@ -270,6 +270,11 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "3", value_parser = values::limit(1_000_000))]
     pub emails_per_organization_and_address_limit: Limit,
 
+    /// Emails in 24 hours to the notification address of an organization while nobody has entered the code that is sent to
+    /// it, up to 1000000; the owners get all that it does not. 0 is no limit, and then no code is asked for.
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = values::limit(1_000_000))]
+    pub unverified_notifications_limit: Limit,
+
     /// Time in seconds between two searches for overdue invitations and for whatever else is over, 1 to 3600. Only the
     /// emails and events about expiry depend on it: reads show an overdue invitation as expired at once. However much is
     /// found is dealt with before the next search.

@@ -96,6 +96,7 @@ impl State {
             ("changes_per_subject_limit", "0".to_owned()),
             ("emails_per_address_limit", "0".to_owned()),
             ("emails_per_organization_and_address_limit", "0".to_owned()),
+            ("unverified_notifications_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),
             ("smtp_tls", "none".to_owned()),

@@ -44,7 +44,7 @@ pub fn accept(
     let actor = Some(Actor::Account(caller.clone()));
     let invitation = state.transition(invitation, InvitationState::Accepted, EventKind::Accepted, actor, now);
     state.send(EmailKind::AccessGranted, &invitation, email, now);
-    state.notify(EmailKind::MemberJoined, &invitation, now);
+    state.notify(EmailKind::MemberJoined, &invitation, context, now);
     Ok(())
 }
 
@@ -64,7 +64,7 @@ pub fn decline(
     check_etag(etag, invitation.revision)?;
     let actor = Some(Actor::Account(caller.clone()));
     let invitation = state.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
-    state.notify(EmailKind::InvitationDeclined, &invitation, now);
+    state.notify(EmailKind::InvitationDeclined, &invitation, context, now);
     Ok(())
 }
 

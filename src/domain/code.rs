@@ -9,7 +9,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::{CodeKey, InvitationId, typed_code};
+use super::{CodeKey, EmailAddress, InvitationId, OrganizationId, typed_code};
 
 /// Crockford's base 32: no I, L, O, U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -30,7 +30,24 @@ impl InvitationCode {
         mac.update(b"\x01invitation-code");
         mac.update(invitation.0.as_bytes());
         mac.update(&generation.to_be_bytes());
-        let digest = mac.finalize().into_bytes();
+        Self::cut(&mac.finalize().into_bytes())
+    }
+
+    /// The code that shows whose the notification address of an organization is.
+    pub fn of_address(key: &CodeKey, organization: &OrganizationId, address: &EmailAddress, generation: i32) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.secret())
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        // neither a slug nor an address holds the byte 0
+        mac.update(b"\x01notification-code");
+        mac.update(organization.as_str().as_bytes());
+        mac.update(&[0]);
+        mac.update(address.key().as_bytes());
+        mac.update(&[0]);
+        mac.update(&generation.to_be_bytes());
+        Self::cut(&mac.finalize().into_bytes())
+    }
+
+    fn cut(digest: &[u8]) -> Self {
         let mut symbols = [0; PAYLOAD];
         for (n, symbol) in symbols.iter_mut().enumerate() {
             let (byte, bit) = (n * 5 / 8, n * 5 % 8);

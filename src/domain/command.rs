@@ -37,6 +37,9 @@ pub enum Operation {
     WithdrawOrganizationChange {
         etag: Option<String>,
     },
+    VerifyNotificationEmail {
+        code_hash: [u8; 32],
+    },
     CreateInvitation(Invite),
     RequestAccess {
         invitation: InvitationId,
@@ -101,6 +104,7 @@ impl Operation {
             Self::UpdateOrganization(_) => Method::UpdateOrganization,
             Self::ApproveOrganizationChange { .. } => Method::ApproveOrganizationChange,
             Self::WithdrawOrganizationChange { .. } => Method::WithdrawOrganizationChange,
+            Self::VerifyNotificationEmail { .. } => Method::VerifyNotificationEmail,
             Self::CreateInvitation(_) => Method::CreateInvitation,
             Self::RequestAccess { .. } => Method::RequestAccess,
             Self::OfferMembership(_) => Method::OfferMembership,
@@ -143,6 +147,7 @@ impl Operation {
             | Self::UpdateOrganization(_)
             | Self::ApproveOrganizationChange { .. }
             | Self::WithdrawOrganizationChange { .. }
+            | Self::VerifyNotificationEmail { .. }
             | Self::CreateInvitation(_)
             | Self::OfferMembership(_)
             | Self::Expire(_)

@@ -2,8 +2,8 @@
 
 use super::{
     Actor, Caller, Command, Context, Event, InvitationId, NewOrganization, Operation, OrganizationState, Refusal,
-    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, offer, prolong,
-    request_access, second_owner, settings,
+    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, notification_proof,
+    offer, prolong, request_access, second_owner, settings,
 };
 
 /// Decides one command on a loaded organization. `remembered` is what its request id was used for before.
@@ -154,6 +154,9 @@ fn administer(
         }
         Operation::WithdrawOrganizationChange { etag } => {
             second_owner::withdraw(state, context, actor, etag.as_deref())?;
+        }
+        Operation::VerifyNotificationEmail { code_hash } => {
+            notification_proof::verify(state, context, actor, code_hash)?;
         }
         Operation::UpdateMember { member, role, etag } => {
             membership::update(state, context, actor, standing, member, *role, etag.as_deref())?;

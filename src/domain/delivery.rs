@@ -140,6 +140,8 @@ pub enum Answer {
     Suppressed,
     /// Not yet: the recipient has had as much unsolicited email as they get in a day.
     RecipientLimit,
+    /// Nobody has shown whose the notification address is, and it has had its email of the day.
+    Unproven,
     /// The mail server did not answer in time.
     Timeout,
     /// The mail server could not be reached, or the connection broke.
@@ -149,7 +151,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 12] = [
+    const REASONS: [(Self, &'static str); 13] = [
         (Self::KeyMissing, "KEY_MISSING"),
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
@@ -159,6 +161,7 @@ impl Answer {
         (Self::NotCovered, "NOT_COVERED"),
         (Self::Suppressed, "SUPPRESSED"),
         (Self::RecipientLimit, "RECIPIENT_LIMIT"),
+        (Self::Unproven, "UNPROVEN"),
         (Self::Timeout, "TIMEOUT"),
         (Self::Connection, "CONNECTION"),
         (Self::Tls, "TLS"),
@@ -194,6 +197,9 @@ impl Answer {
             Self::RecipientLimit => {
                 "Waits for the recipient's limit of unsolicited emails in a day; it is sent as soon as there is room, and the \
                  invitation ends later by that."
+            }
+            Self::Unproven => {
+                "Not sent: nobody has entered the code of the notification address yet; the owners were told instead."
             }
             Self::Timeout => "The mail server did not answer in time.",
             Self::Connection => "The mail server could not be reached, or the connection broke.",

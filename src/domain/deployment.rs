@@ -14,6 +14,8 @@ pub struct Deployment {
     pub max_attestation_age: time::Duration,
     /// Whether accounts may found organizations, or only services.
     pub accounts_create_organizations: bool,
+    /// Whether somebody has to show that a notification address is theirs before it gets all that there is to tell.
+    pub asks_for_proof: bool,
     /// The least time between two emails of an invitation that somebody asks for.
     pub resend_interval: time::Duration,
     /// How often the email of an invitation is sent again in 24 hours; `None`: no limit.

@@ -29,10 +29,12 @@ pub enum EmailKind {
     InvitationExpired,
     /// To the old notification address and every owner: somebody changed what protects the organization.
     OrganizationChanged,
+    /// To the notification address: the code that shows that it is theirs.
+    NotificationEmailCode,
 }
 
 impl EmailKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AccountInvitation,
         Self::InvitationReminder,
         Self::AccessRequested,
@@ -45,6 +47,7 @@ impl EmailKind {
         Self::AccessRejected,
         Self::InvitationExpired,
         Self::OrganizationChanged,
+        Self::NotificationEmailCode,
     ];
 
     /// The name in the contract and the database.
@@ -62,6 +65,7 @@ impl EmailKind {
             Self::AccessRejected => "ACCESS_REJECTED",
             Self::InvitationExpired => "INVITATION_EXPIRED",
             Self::OrganizationChanged => "ORGANIZATION_CHANGED",
+            Self::NotificationEmailCode => "NOTIFICATION_EMAIL_CODE",
         }
     }
 
@@ -86,7 +90,7 @@ impl EmailKind {
         )
     }
 
-    /// Whether it carries the code.
+    /// Whether it carries the code of its invitation.
     pub fn carries_code(self) -> bool {
         matches!(self, Self::AccountInvitation | Self::InvitationReminder)
     }
@@ -115,7 +119,7 @@ impl EmailKind {
             Self::InvitationDeclined => state == S::Declined,
             Self::AccessRejected => state == S::Rejected,
             Self::InvitationExpired => state == S::Expired,
-            Self::OrganizationChanged => true,
+            Self::OrganizationChanged | Self::NotificationEmailCode => true,
         }
     }
 }
@@ -129,6 +133,8 @@ pub struct Email {
     /// Of the code that it carries; 0 where it carries none.
     pub generation: i32,
     pub recipient: EmailAddress,
+    /// Of what goes to the notification address: this one goes to an owner.
+    pub is_to_owner: bool,
     pub due_time: Timestamp,
 }
 

@@ -18,7 +18,7 @@ pub fn close_overdue(state: &mut OrganizationState, context: &Context<'_>) {
         state.withdraw(Withdrawal::All(id));
         state.record(EventKind::Expired, None, Some(id), invitation.username.clone(), vec![change], context.now);
         if state.organization.policy.wants(EmailKind::InvitationExpired) {
-            state.notify(EmailKind::InvitationExpired, &invitation, context.now);
+            state.notify(EmailKind::InvitationExpired, &invitation, context, context.now);
         }
         state.put_invitation(invitation);
     }

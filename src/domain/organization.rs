@@ -12,6 +12,8 @@ pub struct Organization {
     pub display_name: DisplayName,
     /// Where the organization hears of access requests, joins and refusals.
     pub notification_email: EmailAddress,
+    /// `None`: somebody has shown that this address is theirs.
+    pub missing_proof: Option<MissingProof>,
     /// BCP 47; of its emails where an invitation names none.
     pub locale: String,
     pub policy: Policy,
@@ -37,6 +39,21 @@ impl Organization {
         self.revision += 1;
         self
     }
+
+    /// The notification address, if somebody has shown that it is theirs.
+    pub fn proven_address(&self) -> Option<EmailAddress> {
+        Some(self.notification_email.clone()).filter(|_| self.missing_proof.is_none())
+    }
+}
+
+/// The code that was sent to a notification address and that nobody has entered. It is not stored: it follows from this,
+/// the organization and the address, so a code is none for any other address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MissingProof {
+    pub key_id: String,
+    /// The organization's revision when the address was set.
+    pub generation: i32,
+    pub expire_time: Timestamp,
 }
 
 /// What is counted. The row that each change of an organization locks first.

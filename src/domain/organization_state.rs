@@ -216,33 +216,13 @@ impl OrganizationState {
     pub fn send(&mut self, kind: EmailKind, invitation: &Invitation, recipient: EmailAddress, due_time: Timestamp) {
         let code = invitation.code.as_ref().filter(|_| kind.carries_code());
         let generation = code.map_or(0, |code| code.generation);
-        self.emails.push(Email { kind, invitation: Some(invitation.id), generation, recipient, due_time });
+        let (invitation, is_to_owner) = (Some(invitation.id), false);
+        self.emails.push(Email { kind, invitation, generation, recipient, is_to_owner, due_time });
     }
 
-    /// Writes an email to the notification address.
-    pub fn notify(&mut self, kind: EmailKind, invitation: &Invitation, due_time: Timestamp) {
-        self.send(kind, invitation, self.organization.notification_email.clone(), due_time);
-    }
-
-    /// Writes to the old notification address and to every owner at hand, under an address that they still hold.
-    pub fn tell_owners(&mut self, context: &Context<'_>, old_address: EmailAddress) {
-        let owners = self.members.values().filter(|member| member.role == Role::Owner);
-        let address = |owner: &Member| {
-            let account = context.accounts.get(&owner.username)?;
-            let held = owner.email.as_ref().filter(|email| account.holds(email));
-            held.or(account.emails.first()).cloned()
-        };
-        let mut recipients = vec![old_address];
-        recipients.extend(owners.filter_map(address));
-        recipients.sort_by(|a, b| a.key().cmp(b.key()));
-        recipients.dedup_by(|a, b| a.key() == b.key());
-        self.emails.extend(recipients.into_iter().map(|recipient| Email {
-            kind: EmailKind::OrganizationChanged,
-            invitation: None,
-            generation: 0,
-            recipient,
-            due_time: context.now,
-        }));
+    /// The owners of those that are loaded.
+    pub fn owners(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.role == Role::Owner)
     }
 
     /// Takes back unsent emails, also those of this batch.

@@ -31,6 +31,7 @@ pub enum Refusal {
     AccountNotFound(String),
     AccountEmailNotFound,
     CodeNotFound,
+    NotificationCodeNotFound,
 
     // what is there already
     OrganizationExists(String),

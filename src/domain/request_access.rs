@@ -119,9 +119,9 @@ pub fn settle(
 
 /// Tells the notification address who asks, now and once more.
 pub fn tell(state: &mut OrganizationState, context: &Context<'_>, invitation: &Invitation) {
-    state.notify(EmailKind::AccessRequested, invitation, context.now);
+    state.notify(EmailKind::AccessRequested, invitation, context, context.now);
     if state.organization.policy.wants(EmailKind::AccessRequestReminder) {
-        state.notify(EmailKind::AccessRequestReminder, invitation, context.now + REMIND_AFTER);
+        state.notify(EmailKind::AccessRequestReminder, invitation, context, context.now + REMIND_AFTER);
     }
 }
 

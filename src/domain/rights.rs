@@ -56,6 +56,7 @@ impl Method {
             Self::UpdateOrganization => Organization(Action::Edit),
             Self::ApproveOrganizationChange => Organization(Action::ApproveChange),
             Self::WithdrawOrganizationChange => Organization(Action::EditProtection),
+            Self::VerifyNotificationEmail => Organization(Action::EditProtection),
             Self::GetMember => MemberOr(Action::SeeMembers),
             Self::ListMembers => MemberOr(Action::SeeMembers),
             Self::UpdateMember => MemberOr(grant),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Actor, Change, Context, EventKind, OrganizationState, PendingChange, Refusal, Role, Timestamp, Username,
-    check_etag, pending_change::alone_at, policy_edit::policy_changes,
+    Actor, Change, Context, EventKind, OrganizationState, PendingChange, Refusal, Timestamp, Username, check_etag,
+    pending_change::alone_at, policy_edit::policy_changes,
 };
 
 /// Writes what is so by now, as every read shows it already.
@@ -21,7 +21,7 @@ pub fn settle(state: &mut OrganizationState, context: &Context<'_>) {
     state.organization = new;
     state.record(kind, None, None, None, changes, context.now);
     if kind == EventKind::OrganizationUpdated {
-        state.tell_owners(context, state.organization.notification_email.clone());
+        state.tell_owners(context, state.organization.proven_address());
     }
 }
 
@@ -47,7 +47,7 @@ pub fn approve(
     state.organization.policy = pending.policy.apply(old.clone());
     let changes = policy_changes(&old, &state.organization.policy);
     end(state, EventKind::ChangeApproved, Some(actor.clone()), changes, context.now);
-    state.tell_owners(context, state.organization.notification_email.clone());
+    state.tell_owners(context, state.organization.proven_address());
     Ok(())
 }
 
@@ -66,8 +66,7 @@ pub fn withdraw(
 
 /// Who is an owner, of the members at hand.
 pub fn owners(state: &OrganizationState) -> BTreeSet<Username> {
-    let owners = state.members.values().filter(|member| member.role == Role::Owner);
-    owners.map(|member| member.username.clone()).collect()
+    state.owners().map(|member| member.username.clone()).collect()
 }
 
 /// Owners have come or gone. Without its author nothing is left of the change; whoever is the only one from now on waits
@@ -91,7 +90,7 @@ pub fn follow(
     if effective_time != pending.effective_time {
         state.organization.pending_change = Some(PendingChange { effective_time, ..pending });
         touch(state, now);
-        state.tell_owners(context, state.organization.notification_email.clone());
+        state.tell_owners(context, state.organization.proven_address());
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{
     Actor, Caller, Change, Context, DisplayName, EmailAddress, EventKind, Head, Member, Method, Organization,
     OrganizationId, OrganizationLimits, OrganizationState, PendingChange, Policy, PolicyEdit, Refusal, Role, Scope,
-    Standing, Username, check_etag, policy_edit::policy_changes, rights::Action, weakening::weakened,
+    Standing, Username, check_etag, notification_proof, policy_edit::policy_changes, rights::Action,
+    weakening::weakened,
 };
 
 /// An organization to be founded.
@@ -96,6 +97,7 @@ pub fn create(
         id: id.clone(),
         display_name: found.display_name.clone(),
         notification_email: found.notification_email.clone(),
+        missing_proof: None,
         locale: found.locale.clone(),
         policy: found.policy.apply(Policy::default()),
         pending_change: None,
@@ -114,6 +116,7 @@ pub fn create(
         update_time: now,
         revision: 1,
     });
+    notification_proof::ask(&mut state, context);
     state.record(EventKind::OrganizationCreated, Some(caller.actor()), None, Some(owner), Vec::new(), now);
     Ok(state)
 }
@@ -138,8 +141,7 @@ pub fn update(
     standing.check(Action::EditProfile)?;
     let old = state.organization.clone();
     if let Some(name) = edit.display_name.as_ref().filter(|name| **name != old.display_name) {
-        let owners = state.members.values().filter(|member| member.role == Role::Owner);
-        let owners = owners.filter_map(|member| context.accounts.get(&member.username));
+        let owners = state.owners().filter_map(|member| context.accounts.get(&member.username));
         let is_granted = matches!(standing, Standing::Service(_));
         check_name(name, is_granted, context, owners.flat_map(|owner| &owner.emails))?;
     }
@@ -149,11 +151,20 @@ pub fn update(
         // what cannot be read here would be lost
         old.policy.check_known()?;
     }
+    let names_address = edit.notification_email.is_some();
     let edit = edit.clone();
     let mut new = old.clone();
     new.display_name = edit.display_name.unwrap_or(new.display_name);
     new.notification_email = edit.notification_email.unwrap_or(new.notification_email);
     new.locale = edit.locale.unwrap_or(new.locale);
+    let is_moved = old.notification_email.key() != new.notification_email.key();
+    let is_asked = if is_moved {
+        new.missing_proof = None;
+        true
+    } else {
+        let awaited = old.missing_proof.as_ref().filter(|_| names_address);
+        awaited.is_some_and(|awaited| notification_proof::may_ask_again(awaited, context))
+    };
     let wanted = edit.policy.apply(new.policy);
     let waiting = match standing {
         // the operator's, who has configured it
@@ -169,6 +180,9 @@ pub fn update(
         pending => pending.clone().filter(|p| p.policy.as_in(&new.policy) == p.policy.as_in(&old.policy)),
     };
     let mut changes = changes(&old, &new);
+    if is_asked && old.notification_email == new.notification_email {
+        changes.push(Change::new("notification_email", "", ""));
+    }
     changes.extend(limit_changes((state.head.seat_limit, state.head.limits), (seat_limit, limits)));
     if changes.is_empty() && new.pending_change == old.pending_change {
         return Ok(());
@@ -181,6 +195,13 @@ pub fn update(
     state.organization = new;
     state.head.seat_limit = seat_limit;
     state.head.limits = limits;
+    if is_asked {
+        notification_proof::ask(state, context);
+        // what is a change as well is counted below
+        state.counted += u32::from(!is_protection);
+        let [before, after] = [&old, &state.organization].map(|organization| organization.missing_proof.is_none());
+        changes.extend((before != after).then(|| notification_proof::change(before, after)));
+    }
     for (kind, is_so, changes) in [
         (EventKind::OrganizationUpdated, !changes.is_empty(), changes),
         (EventKind::ChangeProposed, is_proposed, proposed),
@@ -191,9 +212,9 @@ pub fn update(
         }
     }
     if is_protection {
-        // nobody has proved that the notification address is theirs, so what writes to it is counted
+        // the address may be from before anybody had to show whose it is, so what writes to it is counted
         state.counted += 1;
-        state.tell_owners(context, old.notification_email);
+        state.tell_owners(context, old.proven_address());
     }
     Ok(())
 }

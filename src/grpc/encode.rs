@@ -109,6 +109,7 @@ pub fn organization(view: OrganizationView) -> pb::Organization {
     }
     pb::Organization {
         notification_email: organization.notification_email.typed().to_owned(),
+        notification_email_verified: organization.missing_proof.is_none(),
         policy: Some(policy(organization.policy)),
         seat_limit: view.head.seat_limit,
         seats_taken: view.head.seats_taken,

@@ -30,7 +30,8 @@ const PATHS: [&str; 18] = [
     "policy.expiry_notifications_disabled",
 ];
 /// What a mask may name without effect (AIP-134, AIP-203).
-const NOT_SET: [&str; 6] = ["name", "seats_taken", "create_time", "update_time", "etag", "pending_change"];
+const NOT_SET: [&str; 7] =
+    ["name", "notification_email_verified", "seats_taken", "create_time", "update_time", "etag", "pending_change"];
 /// The highest limit that an organization can have of its own.
 const MAX_LIMIT: i32 = 1_000_000;
 

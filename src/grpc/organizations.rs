@@ -149,6 +149,31 @@ impl OrganizationService for Api {
         Ok(Response::new(encode::organization(view)))
     }
 
+    async fn verify_notification_email(
+        &self,
+        request: Request<pb::VerifyNotificationEmailRequest>,
+    ) -> Result<Response<Organization>, Status> {
+        let call = self.changer(Method::VerifyNotificationEmail, &request, &request.get_ref().name).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let organization = fields.organization("name", &message.name);
+        let code = fields.code("code", &message.code);
+        let request =
+            fields.request(Method::VerifyNotificationEmail, &message, &message.request_id, |m| &mut m.request_id);
+        let command = fields.finish(|| {
+            let operation = Operation::VerifyNotificationEmail { code_hash: code?.hash() };
+            Some(Command {
+                organization: organization?,
+                caller: Some(call.caller.clone()),
+                request: request?,
+                operation,
+            })
+        });
+        let command = command.map_err(status::from_refusal)?;
+        let view = self.app.verify_notification_email(&call, command).await.map_err(status::from_error)?;
+        Ok(Response::new(encode::organization(view)))
+    }
+
     async fn get_member(&self, request: Request<pb::GetMemberRequest>) -> Result<Response<Member>, Status> {
         let call = self.reader(Method::GetMember, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{AddressKey, DAY, EmailAddress, OrganizationId, Timestamp, of_day, room};
 use crate::store::connection::Own;
-use crate::store::limits::{self, Asked, Charge, Counted};
+use crate::store::limits::{self, Asked, Charge};
 use crate::store::{Result, suppressions};
 
 /// The window of the limits.
@@ -24,6 +24,9 @@ pub struct ColdMail {
     pub per_address: Option<i32>,
     /// Those of them that are of one organization.
     pub per_organization: Option<i32>,
+    /// Emails that the notification address of one organization gets in 24 hours while nobody has shown whose it is; `None`:
+    /// no limit.
+    pub unproven: Option<i32>,
 }
 
 /// A cold email, as far as it is counted.
@@ -31,6 +34,8 @@ pub struct ColdMail {
 pub(super) struct Cold<'a> {
     pub organization: &'a OrganizationId,
     pub recipient: &'a EmailAddress,
+    /// It goes to a notification address of which nobody has shown whose it is.
+    pub is_unproven: bool,
     /// The database's clock.
     pub now: Timestamp,
 }
@@ -47,29 +52,27 @@ impl ColdMail {
         Ok(found.chunks(2).map(|of_one| of_one.contains(&true)).collect())
     }
 
-    /// Counts each email against its organization and its mailbox, or says how long it has to wait; in the order asked.
+    /// Counts each email against all that limits it, or says how long it has to wait; in the order asked.
     pub(super) async fn charge(&self, database: &mut Own, emails: &[Cold<'_>]) -> Result<Vec<Charged>> {
         let mut charged = emails.iter().map(|_| Ok(Vec::new())).collect::<Vec<Charged>>();
+        if let Some(limit) = self.unproven {
+            let unproven = (0..).zip(emails).filter(|(_, email)| email.is_unproven);
+            let ask = |email: &Cold<'_>| Asked { subject: self.of_unproven(*email), window: WINDOW, limit };
+            count(database, &mut charged, unproven.map(|(place, email)| (place, ask(email))).collect()).await?;
+        }
         if let Some(limit) = self.per_organization {
-            let asked =
-                emails.iter().map(|email| Asked { subject: self.of_organization(*email), window: WINDOW, limit });
-            add(&mut charged, (0..).zip(count(database, asked.collect()).await?));
+            let ask = |email: &Cold<'_>| Asked { subject: self.of_organization(*email), window: WINDOW, limit };
+            count(database, &mut charged, (0..).zip(emails.iter().map(ask)).collect()).await?;
         }
         let Some(limit) = self.per_address else { return Ok(charged) };
         let nths = self.nths(database, emails).await?;
-        let places = (0..emails.len()).filter(|place| charged[*place].is_ok()).collect::<Vec<_>>();
-        let ask = |place: &usize| {
-            let email = emails[*place];
+        let ask = |(email, nth): (&Cold<'_>, i32)| {
             let day =
                 of_day(limit, self.address_key.day(email.recipient, email.now.unix_timestamp().div_euclid(86_400)));
             let subject = format!("emails/{}", limits::hex(&self.address_key.counter(email.recipient)));
-            Asked { subject, window: WINDOW, limit: room(day, self.per_organization, nths[*place]) }
+            Asked { subject, window: WINDOW, limit: room(day, self.per_organization, nth) }
         };
-        let counted = count(database, places.iter().map(ask).collect()).await?;
-        let refused = places.iter().zip(&counted).filter(|(_, counted)| counted.is_err());
-        let given_back = refused.flat_map(|(place, _)| charged[*place].iter().flatten().cloned()).collect::<Vec<_>>();
-        database.run(async |c| limits::give_back(c, &given_back).await).await?;
-        add(&mut charged, places.into_iter().zip(counted));
+        count(database, &mut charged, (0..).zip(emails.iter().zip(nths).map(ask)).collect()).await?;
         Ok(charged)
     }
 
@@ -89,19 +92,28 @@ impl ColdMail {
     fn of_organization(&self, email: Cold<'_>) -> String {
         format!("emails-of/{}", limits::hex(&self.address_key.counter_of(email.organization, email.recipient)))
     }
+
+    fn of_unproven(&self, email: Cold<'_>) -> String {
+        format!("unproven/{}", limits::hex(&self.address_key.counter_of(email.organization, email.recipient)))
+    }
 }
 
-async fn count(database: &mut Own, asked: Vec<Asked>) -> Result<Vec<Counted>> {
-    database.run(async |c| limits::charge(c, &asked).await).await
-}
-
-/// Adds what was counted to what the emails at these places were charged before.
-fn add(charged: &mut [Charged], counted: impl Iterator<Item = (usize, Counted)>) {
-    for (place, counted) in counted {
+/// Counts the emails at these places once more, unless they have to wait by now; whatever was counted of one that has to
+/// is given back.
+async fn count(database: &mut Own, charged: &mut [Charged], mut asked: Vec<(usize, Asked)>) -> Result<()> {
+    asked.retain(|(place, _)| charged[*place].is_ok());
+    let (places, asked) = asked.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let counted = database.run(async |c| limits::charge(c, &asked).await).await?;
+    let mut given_back = Vec::new();
+    for (place, counted) in places.into_iter().zip(counted) {
         match (&mut charged[place], counted) {
-            (Ok(charges), Ok(charge)) => charges.push(charge),
-            (before, Err(wait)) => *before = Err(wait.try_into().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT)),
-            (Err(_), Ok(_)) => {}
+            (Ok(before), Ok(charge)) => before.push(charge),
+            (Ok(before), Err(wait)) => {
+                given_back.append(before);
+                charged[place] = Err(wait.try_into().unwrap_or(SHORTEST_WAIT).max(SHORTEST_WAIT));
+            }
+            (Err(_), _) => {}
         }
     }
+    database.run(async |c| limits::give_back(c, &given_back).await).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cold::Cold;
 use super::message::shows_sign_in;
 use super::{Mailer, backoff};
-use crate::domain::{Answer, EmailAddress, EmailState, Username};
+use crate::domain::{Answer, EmailAddress, EmailKind, EmailState, Username};
 use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::limits::Charge;
@@ -52,7 +52,7 @@ impl Mailer {
         let facts = database.run(async |c| outbox::facts(c, &held).await).await?;
         let judge = |(mut item, facts): (Item, Option<Facts>)| {
             let Some(facts) = facts else { return Judged { item, verdict: Verdict::Lost } };
-            if item.held.kind.is_to_organization() {
+            if item.held.kind.is_to_organization() && !facts.is_to_owner {
                 // it may have another one than when the email was written
                 // as it would stand in the outbox
                 let present = &facts.notification_email;
@@ -90,10 +90,14 @@ impl Mailer {
         }
         cold.retain(|judged| judged.is_cold() && judged.item.charges.is_empty());
         let asked = cold.iter().filter_map(|judged| judged.as_cold()).collect::<Vec<_>>();
-        let charged = self.cold.charge(database, &asked).await?;
-        for (judged, charged) in cold.into_iter().zip(charged) {
-            match charged {
+        let outcomes = self.cold.charge(database, &asked).await?;
+        for (judged, outcome) in cold.into_iter().zip(outcomes) {
+            match outcome {
                 Ok(charges) => judged.item.charges = charges,
+                // the owners get all that this address does not, but for its code
+                Err(_) if judged.is_unproven() && judged.item.held.kind != EmailKind::NotificationEmailCode => {
+                    judged.verdict = Verdict::End(EmailState::Dropped, Answer::Unproven);
+                }
                 Err(wait) => judged.verdict = Verdict::Limited(wait),
             }
         }
@@ -117,7 +121,17 @@ impl Judged {
         let Verdict::Send(known) = &self.verdict else { return None };
         let is_unsolicited = known.facts.invitation.as_ref().is_some_and(|invitation| invitation.is_unsolicited);
         let Held { kind, organization, recipient, .. } = &self.item.held;
-        kind.is_cold(is_unsolicited).then_some(Cold { organization, recipient, now: known.facts.now })
+        let is_unproven = self.is_unproven();
+        let is_cold = kind.is_cold(is_unsolicited) || is_unproven;
+        is_cold.then_some(Cold { organization, recipient, is_unproven, now: known.facts.now })
+    }
+
+    /// Whether it is to be sent to a notification address of which nobody has shown whose it is.
+    fn is_unproven(&self) -> bool {
+        let Verdict::Send(known) = &self.verdict else { return false };
+        let kind = self.item.held.kind;
+        let is_to_address = kind.is_to_organization() && !known.facts.is_to_owner;
+        known.facts.missing_proof.is_some() && (is_to_address || kind == EmailKind::NotificationEmailCode)
     }
 }
 

@@ -51,7 +51,11 @@ impl Writer {
     /// Whether there is something to write, by the facts of this moment; with the code that it carries.
     pub fn check(&self, held: &Held, facts: &Facts) -> Result<Option<InvitationCode>, Ending> {
         wanted::check(held, facts, &self.services).map_err(|answer| (EmailState::Dropped, answer))?;
-        self.code(held, facts.invitation.as_ref()).map_err(|()| without_key(held, facts.now))
+        let code = match held.kind {
+            EmailKind::NotificationEmailCode => self.code_of_address(held, facts),
+            _ => self.code(held, facts.invitation.as_ref()),
+        };
+        code.map_err(|()| without_key(held, facts.now))
     }
 
     /// Checks, and writes.
@@ -69,6 +73,14 @@ impl Writer {
         };
         let key = invitation.code_key_id.as_deref().and_then(|id| self.code_keys.get(id)).ok_or(())?;
         Ok(Some(InvitationCode::derive(key, id, held.generation)))
+    }
+
+    /// The same of a notification address.
+    fn code_of_address(&self, held: &Held, facts: &Facts) -> Result<Option<InvitationCode>, ()> {
+        let Some(proof) = &facts.missing_proof else { return Ok(None) };
+        let key = self.code_keys.get(&proof.key_id).ok_or(())?;
+        let address = &facts.notification_email;
+        Ok(Some(InvitationCode::of_address(key, &held.organization, address, proof.generation)))
     }
 
     fn letter(
@@ -99,7 +111,7 @@ impl Writer {
         let change = facts.pending_change.as_ref();
         let time = |time: Timestamp| time.format(TIME).ok();
         context! {
-            audience => audience(held.kind),
+            audience => if facts.is_to_owner { "stand-in" } else { audience(held.kind) },
             recipient => held.recipient.wire(),
             organization => isolated(&plain(facts.organization.as_str())),
             slug => held.organization.as_str(),
@@ -109,14 +121,17 @@ impl Writer {
             events_link => link(format!("{page}/events")),
             member_link => optional(username.map(|username| link(format!("{page}/members/{username}")))),
             invitation_link => optional(held.invitation.map(|InvitationId(id)| link(format!("{page}/invitations/{id}")))),
-            code_link => optional(code.as_ref().map(|code| link(format!("{base}/invitations#code={code}")))),
+            code_link => optional(code.as_ref().map(|code| match held.kind {
+                EmailKind::NotificationEmailCode => link(format!("{page}/notification-email#code={code}")),
+                _ => link(format!("{base}/invitations#code={code}")),
+            })),
             code => optional(code),
             invited_email => optional(invitation.map(|i| isolated(i.email.typed()))),
             username => optional(username),
             account_email => optional(account_email.map(EmailAddress::typed).map(isolated)),
             addresses_differ => invitation.zip(account_email).is_some_and(|(i, email)| i.email.key() != email.key()),
             role => optional(invitation.and_then(|i| i.role).map(Role::as_str)),
-            expire_time => optional(invitation.and_then(|i| i.expire_time).and_then(|end| end.format(TIME).ok())),
+            expire_time => optional(expire_time(facts).and_then(|end| end.format(TIME).ok())),
             change_author => optional(change.and_then(|c| c.author.username()).map(Username::as_str)),
             change_effective_time => optional(change.and_then(|c| c.effective_time).and_then(time)),
             change_expire_time => optional(change.and_then(|c| time(c.expire_time()))),
@@ -173,8 +188,17 @@ fn audience(kind: EmailKind) -> &'static str {
         | EmailKind::OfferReminder
         | EmailKind::AccessGranted
         | EmailKind::AccessRejected => "account",
+        EmailKind::NotificationEmailCode => "unproven",
         kind if kind.is_to_organization() => "organization",
         _ => "owners",
+    }
+}
+
+/// Of the invitation, else of the code of the notification address.
+fn expire_time(facts: &Facts) -> Option<Timestamp> {
+    match &facts.invitation {
+        Some(invitation) => invitation.expire_time,
+        None => facts.missing_proof.as_ref().map(|proof| proof.expire_time),
     }
 }
 

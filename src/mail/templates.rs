@@ -38,7 +38,8 @@ macro_rules! locale_files {
             "invitation_declined.html" "invitation_declined.txt"
             "access_rejected.html" "access_rejected.txt"
             "invitation_expired.html" "invitation_expired.txt"
-            "organization_changed.html" "organization_changed.txt")
+            "organization_changed.html" "organization_changed.txt"
+            "notification_email_code.html" "notification_email_code.txt")
     };
     ($locale:literal: $($file:literal)*) => {
         [$((concat!($locale, "/", $file), include_str!(concat!("templates/", $locale, "/", $file)))),*]

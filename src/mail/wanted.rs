@@ -8,6 +8,18 @@ pub fn check(held: &Held, facts: &Facts, services: &[Service]) -> Result<(), Ans
     if !facts.policy.wants(held.kind) {
         return Err(Answer::PolicyChanged);
     }
+    let awaited = facts.missing_proof.as_ref();
+    if held.kind == EmailKind::NotificationEmailCode {
+        // an earlier version changes the address and not what is awaited
+        let is_to_it = held.recipient.key() == facts.notification_email.key();
+        let is_awaited =
+            awaited.is_some_and(|proof| proof.generation == held.generation && proof.expire_time > facts.now);
+        return if is_awaited && is_to_it { Ok(()) } else { Err(Answer::MovedOn) };
+    }
+    if facts.is_to_owner && held.kind.is_reminder() && awaited.is_none() {
+        // the address is told, as it is somebody's by now
+        return Err(Answer::MovedOn);
+    }
     let invitation = match (held.invitation, &facts.invitation) {
         (None, _) => return Ok(()),
         (Some(_), None) => return Err(Answer::MovedOn),

@@ -29,7 +29,8 @@ pub struct Wanted {
     pub accounts: Vec<(String, String)>,
     /// Usernames: their accounts and memberships.
     pub people: Vec<(String, String)>,
-    /// Organizations whose owners are wanted.
+    /// Organizations whose owners are wanted. Some of those are wanted always whose notification address is nobody's yet:
+    /// they are told in its place.
     pub owners_of: Vec<String>,
     /// Organizations whose overdue invitations are wanted. Those of an organization that stands at a limit are wanted
     /// always: they still count until they are closed.
@@ -138,6 +139,14 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                SELECT organization, username FROM members
                 WHERE organization = w.o AND role = 'OWNER' AND ($16::text IS NULL OR organization = $16) OFFSET 0) m
              UNION
+             SELECT m.* FROM unnest($1::text[]) AS w(o), LATERAL (
+               SELECT organization FROM organizations
+                WHERE organization = w.o AND notification_key_id IS NOT NULL AND ($16::text IS NULL OR organization = $16)
+               OFFSET 0) u, LATERAL (
+               SELECT organization, username FROM members
+                WHERE organization = u.organization AND role = 'OWNER' AND ($16::text IS NULL OR organization = $16)
+                ORDER BY username LIMIT 12) m
+             UNION
              SELECT n.organization, p.username FROM invitation n, LATERAL (VALUES
                (n.username), (substr(n.offerer, length('accounts/') + 1)), (substr(n.approver, length('accounts/') + 1))
                ) AS p(username) WHERE p.username IS NOT NULL
@@ -150,7 +159,9 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
            )
            SELECT clock_timestamp() AS "now!", t.organization AS "organization!",
                   o.display_name AS "o_display_name?", o.notification_email AS "o_email?",
-                  o.notification_email_key AS "o_email_key?", o.locale AS "o_locale?", o.policy AS "o_policy?",
+                  o.notification_email_key AS "o_email_key?", o.notification_key_id AS "o_key_id?",
+                  o.notification_generation AS "o_generation?", o.notification_expire_time AS "o_expire_time?",
+                  o.locale AS "o_locale?", o.policy AS "o_policy?",
                   o.pending_change AS "o_pending?", o.pending_create_time AS "o_pending_create_time?",
                   o.pending_effective_time AS "o_pending_effective_time?",
                   o.create_time AS "o_create_time?", o.update_time AS "o_update_time?", o.revision AS "o_revision?",
@@ -265,6 +276,9 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted) -> Result<Load
                 display_name: row.o_display_name?,
                 notification_email: row.o_email?,
                 notification_email_key: row.o_email_key?,
+                notification_key_id: row.o_key_id,
+                notification_generation: row.o_generation,
+                notification_expire_time: row.o_expire_time,
                 locale: row.o_locale?,
                 policy: row.o_policy?,
                 pending_change: row.o_pending,

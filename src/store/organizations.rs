@@ -11,7 +11,8 @@ use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Rol
 /// looks at all that is overdue, in the order of its index, which no other index has. So with what was to take effect.
 pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<Option<(Organization, Head)>> {
     let organization = sqlx::query!(
-        r#"SELECT now() AS "now!", organization, display_name, notification_email, notification_email_key, locale, policy,
+        r#"SELECT now() AS "now!", organization, display_name, notification_email, notification_email_key,
+                  notification_key_id, notification_generation, notification_expire_time, locale, policy,
                   pending_change, pending_create_time, pending_effective_time, create_time, update_time, revision
              FROM organizations WHERE organization = $1"#,
         id.as_str(),
@@ -24,6 +25,9 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
             display_name: row.display_name,
             notification_email: row.notification_email,
             notification_email_key: row.notification_email_key,
+            notification_key_id: row.notification_key_id,
+            notification_generation: row.notification_generation,
+            notification_expire_time: row.notification_expire_time,
             locale: row.locale,
             policy: row.policy,
             pending_change: row.pending_change,

@@ -219,7 +219,7 @@ pub async fn put_off(connection: &mut PgConnection, limited: &[(Held, Duration)]
         &column(&limited, |(_, wait)| interval(*wait)),
         Answer::RecipientLimit.to_string(),
         only(limited.iter().map(|(held, _)| held.organization.as_str())),
-        &column(&limited, |(held, _)| !held.kind.is_reminder()),
+        &column(&limited, |(held, _)| held.invitation.is_some() && !held.kind.is_reminder()),
     )
     .execute(connection)
     .await?;

@@ -10,8 +10,8 @@ use sqlx::types::Uuid;
 use super::{Error, Result, pending_change, policy};
 use crate::domain::{
     Account, Actor, Answer, Deliveries, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head,
-    Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, OrganizationLimits, Role,
-    StoredCode, Timestamp, Username, Window,
+    Invitation, InvitationId, InvitationState, Member, MissingProof, Organization, OrganizationId, OrganizationLimits,
+    Role, StoredCode, Timestamp, Username, Window,
 };
 
 fn actor(text: Option<String>) -> Option<Actor> {
@@ -184,6 +184,9 @@ pub(super) struct OrganizationRow {
     pub display_name: String,
     pub notification_email: String,
     pub notification_email_key: String,
+    pub notification_key_id: Option<String>,
+    pub notification_generation: Option<i32>,
+    pub notification_expire_time: Option<Timestamp>,
     pub locale: String,
     pub policy: serde_json::Value,
     pub pending_change: Option<serde_json::Value>,
@@ -200,6 +203,11 @@ impl From<OrganizationRow> for Organization {
             id: OrganizationId::stored(row.organization),
             display_name: DisplayName::stored(row.display_name),
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
+            missing_proof: missing_proof(
+                row.notification_key_id,
+                row.notification_generation,
+                row.notification_expire_time,
+            ),
             locale: row.locale,
             policy: policy::decode(row.policy),
             pending_change: pending_change::decode(
@@ -212,6 +220,15 @@ impl From<OrganizationRow> for Organization {
             revision: row.revision,
         }
     }
+}
+
+/// `None`: somebody has shown that the address is theirs, or nobody was asked to.
+pub(super) fn missing_proof(
+    key_id: Option<String>,
+    generation: Option<i32>,
+    expire_time: Option<Timestamp>,
+) -> Option<MissingProof> {
+    Some(MissingProof { key_id: key_id?, generation: generation?, expire_time: expire_time? })
 }
 
 pub(super) struct HeadRow {

@@ -10,6 +10,7 @@ mod fuzz;
 mod hammering;
 mod impostors;
 mod letters;
+mod notices;
 mod phishing;
 mod process;
 mod requests;

@@ -151,8 +151,8 @@ fn mailer(server: SocketAddr) -> Mailer {
         workers: 4,
     };
     let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
-    let cold =
-        ColdMail { address_key: AddressKey::new(vec![5; 32]).unwrap(), per_address: None, per_organization: None };
+    let address_key = AddressKey::new(vec![5; 32]).unwrap();
+    let cold = ColdMail { address_key, per_address: None, per_organization: None, unproven: None };
     Mailer::new(settings, CodeKeys::new(vec![key]).unwrap(), cold).unwrap()
 }
 

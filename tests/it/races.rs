@@ -119,6 +119,7 @@ pub fn deployment() -> Deployment {
         reserved_names: Vec::new(),
         accounts_create_organizations: true,
         max_attestation_age: time::Duration::days(30),
+        asks_for_proof: false,
         resend_interval: time::Duration::ZERO,
         resends_limit: None,
         open_invitations_limit: None,

@@ -43,6 +43,7 @@ const TABLE: &str = "
     UpdateOrganization      ETAG_MISMATCH        a   a    n     r    r      r           r                +       +     n     +   s    n   +
     ApproveOrganizationChange NO_PENDING_CHANGE  a   a    n     r    r      r           r                r       +     n     p   p    n   p
     WithdrawOrganizationChange NO_PENDING_CHANGE a   a    n     r    r      r           r                r       +     n     +   s    n   +
+    VerifyNotificationEmail OK                   a   a    n     r    r      r           r                r       +     n     +   s    n   +
     GetMember               OK                   a   a    n     r    +      +           +                +       +     n     +   s    n   +
     ListMembers             OK                   a   a    n     +    +      +           +                +       +     n     +   s    n   +
     UpdateMember            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
@@ -183,6 +184,9 @@ impl Scene {
             }),
             "ApproveOrganizationChange" => bytes!(ApproveOrganizationChangeRequest { name: parent, etag }),
             "WithdrawOrganizationChange" => bytes!(WithdrawOrganizationChangeRequest { name: parent, etag }),
+            "VerifyNotificationEmail" => {
+                bytes!(VerifyNotificationEmailRequest { name: parent, code: self.code.clone() })
+            }
             "GetMember" => bytes!(GetMemberRequest { name: target.name }),
             "ListMembers" => bytes!(ListMembersRequest { parent }),
             "UpdateMember" => bytes!(UpdateMemberRequest { member: Some(target) }),

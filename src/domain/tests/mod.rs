@@ -13,6 +13,7 @@ mod model_members;
 mod model_offers;
 mod model_rules;
 mod newer;
+mod proof;
 mod properties;
 mod request_ids;
 mod second_owner;

@@ -33,6 +33,12 @@ pub(super) fn account_email() -> Problem {
     not_found(ErrorReason::AccountEmailNotFound, sentence)
 }
 
+pub(super) fn notification_code() -> Problem {
+    let sentence = "this code does not belong to the present notification address, or is over: take the one of the newest \
+                    email to it, or set the address again to get another one";
+    not_found(ErrorReason::NotificationCodeNotFound, sentence)
+}
+
 pub(super) fn code() -> Problem {
     let sentence = "this code opens no invitation for you: ask the organization to resend it";
     not_found(ErrorReason::CodeNotFound, sentence)

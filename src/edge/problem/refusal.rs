@@ -26,6 +26,7 @@ impl From<Refusal> for Problem {
             Refusal::AccountNotFound(name) => not_found::account(name),
             Refusal::AccountEmailNotFound => not_found::account_email(),
             Refusal::CodeNotFound => not_found::code(),
+            Refusal::NotificationCodeNotFound => not_found::notification_code(),
 
             Refusal::OrganizationExists(name) => exists::organization(name),
             Refusal::UsernameTaken(name) => exists::username(name),

@@ -55,6 +55,7 @@ samples! { refusals of Refusal:
     Refusal::AccountNotFound(_) => [Refusal::AccountNotFound(name("a1")), Refusal::AccountNotFound(name("b2"))],
     Refusal::AccountEmailNotFound => [Refusal::AccountEmailNotFound],
     Refusal::CodeNotFound => [Refusal::CodeNotFound],
+    Refusal::NotificationCodeNotFound => [Refusal::NotificationCodeNotFound],
     Refusal::OrganizationExists(_) => [Refusal::OrganizationExists(name("a1")), Refusal::OrganizationExists(name("b2"))],
     Refusal::UsernameTaken(_) => [Refusal::UsernameTaken(name("a1")), Refusal::UsernameTaken(name("b2"))],
     Refusal::AccountExists(_) => [Refusal::AccountExists(name("a1")), Refusal::AccountExists(name("b2"))],

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    Actor, CodeKey, Cover, DisplayName, InvitationState, OrganizationId, PendingChange, Policy, PolicyEdit,
+    Actor, CodeKey, Cover, DisplayName, InvitationState, MissingProof, OrganizationId, PendingChange, Policy,
+    PolicyEdit,
 };
 use crate::mail::parse_from;
 
@@ -37,20 +38,28 @@ fn cover(role: Role) -> Cover {
     Cover { role, offerer: (owner, Some(Role::Owner)), approver: None }
 }
 
+fn is_about_invitation(kind: EmailKind) -> bool {
+    !matches!(kind, EmailKind::OrganizationChanged | EmailKind::NotificationEmailCode)
+}
+
+fn missing_proof() -> MissingProof {
+    MissingProof { key_id: "2026".to_owned(), generation: 1, expire_time: datetime!(2026-11-30 12:00 UTC) }
+}
+
 fn held(kind: EmailKind) -> Held {
     let recipient = match audience(kind) {
         "invited" => "anna@example.com",
         "account" => "anna.b@example.org",
-        "organization" => "it@acme.example",
+        "organization" | "unproven" => "it@acme.example",
         _ => "owner@acme.example",
     };
-    let about_invitation = kind != EmailKind::OrganizationChanged;
+    let about_invitation = is_about_invitation(kind);
     Held {
         organization: OrganizationId::parse("acme").unwrap(),
         id: Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_00e1),
         invitation: about_invitation.then(|| InvitationId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_000a))),
         kind,
-        generation: i32::from(kind.carries_code()),
+        generation: i32::from(kind.carries_code() || kind == EmailKind::NotificationEmailCode),
         recipient: address(recipient),
         attempt: 1,
         lease_until: datetime!(2026-11-23 12:01 UTC),
@@ -67,10 +76,12 @@ fn facts(kind: EmailKind) -> Facts {
         now: datetime!(2026-11-23 12:00 UTC),
         organization: DisplayName::stored("Acme & Söhne".to_owned()),
         notification_email: address("it@acme.example"),
+        missing_proof: (kind == EmailKind::NotificationEmailCode).then(missing_proof),
+        is_to_owner: false,
         policy: Policy::default(),
         pending_change: None,
         locale: "en".to_owned(),
-        invitation: (kind != EmailKind::OrganizationChanged).then(|| InvitationFacts {
+        invitation: is_about_invitation(kind).then(|| InvitationFacts {
             state,
             email: address("anna@example.com"),
             is_unsolicited: false,
@@ -196,7 +207,7 @@ fn every_attempt_is_the_same_email() {
 
 #[test]
 fn an_email_that_its_invitation_no_longer_wants_is_dropped() {
-    for kind in EmailKind::ALL.into_iter().filter(|kind| *kind != EmailKind::OrganizationChanged) {
+    for kind in EmailKind::ALL.into_iter().filter(|kind| is_about_invitation(*kind)) {
         for state in InvitationState::ALL {
             let mut facts = facts(kind);
             facts.invitation.as_mut().unwrap().state = state;
@@ -272,13 +283,37 @@ fn a_member_is_not_invited_once_more() {
     for kind in EmailKind::ALL {
         let is_for_somebody_new =
             matches!(kind, EmailKind::AccountInvitation | EmailKind::InvitationReminder | EmailKind::InvitationExpired);
-        let found = if kind == EmailKind::OrganizationChanged {
-            None
-        } else {
+        let found = if is_about_invitation(kind) {
             dropped(kind, |facts| facts.invitation.as_mut().unwrap().is_of_member = true)
+        } else {
+            None
         };
         assert_eq!(found, is_for_somebody_new.then_some(Answer::AlreadyMember), "{kind:?}");
     }
+}
+
+#[test]
+fn a_code_of_an_address_is_sent_only_while_it_is_awaited() {
+    let kind = EmailKind::NotificationEmailCode;
+    assert_eq!(dropped(kind, |_| {}), None);
+    for change in [
+        (|facts: &mut Facts| facts.missing_proof = None) as fn(&mut Facts),
+        |facts| facts.missing_proof.as_mut().unwrap().generation = 2,
+        |facts| facts.missing_proof.as_mut().unwrap().expire_time = datetime!(2026-11-23 12:00 UTC),
+    ] {
+        assert_eq!(dropped(kind, change), Some(Answer::MovedOn));
+    }
+}
+
+#[test]
+fn an_owner_is_told_why_they_get_what_another_address_should() {
+    let told = |is_to_owner| {
+        show(&letter_with(EmailKind::InvitationDeclined, |facts| {
+            facts.is_to_owner = is_to_owner;
+            facts.missing_proof = Some(missing_proof());
+        }))
+    };
+    assert!(told(true).contains("belongs to an owner of") && !told(false).contains("belongs to an owner of"));
 }
 
 #[test]

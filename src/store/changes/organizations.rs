@@ -12,10 +12,12 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationS
     }
     sqlx::query!(
         "INSERT INTO organizations (organization, display_name, notification_email, notification_email_key, locale, policy, \
-                                    create_time, update_time, revision) \
-         SELECT o, d, e, k, l, p, c, t, v \
+                                    create_time, update_time, revision, notification_key_id, notification_generation, \
+                                    notification_expire_time) \
+         SELECT o, d, e, k, l, p, c, t, v, nk, ng, nt \
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], \
-                       $8::timestamptz[], $9::int[]) AS n(o, d, e, k, l, p, c, t, v)",
+                       $8::timestamptz[], $9::int[], $10::text[], $11::int[], $12::timestamptz[]) \
+             AS n(o, d, e, k, l, p, c, t, v, nk, ng, nt)",
         &column(rows, |t| text(t.id())),
         &column(rows, |t| t.organization.display_name.as_str().to_owned()),
         &column(rows, |t| typed(&t.organization.notification_email)),
@@ -25,6 +27,9 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[&OrganizationS
         &column(rows, |t| t.organization.create_time),
         &column(rows, |t| t.organization.update_time),
         &column(rows, |t| t.organization.revision),
+        &column(rows, |t| key_id(&t.organization)) as &[Option<String>],
+        &column(rows, |t| t.organization.missing_proof.as_ref().map(|proof| proof.generation)) as &[Option<i32>],
+        &column(rows, |t| t.organization.missing_proof.as_ref().map(|proof| proof.expire_time)) as &[Option<Timestamp>],
     )
     .execute(connection)
     .await?;
@@ -69,10 +74,12 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
                 locale = n.l, policy = coalesce(o.policy - $9::text[] || n.p, o.policy), update_time = n.t, revision = n.r, \
                 pending_change = CASE WHEN n.w THEN n.c ELSE o.pending_change END, \
                 pending_create_time = CASE WHEN n.w THEN n.ct ELSE o.pending_create_time END, \
-                pending_effective_time = CASE WHEN n.w THEN n.ce ELSE o.pending_effective_time END \
+                pending_effective_time = CASE WHEN n.w THEN n.ce ELSE o.pending_effective_time END, \
+                notification_key_id = n.nk, notification_generation = n.ng, notification_expire_time = n.nt \
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::int[], \
-                       $11::bool[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[]) \
-             AS n(o, d, e, k, l, p, t, r, w, c, ct, ce) \
+                       $11::bool[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[], \
+                       $17::timestamptz[]) \
+             AS n(o, d, e, k, l, p, t, r, w, c, ct, ce, nk, ng, nt) \
           WHERE o.organization = ANY(ARRAY[n.o]) AND o.revision < n.r \
             AND ($10::text IS NULL OR o.organization = $10)",
         &column(rows, |(_, o)| text(&o.id)),
@@ -89,8 +96,16 @@ pub(super) async fn update(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, o)| o.pending_change.as_ref().map(pending_change::encode)) as &[Option<serde_json::Value>],
         &column(rows, |(_, o)| o.pending_change.as_ref().map(|change| change.create_time)) as &[Option<Timestamp>],
         &column(rows, |(_, o)| o.pending_change.as_ref().and_then(|change| change.effective_time)) as &[Option<Timestamp>],
+        &column(rows, |(_, o)| key_id(o)) as &[Option<String>],
+        &column(rows, |(_, o)| o.missing_proof.as_ref().map(|proof| proof.generation)) as &[Option<i32>],
+        &column(rows, |(_, o)| o.missing_proof.as_ref().map(|proof| proof.expire_time)) as &[Option<Timestamp>],
     )
     .execute(connection)
     .await?;
     expect_rows(&result, rows.len(), "an organization")
+}
+
+/// Of the code that is awaited.
+fn key_id(organization: &Organization) -> Option<String> {
+    organization.missing_proof.as_ref().map(|proof| proof.key_id.clone())
 }

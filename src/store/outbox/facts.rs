@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::Held;
 use crate::domain::{
-    Cover, DisplayName, EmailAddress, InvitationState, PendingChange, Policy, Role, Timestamp, Username,
+    Cover, DisplayName, EmailAddress, InvitationState, MissingProof, PendingChange, Policy, Role, Timestamp, Username,
 };
 use crate::store::columns::{column, only};
 use crate::store::{Error, Result, pending_change, policy, rows};
@@ -18,6 +18,10 @@ pub struct Facts {
     pub now: Timestamp,
     pub organization: DisplayName,
     pub notification_email: EmailAddress,
+    /// `None`: somebody has shown that this address is theirs.
+    pub missing_proof: Option<MissingProof>,
+    /// Of what goes to the notification address: this one goes to an owner.
+    pub is_to_owner: bool,
     pub policy: Policy,
     /// What waits for another owner.
     pub pending_change: Option<PendingChange>,
@@ -73,11 +77,15 @@ pub struct SignIn {
 ///
 /// An invitation is looked up by a range of one and in its order: only the primary key serves that. By an equality, an
 /// index that has the organization first and the invitation somewhere behind looks as good while there are few.
+#[expect(clippy::too_many_lines, reason = "one statement")]
 pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<Option<Facts>>> {
     let found = sqlx::query!(
         r#"SELECT h.place AS "place!", now() AS "now!", o.display_name AS "display_name!",
                   o.notification_email AS "notification_email!", o.notification_email_key AS "notification_email_key!",
-                  o.policy AS "policy!", o.pending_change, o.pending_create_time, o.pending_effective_time, i.offerer AS "offerer?", i.approver AS "approver?",
+                  o.notification_key_id AS "notification_key_id?", o.notification_generation AS "notification_generation?",
+                  o.notification_expire_time AS "notification_expire_time?", e.is_to_owner AS "is_to_owner!",
+                  o.policy AS "policy!", o.pending_change, o.pending_create_time, o.pending_effective_time,
+                  i.offerer AS "offerer?", i.approver AS "approver?",
                   g.role AS "offerer_role?", a.role AS "approver_role?", m.is_found AS "is_of_member!",
                   coalesce(i.locale, o.locale) AS "locale!", i.state AS "state?", i.email AS "email?",
                   i.email_key AS "email_key?", i.is_unsolicited AS "is_unsolicited?", i.username AS "username?",
@@ -87,13 +95,14 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
              FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[]) WITH ORDINALITY
                     AS h(organization, email_id, attempt, lease_until, place),
                   LATERAL (
-                    SELECT invitation FROM emails
+                    SELECT invitation, is_to_owner FROM emails
                      WHERE organization = h.organization AND email_id = h.email_id AND attempt = h.attempt
                        AND lease_until = h.lease_until AND state::text IN ('QUEUED', 'RETRYING')
                        AND ($5::text IS NULL OR organization = $5)
                     OFFSET 0) e,
                   LATERAL (
-                    SELECT display_name, locale, notification_email, notification_email_key, policy, pending_change,
+                    SELECT display_name, locale, notification_email, notification_email_key, notification_key_id,
+                           notification_generation, notification_expire_time, policy, pending_change,
                            pending_create_time, pending_effective_time
                       FROM organizations
                      WHERE organization = h.organization AND ($5::text IS NULL OR organization = $5) OFFSET 0) o
@@ -171,6 +180,12 @@ pub async fn facts(connection: &mut PgConnection, held: &[&Held]) -> Result<Vec<
             now: row.now,
             organization: DisplayName::stored(row.display_name),
             notification_email: EmailAddress::stored(row.notification_email, row.notification_email_key),
+            missing_proof: rows::missing_proof(
+                row.notification_key_id,
+                row.notification_generation,
+                row.notification_expire_time,
+            ),
+            is_to_owner: row.is_to_owner,
             policy,
             pending_change: change.filter(|_| outcome.is_none()),
             locale: row.locale,

@@ -355,7 +355,24 @@ fn of_organizations(world: &World) -> Vec<Row> {
     let fields = vec![organization("name", |m: &mut pb::GetOrganizationRequest| &mut m.name)];
     let (caller, control) = (olga.clone(), bare.clone());
     rows.extend(Form { rpc: "GetOrganization", caller, control, good, fields }.rows());
+
+    let good = pb::VerifyNotificationEmailRequest { name: acme(), code: world.code.clone(), request_id: ID.into() };
+    let mistyped = ["\0", "\u{1b}", "0"].map(|end| format!("{}{end}", world.code));
+    let fields = vec![
+        organization("name", |m: &mut pb::VerifyNotificationEmailRequest| &mut m.name),
+        required(
+            texts("code", address_code_of, mistyped.into_iter().chain([with_a_typo(&world.code), "é".into()]))
+                .because("CODE_MISTYPED"),
+        ),
+        request_id(|m| &mut m.request_id),
+    ];
+    let (caller, control) = (olga.clone(), bare.clone());
+    rows.extend(Form { rpc: "VerifyNotificationEmail", caller, control, good, fields }.rows());
     rows
+}
+
+fn address_code_of(message: &mut pb::VerifyNotificationEmailRequest) -> &mut String {
+    &mut message.code
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the field wants it")]

@@ -163,7 +163,7 @@ fn of_transitions(world: &World, used: &Used) -> Vec<Row> {
     rows
 }
 
-fn of_organizations(world: &World, _: &Used) -> Vec<Row> {
+fn of_organizations(world: &World, used: &Used) -> Vec<Row> {
     let World { olga, admin, .. } = world;
     let organization = || Organization {
         display_name: "Gamma".into(),
@@ -193,6 +193,10 @@ fn of_organizations(world: &World, _: &Used) -> Vec<Row> {
         rows.push(refusal("WithdrawOrganizationChange", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
         let message = update(id, "", "");
         rows.push(refusal("UpdateOrganization", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
+        let code = used.code.clone();
+        let name = format!("organizations/{id}");
+        let message = pb::VerifyNotificationEmailRequest { name, code, ..Default::default() };
+        rows.push(refusal("VerifyNotificationEmail", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));
     }
     let message = update("acme", STALE, "");
     rows.push(refusal("UpdateOrganization", "a stale etag", olga, &message, Aborted, "ETAG_MISMATCH"));

@@ -1,5 +1,6 @@
 //! What makes a call safe to repeat or to prepare: request ids, etags, `validate_only`.
 
+use invitations::dev::mailbox::Script;
 use invitations::pb::invitation::State;
 use invitations::pb::{self, Invitation};
 use prost_types::FieldMask;
@@ -95,7 +96,8 @@ async fn every_change_of_an_invitation_happens_once_for_one_request_id() {
 
 #[tokio::test]
 async fn every_other_change_happens_once_for_one_request_id() {
-    let service = Service::start().await;
+    let settings = [("unverified_notifications_limit", "1")];
+    let service = Service::start_with(&settings, Script::accept_all()).await;
     let olga = service.stranger("olga", "olga@example.com");
     let account = pb::CreateAccountRequest { account_id: "olga".to_owned(), ..Default::default() };
     repeat!(service, &olga.accounts, create_account, account, { account_id: "olga-two".to_owned() });
@@ -119,6 +121,11 @@ async fn every_other_change_happens_once_for_one_request_id() {
         ..Default::default()
     };
     repeat!(service, &olga.organizations, update_organization, update, { update_mask: None });
+    let code = service.code_to("notify@acme.example", 1).await;
+    let verify = pb::VerifyNotificationEmailRequest { name: acme.name.clone(), code, ..Default::default() };
+    service.owner("rosa", "beta").await;
+    let other = service.code_to("notify@beta.example", 1).await;
+    repeat!(service, &olga.organizations, verify_notification_email, verify, { code: other });
     let otto = service.member(&olga, "acme", "otto", "OWNER").await;
     for role in [pb::Role::Owner, pb::Role::Unspecified] {
         olga.ask_for_approval_of("acme", role).await;

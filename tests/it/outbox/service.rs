@@ -81,9 +81,15 @@ impl Expected<'_> {
 
 #[tokio::test]
 async fn every_kind_of_email_is_sent_when_its_moment_comes() {
-    let service = Service::start().await;
+    let service = Service::start_with(&[("unverified_notifications_limit", "1")], Script::accept_all()).await;
     let owner = service.owner("olga", "acme").await;
     let mut expected = Expected { service: &service, emails: Vec::new() };
+
+    expected.then(&["NOTIFICATION_EMAIL_CODE notify@acme.example"]).await;
+    let code = service.code_to("notify@acme.example", 1).await;
+    let message =
+        pb::VerifyNotificationEmailRequest { name: "organizations/acme".to_owned(), code, ..Default::default() };
+    owner.organizations.clone().verify_notification_email(message).await.unwrap();
 
     let name = owner.invite("acme", "Anna@Bücher.example").await.unwrap().name;
     expected.then(&["ACCOUNT_INVITATION Anna@xn--bcher-kva.example"]).await;
@@ -128,7 +134,8 @@ async fn every_kind_of_email_is_sent_when_its_moment_comes() {
     };
     let message = pb::UpdateOrganizationRequest { organization: Some(organization), ..Default::default() };
     owner.organizations.clone().update_organization(message).await.unwrap();
-    expected.then(&["ORGANIZATION_CHANGED notify@acme.example", "ORGANIZATION_CHANGED olga@example.com"]).await;
+    let told = ["ORGANIZATION_CHANGED notify@acme.example", "ORGANIZATION_CHANGED olga@example.com"];
+    expected.then(&[told[0], told[1], "NOTIFICATION_EMAIL_CODE new@acme.example"]).await;
 
     // of all reminders only those are left whose invitation is as it was; what a worker holds may have been sent
     let due = "UPDATE emails SET due_time = now() WHERE state = 'QUEUED' AND lease_until IS NULL";

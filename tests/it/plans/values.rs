@@ -107,7 +107,7 @@ const LOG: &[Case] = &[
          ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
          '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
          '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{9,9,9}', ARRAY['1','1,1','2,1,0'], now(), NULL, \
-         '{acme,o1000,o1001}', ARRAY[now(),now(),now()]",
+         '{acme,o1000,o1001}', ARRAY[now(),now(),now()], '{f,f,t}'",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
@@ -115,7 +115,7 @@ const LOG: &[Case] = &[
          '{NULL}', '{acme}', ARRAY[inv(200000)], '{INVITED}', '{1}', '{a}', ARRAY[now()], \
          '{acme}', '{accounts/w}', ARRAY[rnd(-1)], '{M}', ARRAY[hash(1)], '{r}', \
          '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', '{9}', ARRAY['2,1'], now(), 'acme', \
-         '{acme}', ARRAY[now()]",
+         '{acme}', ARRAY[now()], '{f}'",
     ),
 ];
 
@@ -143,7 +143,7 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
     case(
         "INSERT INTO organizations (",
         "'{n1,n2}', '{N,N}', '{a,b}', '{a,b}', '{en,en}', ARRAY['{}','{}']::jsonb[], \
-         ARRAY[now(),now()], ARRAY[now(),now()], '{1,1}'",
+         ARRAY[now(),now()], ARRAY[now(),now()], '{1,1}', '{k,NULL}', '{1,NULL}', ARRAY[now(),NULL]",
     ),
     case(
         "INSERT INTO organization_heads",
@@ -154,12 +154,13 @@ const CHANGED_ORGANIZATIONS: &[Case] = &[
         "UPDATE organizations o SET",
         "'{acme,o1000,o1001}', '{N,N,N}', '{a,b,c}', '{a,b,c}', '{en,en,en}', \
          ARRAY['{}','{}',NULL]::jsonb[], ARRAY[now(),now(),now()], '{2,2,2}', '{reminders_disabled}', NULL, \
-         '{t,f,f}', ARRAY['{}',NULL,NULL]::jsonb[], ARRAY[now(),NULL,NULL], ARRAY[NULL,NULL,NULL]::timestamptz[]",
+         '{t,f,f}', ARRAY['{}',NULL,NULL]::jsonb[], ARRAY[now(),NULL,NULL], ARRAY[NULL,NULL,NULL]::timestamptz[], \
+         '{k,NULL,NULL}', '{1,NULL,NULL}', ARRAY[now(),NULL,NULL]",
     ),
     case(
         "UPDATE organizations o SET",
         "'{acme}', '{N}', '{a}', '{a}', '{en}', ARRAY['{}']::jsonb[], ARRAY[now()], '{2}', '{reminders_disabled}', 'acme', \
-         '{t}', ARRAY['{}']::jsonb[], ARRAY[now()], ARRAY[now()]",
+         '{t}', ARRAY['{}']::jsonb[], ARRAY[now()], ARRAY[now()], '{k}', '{1}', ARRAY[now()]",
     ),
 ];
 

@@ -65,6 +65,7 @@ fn organization(outcome: Result<pb::Organization, Status>) -> String {
                 etag,
                 limits,
                 pending_change,
+                notification_email_verified,
             }
         )
     };
@@ -89,7 +90,7 @@ const SOME_OF_INVITATION: &str =
     "name state account account_email role organization_display_name create_time update_time expire_time etag";
 const ALL_OF_MEMBER: &str = "name account email role inviter create_time update_time etag";
 const ALL_OF_ORGANIZATION: &str = "name display_name notification_email locale policy seat_limit seats_taken create_time update_time etag limits \
-     pending_change";
+     pending_change notification_email_verified";
 const SOME_OF_ORGANIZATION: &str = "name display_name locale create_time update_time etag";
 
 #[tokio::test]

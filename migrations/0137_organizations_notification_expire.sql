@@ -1,0 +1,1 @@
+ALTER TABLE organizations ADD COLUMN notification_expire_time timestamptz;
