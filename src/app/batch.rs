@@ -218,7 +218,7 @@ impl Batch {
 /// What commands touch.
 fn wanted(commands: &[Command], deployment: &Deployment, engine: Engine) -> Wanted {
     let Deployment { open_invitations_limit, resends_limit, .. } = *deployment;
-    let mut wanted = Wanted { open_invitations_limit, resends_limit, engine, ..Wanted::default() };
+    let mut wanted = Wanted { resends_limit, open_invitations_limit, engine, ..Wanted::default() };
     let organizations =
         commands.iter().map(|command| command.organization.as_str().to_owned()).collect::<BTreeSet<_>>();
     wanted.organizations.extend(organizations);

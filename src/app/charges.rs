@@ -62,8 +62,8 @@ impl App {
         if !is_paced {
             return Ok(None);
         }
-        let changed = command.operation.subject().name(&command.organization);
-        match self.charge_for(Counted::Change, format!("{}/{changed}", Counted::Change.subject(identity))).await {
+        let target = command.operation.subject().name(&command.organization);
+        match self.charge_for(Counted::Change, format!("{}/{target}", Counted::Change.subject(identity))).await {
             Err(Error::Refused(refusal)) if self.dry_runs.ask(command.clone()).await?.is_change => Err(refusal.into()),
             Err(Error::Refused(_)) => Ok(None),
             charged => charged,

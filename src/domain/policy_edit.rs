@@ -58,6 +58,7 @@ impl PolicyEdit {
     }
 
     /// The same fields as they are in a policy.
+    #[must_use]
     pub fn as_in(&self, policy: &Policy) -> Self {
         let names = self.names();
         Self::of(policy, |name| names.contains(&name))

@@ -38,7 +38,7 @@ pub fn approve(
         return Err(Refusal::SecondPersonRequired);
     }
     let member = actor.username().and_then(|username| state.members.get(username));
-    if !member.is_some_and(|member| member.update_time < pending.create_time) {
+    if member.is_none_or(|member| member.update_time >= pending.create_time) {
         return Err(Refusal::ApproverTooNew);
     }
     check_etag(etag, state.organization.revision)?;
@@ -82,7 +82,7 @@ pub fn follow(
     let Some(pending) = state.organization.pending_change.clone().filter(|_| state.head.owners != count) else {
         return;
     };
-    let gone = &*were_owners - &owners(state);
+    let gone = were_owners - &owners(state);
     if pending.author.username().is_some_and(|author| gone.contains(author)) {
         return end(state, EventKind::ChangeWithdrawn, actor, Vec::new(), now);
     }

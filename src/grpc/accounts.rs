@@ -85,7 +85,7 @@ impl AccountService for Api {
         let parsed = fields.finish(|| Some((account?, size?, binding?, after?)));
         let (account, size, binding, after) = parsed.map_err(status::from_refusal)?;
         let page = self.app.memberships(&caller, &account, after, size).await.map_err(status::from_error)?;
-        let (memberships, next) = page::encode(page, encode::membership);
+        let (memberships, next) = page::encode(page, |membership| encode::membership(&membership));
         Ok(Response::new(pb::ListAccountMembershipsResponse { memberships, next_page_token: binding.write(next) }))
     }
 }

@@ -114,12 +114,12 @@ pub fn organization(view: OrganizationView) -> pb::Organization {
         seat_limit: view.head.seat_limit,
         seats_taken: view.head.seats_taken,
         limits: limits(view.head.limits),
-        pending_change: organization.pending_change.map(pending_change),
+        pending_change: organization.pending_change.as_ref().map(pending_change),
         ..common
     }
 }
 
-fn pending_change(change: PendingChange) -> pb::OrganizationChange {
+fn pending_change(change: &PendingChange) -> pb::OrganizationChange {
     let paths = change.policy.names().into_iter().map(|name| format!("policy.{name}")).collect();
     pb::OrganizationChange {
         policy: Some(policy(change.policy.apply(Policy::default()))),
@@ -176,7 +176,7 @@ pub fn member(view: MemberView) -> pb::Member {
     }
 }
 
-pub fn membership(membership: Membership) -> pb::Membership {
+pub fn membership(membership: &Membership) -> pb::Membership {
     pb::Membership {
         organization: membership.organization.name(),
         organization_display_name: membership.display_name.as_str().to_owned(),

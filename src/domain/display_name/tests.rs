@@ -318,7 +318,6 @@ fn what_reads_as_the_operator_is_reserved() {
         "i.p.m.hub",
         "IPM·Hub Friends",
         "Acme at IPMhub",
-        "ipm-hub-berlin",
         // looks like it
         "lPMHub",
         "1pmhub",

@@ -107,7 +107,7 @@ async fn what_exists_is_told_from_what_does_not_by_nobody_outside() {
     let unknown = seen(watched, &[], owner.request_access(&codes[0].1)).await;
     assert_alike(&[("an unknown code", unknown), ("an expired code", own)]);
 
-    objects(watched, &owner, &mallory).await;
+    Box::pin(objects(watched, &owner, &mallory)).await;
 }
 
 /// Each call of a stranger for something that is there, and for something that is not.
@@ -124,8 +124,8 @@ async fn objects(watched: &Watched, owner: &Person, mallory: &Person) {
     ];
     let mut pairs = 0;
     for (what, organization, no_organization, ids, usernames) in alike {
-        let there = calls(watched, mallory, organization, ids[0], usernames[0]).await;
-        let not_there = calls(watched, mallory, no_organization, ids[1], usernames[1]).await;
+        let there = Box::pin(calls(watched, mallory, organization, ids[0], usernames[0])).await;
+        let not_there = Box::pin(calls(watched, mallory, no_organization, ids[1], usernames[1])).await;
         for ((call, there), (_, not_there)) in there.into_iter().zip(not_there) {
             assert!(!there.statements.is_empty());
             assert_eq!(there, not_there, "{call} tells {what} that is there from one that is not");

@@ -22,6 +22,7 @@ macro_rules! nothing {
     }};
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the field wants it")]
 fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
 }

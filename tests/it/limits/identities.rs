@@ -42,7 +42,7 @@ async fn reasons(person: &Person, round: usize) -> Vec<String> {
         told(person.request_access(&unknown_code()).await.map(drop)),
         told(person.offer("acme", "nobody", "nobody@example.com", "READER").await.map(drop)),
         told(person.invite("acme", &email).await.map(drop)),
-        told(silence(person, round % 2 == 0).await),
+        told(silence(person, round.is_multiple_of(2)).await),
     ]
 }
 
