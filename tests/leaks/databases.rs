@@ -14,7 +14,7 @@ const CODES: &str = "
     SELECT invitation, generation, code_hash FROM invitations WHERE generation > 0
     UNION ALL
     SELECT invitation, max(generation), NULL FROM (
-        SELECT invitation, generation FROM emails WHERE generation > 0
+        SELECT invitation, generation FROM emails WHERE generation > 0 AND invitation IS NOT NULL
         UNION ALL
         SELECT invitation, 1 FROM events WHERE invitation IS NOT NULL
     ) told WHERE NOT EXISTS (SELECT FROM invitations i WHERE i.invitation = told.invitation) GROUP BY 1";
