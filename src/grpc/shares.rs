@@ -96,7 +96,7 @@ impl Drop for Place {
     }
 }
 
-/// Where a call keeps its place until it is answered, whoever of its handler has left the request behind.
+/// Keeps the place of a call until it is answered: handlers drop their request before.
 #[derive(Clone, Default)]
 pub(super) struct Seat(Arc<OnceLock<Place>>);
 

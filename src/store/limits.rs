@@ -17,7 +17,7 @@ use crate::domain::{DAY, Timestamp, Window};
 pub struct Asked {
     pub subject: String,
     pub window: Duration,
-    /// At least 1. The same for everybody who asks for a subject.
+    /// At least 1. It may differ among those who ask for a subject.
     pub limit: i32,
 }
 
