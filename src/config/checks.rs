@@ -4,7 +4,7 @@ use super::{Error, Settings};
 use crate::{
     grpc::tls::TlsFiles,
     identity::{IssuerEntry, Verifier},
-    mail::{self, ColdMail, InvalidSetting, MailSettings, Mailer, SmtpTls},
+    mail::{self, InvalidSetting, MailLimits, MailSettings, Mailer, SmtpTls},
 };
 
 impl Settings {
@@ -57,13 +57,14 @@ impl Settings {
 
     /// What writes and sends email.
     pub fn mailer(&self) -> Result<Mailer, InvalidSetting> {
-        let cold = ColdMail {
+        let limits = MailLimits {
             address_key: self.tenancy.address_key.clone(),
             per_address: self.throttles.emails_per_address_limit,
             per_organization: self.throttles.emails_per_organization_and_address_limit,
             unproven: self.throttles.unverified_notifications_limit,
+            notices: self.throttles.notices_per_address_limit,
         };
-        Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone(), cold)
+        Mailer::new(self.mail_settings()?, self.tenancy.code_keys.clone(), limits)
     }
 
     /// What email needs; an error's field becomes the setting's name by [`Error::from`].

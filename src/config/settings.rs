@@ -275,6 +275,11 @@ pub struct Throttles {
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = values::limit(1_000_000))]
     pub unverified_notifications_limit: Limit,
 
+    /// Emails in 24 hours that tell one address of one organization about one invitation each, up to 1000000; 0 is no limit.
+    /// Further ones are gathered into one email an hour.
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = values::limit(1_000_000))]
+    pub notices_per_address_limit: Limit,
+
     /// Time in seconds between two searches for overdue invitations and for whatever else is over, 1 to 3600. Only the
     /// emails and events about expiry depend on it: reads show an overdue invitation as expired at once. However much is
     /// found is dealt with before the next search.

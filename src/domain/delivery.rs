@@ -140,6 +140,8 @@ pub enum Answer {
     Suppressed,
     /// Not yet: the recipient has had as much unsolicited email as they get in a day.
     RecipientLimit,
+    /// Not yet: it goes out together with others to the same address.
+    Gathered,
     /// Nobody has shown whose the notification address is, and it has had its email of the day.
     Unproven,
     /// The mail server did not answer in time.
@@ -151,7 +153,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    const REASONS: [(Self, &'static str); 13] = [
+    const REASONS: [(Self, &'static str); 14] = [
         (Self::KeyMissing, "KEY_MISSING"),
         (Self::KeyRetired, "KEY_RETIRED"),
         (Self::Unbuildable, "UNBUILDABLE"),
@@ -161,6 +163,7 @@ impl Answer {
         (Self::NotCovered, "NOT_COVERED"),
         (Self::Suppressed, "SUPPRESSED"),
         (Self::RecipientLimit, "RECIPIENT_LIMIT"),
+        (Self::Gathered, "GATHERED"),
         (Self::Unproven, "UNPROVEN"),
         (Self::Timeout, "TIMEOUT"),
         (Self::Connection, "CONNECTION"),
@@ -171,6 +174,11 @@ impl Answer {
     pub fn parse(text: &str) -> Option<Self> {
         let reason = Self::REASONS.into_iter().find(|(_, name)| *name == text).map(|(reason, _)| reason);
         reason.or_else(|| SmtpReply::parse(text).map(Self::Smtp))
+    }
+
+    /// What an email waits for where its recipient has had enough for now.
+    pub fn put_off(kind: EmailKind) -> Self {
+        if kind.is_to_organization() { Self::Gathered } else { Self::RecipientLimit }
     }
 
     /// The mail server's reply code; 0 where it gave none.
@@ -197,6 +205,9 @@ impl Answer {
             Self::RecipientLimit => {
                 "Waits for the recipient's limit of unsolicited emails in a day; it is sent as soon as there is room, and the \
                  invitation ends later by that."
+            }
+            Self::Gathered => {
+                "Waits to go out with others: the address has had many emails of the organization, and gets one an hour now."
             }
             Self::Unproven => {
                 "Not sent: nobody has entered the code of the notification address yet; the owners were told instead."

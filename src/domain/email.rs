@@ -90,6 +90,11 @@ impl EmailKind {
         )
     }
 
+    /// Whether its invitation goes nowhere before it is sent.
+    pub fn is_waited_for(self) -> bool {
+        !self.is_reminder() && !self.is_to_organization()
+    }
+
     /// Whether it carries the code of its invitation.
     pub fn carries_code(self) -> bool {
         matches!(self, Self::AccountInvitation | Self::InvitationReminder)

@@ -12,21 +12,23 @@ use crate::store::limits::{self, Asked, Charge};
 use crate::store::{Result, suppressions};
 
 /// The window of the limits.
-const WINDOW: Duration = Duration::from_hours(24);
+pub(super) const WINDOW: Duration = Duration::from_hours(24);
 /// Until an email that waits is looked at again, at least: others may have been given back meanwhile.
 const SHORTEST_WAIT: Duration = Duration::from_mins(1);
 
-/// What holds for cold email.
+/// How much email addresses get.
 #[derive(Clone, Debug)]
-pub struct ColdMail {
+pub struct MailLimits {
     pub address_key: AddressKey,
-    /// Emails that one mailbox gets in 24 hours; `None`: no limit.
+    /// Cold emails that one mailbox gets in 24 hours; `None`: no limit.
     pub per_address: Option<i32>,
     /// Those of them that are of one organization.
     pub per_organization: Option<i32>,
     /// Emails that the notification address of one organization gets in 24 hours while nobody has shown whose it is; `None`:
     /// no limit.
     pub unproven: Option<i32>,
+    /// Notices of one organization that an address gets one by one in 24 hours; further ones are gathered. `None`: no limit.
+    pub notices: Option<i32>,
 }
 
 /// A cold email, as far as it is counted.
@@ -43,7 +45,7 @@ pub(super) struct Cold<'a> {
 /// What an email was charged, or how long it waits.
 pub(super) type Charged = std::result::Result<Vec<Charge>, Duration>;
 
-impl ColdMail {
+impl MailLimits {
     /// Which of these addresses want none, in the order asked.
     pub(super) async fn suppressed(&self, database: &mut Own, recipients: &[&EmailAddress]) -> Result<Vec<bool>> {
         let hashes =

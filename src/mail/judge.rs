@@ -27,6 +27,8 @@ pub struct Judged {
 #[derive(Debug)]
 pub enum Verdict {
     Send(Box<Known>),
+    /// In one email with the others of its organization to the same address.
+    Gather(Box<Known>),
     /// Not sent by this attempt.
     End(EmailState, Answer),
     /// Not before that time has passed: a newer version has to judge it.
@@ -48,6 +50,15 @@ impl Mailer {
     /// Judges all of them with a few questions to the database, and charges the recipients of cold ones that were not
     /// charged before.
     pub(super) async fn judge(&self, database: &mut Own, items: Vec<Item>) -> Result<Vec<Judged>> {
+        let mut judged = self.by_facts(database, items).await?;
+        add_sign_ins(database, &mut judged).await?;
+        self.judge_cold(database, &mut judged).await?;
+        self.judge_notices(database, &mut judged).await?;
+        Ok(judged)
+    }
+
+    /// Judges each by what it and its invitation are, whatever others do.
+    pub(super) async fn by_facts(&self, database: &mut Own, items: Vec<Item>) -> Result<Vec<Judged>> {
         let held = items.iter().map(|item| &item.held).collect::<Vec<_>>();
         let facts = database.run(async |c| outbox::facts(c, &held).await).await?;
         let judge = |(mut item, facts): (Item, Option<Facts>)| {
@@ -61,13 +72,9 @@ impl Mailer {
             let verdict = self.by_itself(&item.held, facts);
             Judged { item, verdict }
         };
-        let mut judged = items.into_iter().zip(facts).map(judge).collect::<Vec<_>>();
-        add_sign_ins(database, &mut judged).await?;
-        self.judge_cold(database, &mut judged).await?;
-        Ok(judged)
+        Ok(items.into_iter().zip(facts).map(judge).collect())
     }
 
-    /// By what the email and its invitation are, whatever others do.
     fn by_itself(&self, held: &Held, facts: Facts) -> Verdict {
         if backoff::is_spent(held.attempt) {
             // no attempt of it ever came to an end
@@ -84,13 +91,13 @@ impl Mailer {
 
     async fn judge_cold(&self, database: &mut Own, judged: &mut [Judged]) -> Result<()> {
         let mut cold = judged.iter_mut().filter(|judged| judged.is_cold()).collect::<Vec<_>>();
-        let suppressed = self.cold.suppressed(database, &recipients(&cold)).await?;
+        let suppressed = self.limits.suppressed(database, &recipients(&cold)).await?;
         for (judged, _) in cold.iter_mut().zip(suppressed).filter(|(_, is_suppressed)| *is_suppressed) {
             judged.verdict = Verdict::End(EmailState::Dropped, Answer::Suppressed);
         }
         cold.retain(|judged| judged.is_cold() && judged.item.charges.is_empty());
         let asked = cold.iter().filter_map(|judged| judged.as_cold()).collect::<Vec<_>>();
-        let outcomes = self.cold.charge(database, &asked).await?;
+        let outcomes = self.limits.charge(database, &asked).await?;
         for (judged, outcome) in cold.into_iter().zip(outcomes) {
             match outcome {
                 Ok(charges) => judged.item.charges = charges,

@@ -1,5 +1,6 @@
 //! From an email of the outbox to the letter that goes out, or to the reason why none does.
 
+mod gathered;
 mod quoted_printable;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,7 @@ use lettre::message::{Body, Mailbox, Message, MultiPart, MultiPartKind, SinglePa
 use minijinja::{Value, context};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use uuid::Uuid;
 
 use super::backoff;
 use super::settings::BaseUrl;
@@ -61,9 +63,23 @@ impl Writer {
     /// Checks, and writes.
     pub fn draft(&self, held: &Held, facts: &Facts, sign_in: Option<&SignIn>) -> Result<Letter, Ending> {
         let code = self.check(held, facts)?;
-        // lettre panics on some header values; one email must not take the others with it
-        let letter = catch_unwind(AssertUnwindSafe(|| self.letter(held, facts, sign_in, code)));
-        letter.ok().flatten().ok_or((EmailState::Failed, Answer::Unbuildable))
+        built(|| {
+            let values = self.values(held, facts, sign_in, code);
+            let words = self.templates.write(held.kind, &facts.locale, &values);
+            self.assemble(held.id, held, facts.now, &words.inspect_err(|error| log(held.kind, error)).ok()?)
+        })
+    }
+
+    /// Writes one email for several notices to one address.
+    pub fn draft_gathered(&self, notices: &[(&Held, &Facts)]) -> Result<Letter, Ending> {
+        built(|| {
+            let (held, facts) = *notices.first()?;
+            let shown = notices.iter().take(gathered::SHOWN).map(|(held, facts)| self.values(held, facts, None, None));
+            let values = gathered::values(self.values(held, facts, None, None), shown, notices);
+            let words = self.templates.write_gathered(&facts.locale, &values);
+            let words = words.inspect_err(|error| log(held.kind, error)).ok()?;
+            self.assemble(gathered::id(notices), held, facts.now, &words)
+        })
     }
 
     /// The code that the email carries, the same on every attempt. Fails where its key is missing.
@@ -81,23 +97,6 @@ impl Writer {
         let key = self.code_keys.get(&proof.key_id).ok_or(())?;
         let address = &facts.notification_email;
         Ok(Some(InvitationCode::of_address(key, &held.organization, address, proof.generation)))
-    }
-
-    fn letter(
-        &self,
-        held: &Held,
-        facts: &Facts,
-        sign_in: Option<&SignIn>,
-        code: Option<InvitationCode>,
-    ) -> Option<Letter> {
-        let values = self.values(held, facts, sign_in, code);
-        let words = self.templates.write(held.kind, &facts.locale, &values);
-        // the kind of the fault and where it is; its Debug would show the values
-        let log = |error: &minijinja::Error| {
-            tracing::error!(email.kind = held.kind.as_str(), error = %error, "an email template failed");
-        };
-        let words = words.inspect_err(log).ok()?;
-        self.assemble(held, facts.now, &words)
     }
 
     /// What the templates may name. What the email does not have is undefined there.
@@ -140,9 +139,8 @@ impl Writer {
         }
     }
 
-    fn assemble(&self, held: &Held, now: Timestamp, words: &Words) -> Option<Letter> {
+    fn assemble(&self, id: Uuid, held: &Held, now: Timestamp, words: &Words) -> Option<Letter> {
         let recipient = held.recipient.wire().parse::<Address>().ok()?;
-        let id = held.id.simple();
         let part = |content_type, body: &str| {
             let encoded = quoted_printable::encode(body);
             let body = Body::dangerous_pre_encoded(encoded, ContentTransferEncoding::QuotedPrintable);
@@ -151,11 +149,11 @@ impl Writer {
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
             // quoted-printable writes no "=_", so neither part can hold it
-            .boundary(format!("=_{id}"))
+            .boundary(format!("=_{}", id.simple()))
             .singlepart(part(ContentType::TEXT_PLAIN, &words.text))
             .singlepart(part(ContentType::TEXT_HTML, &words.html));
         let message = Message::builder()
-            .message_id(Some(format!("<{}@{}>", held.id, self.from.email.domain())))
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .date(SystemTime::from(now))
             .from(self.from.clone())
             .to(Mailbox::new(None, recipient.clone()))
@@ -169,6 +167,16 @@ impl Writer {
         // neither 8BITMIME nor SMTPUTF8 is ever needed
         message.is_ascii().then(|| Letter { sender: self.from.email.clone(), recipient, message })
     }
+}
+
+/// lettre panics on some header values; one email must not take the others with it.
+fn built(letter: impl FnOnce() -> Option<Letter>) -> Result<Letter, Ending> {
+    catch_unwind(AssertUnwindSafe(letter)).ok().flatten().ok_or((EmailState::Failed, Answer::Unbuildable))
+}
+
+/// The kind of the fault and where it is; its Debug would show the values.
+fn log(kind: EmailKind, error: &minijinja::Error) {
+    tracing::error!(email.kind = kind.as_str(), error = %error, "an email template failed");
 }
 
 /// Another replica may have the key, for a while.

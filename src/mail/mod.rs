@@ -4,10 +4,12 @@
 //! same `Message-ID` and the same code.
 
 mod backoff;
+mod batch;
 mod cold;
 mod hello;
 mod judge;
 mod message;
+mod notices;
 mod round;
 mod settings;
 mod smtp;
@@ -18,8 +20,9 @@ mod worker;
 
 use std::time::Duration;
 
-pub use cold::ColdMail;
-pub use round::{Round, Worker};
+pub use batch::Round;
+pub use cold::MailLimits;
+pub use round::Worker;
 pub use settings::{BaseUrl, InvalidSetting, MailSettings, SmtpTls, parse_from};
 pub use smtp::Timeouts;
 pub use worker::run;
@@ -31,14 +34,14 @@ use crate::domain::{CodeKeys, Service};
 pub struct Mailer {
     writer: message::Writer,
     server: smtp::Server,
-    cold: ColdMail,
+    limits: MailLimits,
     poll_interval: Duration,
     workers: usize,
 }
 
 impl Mailer {
     /// Checks the settings and reads the certificates.
-    pub fn new(settings: MailSettings, code_keys: CodeKeys, cold: ColdMail) -> Result<Self, InvalidSetting> {
+    pub fn new(settings: MailSettings, code_keys: CodeKeys, limits: MailLimits) -> Result<Self, InvalidSetting> {
         settings.check()?;
         let server = smtp::Server::new(&settings)?;
         let broken = |error| InvalidSetting::new("templates", format!("cannot be read: {error}"));
@@ -50,7 +53,7 @@ impl Mailer {
             code_keys,
             services: Vec::new(),
         };
-        Ok(Self { writer, server, cold, poll_interval: settings.poll_interval, workers: settings.workers })
+        Ok(Self { writer, server, limits, poll_interval: settings.poll_interval, workers: settings.workers })
     }
 
     /// The configured services: what one of them offered counts while its entry still grants the role.

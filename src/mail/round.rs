@@ -4,51 +4,25 @@
 //! end it, because the lease of the email that is being sent is renewed; what waits behind it is given back. And it makes
 //! the batches small: what is known of an email is asked again where it is no longer fresh, and outcomes are written then.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
-use tokio::time::{Instant, Interval, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, Interval, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::judge::{Item, Judged, Known, Verdict};
+use super::batch::{Batch, Ready, Round};
 use super::smtp::{Failure, Letter, Session, Timeouts};
 use super::{Mailer, backoff};
 use crate::domain::{Answer, EmailState, OrganizationId};
 use crate::store::Result;
 use crate::store::connection::Own;
-use crate::store::limits::{self, Charge};
-use crate::store::outbox::{self, Ended, Held};
+use crate::store::outbox::{self, Held};
 use crate::store::pool::Engine;
 
 /// Emails leased at once, and sent one after another over one connection: the fewest and the most.
 const SHARE: std::ops::RangeInclusive<usize> = 16..=128;
-/// An outcome that cannot be written is tried again a second later; after that the lease ends, and the email is sent
-/// once more.
-const SETTLE_TRIES: u32 = 5;
-
-/// What became of the emails of one round.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Round {
-    pub claimed: usize,
-    /// As many as the worker asked for: there may be more.
-    pub is_full: bool,
-    pub sent: usize,
-    pub retrying: usize,
-    pub failed: usize,
-    pub dropped: usize,
-    /// Given back untried.
-    pub released: usize,
-    /// Given back untried: their addresses have had enough for now, or a newer version has to judge them.
-    pub waiting: usize,
-    /// Withdrawn, or taken over by somebody else, between lease and attempt.
-    pub lost: usize,
-    /// The mail server takes nothing at present.
-    pub unreachable: bool,
-}
-
 /// One connection to the mail server, one email at a time.
 #[derive(Debug)]
 pub struct Worker {
@@ -63,28 +37,6 @@ pub struct Worker {
     due: Vec<OrganizationId>,
     /// Those whose turn could not be set yet, because somebody was writing it.
     turns: Vec<OrganizationId>,
-}
-
-/// The emails of a round.
-struct Batch {
-    untried: Vec<Item>,
-    /// To be sent, in turn.
-    ready: VecDeque<Ready>,
-    /// To be given back.
-    released: Vec<(Held, Duration)>,
-    /// Likewise, for the limit of their recipients.
-    limited: Vec<(Held, Duration)>,
-    /// To be settled.
-    ended: Vec<Ended>,
-    /// What was charged for emails that were not sent.
-    charges: Vec<Charge>,
-    /// Organizations whose next emails come due at another time than was known before.
-    turns: Vec<OrganizationId>,
-}
-
-struct Ready {
-    item: Item,
-    known: Box<Known>,
 }
 
 impl Worker {
@@ -131,7 +83,7 @@ impl Worker {
                     break;
                 }
             }
-            batch.untried.extend(batch.ready.drain(..).map(|ready| ready.item));
+            batch.put_back();
             batch.write_down(&mut self.database).await?;
         }
         round.released += batch.give_up();
@@ -167,33 +119,32 @@ impl Worker {
     /// Writes and sends one email.
     async fn send(
         &mut self,
-        ready: Ready,
+        mut ready: Ready,
         batch: &mut Batch,
         round: &mut Round,
         fresh_until: Instant,
         life: &mut Interval,
     ) {
-        let Ready { mut item, known } = ready;
-        let letter = match self.mailer.writer.draft(&item.held, &known.facts, known.sign_in.as_ref()) {
+        let letter = match ready.draft(&self.mailer.writer) {
             Ok(letter) => letter,
-            Err((state, answer)) => return batch.end_unsent(item, state, answer, round),
+            Err((state, answer)) => {
+                return ready.into_items().for_each(|item| batch.end_unsent(item, state, answer, round));
+            }
         };
-        let waiting = batch.ready.len();
-        let result = self.hand_over(&letter, &mut item.held, batch, fresh_until, life).await;
-        round.released += waiting - batch.ready.len();
+        let result = self.hand_over(&letter, &mut ready.item.held, batch, round, fresh_until, life).await;
         round.unreachable = matches!(result, Err(Failure::Unreachable { .. }));
         self.notice(&result);
         let (state, answer, wait) = match result {
             Ok(answer) => (EmailState::Sent, answer, Duration::ZERO),
             Err(Failure::Refused(answer)) => (EmailState::Failed, answer, Duration::ZERO),
             Err(Failure::Delayed(answer) | Failure::Unreachable { answer, .. }) => {
-                match backoff::delay(item.held.attempt, rand::random()) {
+                match backoff::delay(ready.item.held.attempt, rand::random()) {
                     Some(wait) => (EmailState::Retrying, answer, wait),
                     None => (EmailState::Failed, answer, Duration::ZERO),
                 }
             }
         };
-        batch.end(item, state, answer, wait, round);
+        ready.into_items().for_each(|item| batch.end(item, state, answer, wait, round));
     }
 
     /// Gives the letter to the mail server. An email that takes its time holds up no other: meanwhile what has ended is
@@ -203,6 +154,7 @@ impl Worker {
         letter: &Letter,
         held: &mut Held,
         batch: &mut Batch,
+        round: &mut Round,
         mut write_at: Instant,
         life: &mut Interval,
     ) -> std::result::Result<Answer, Failure> {
@@ -218,7 +170,7 @@ impl Worker {
                     batch.write_down(database).await
                 }
                 _ = life.tick() => {
-                    batch.give_up();
+                    round.released += batch.give_up();
                     let renewed = database.run(async |c| outbox::renew(c, held, lease).await).await;
                     // whether it is still ours or not, the mail server may have it already: see how it ends
                     renewed.and(batch.write_down(database).await)
@@ -241,114 +193,5 @@ impl Worker {
             _ => {}
         }
         self.reachable = reachable;
-    }
-}
-
-impl Batch {
-    fn new(held: Vec<Held>, turns: Vec<OrganizationId>) -> Self {
-        let untried = held.into_iter().map(|held| Item { held, charges: Vec::new() }).collect();
-        Self {
-            untried,
-            ready: VecDeque::new(),
-            released: Vec::new(),
-            limited: Vec::new(),
-            ended: Vec::new(),
-            charges: Vec::new(),
-            turns,
-        }
-    }
-
-    fn sort(&mut self, judged: Judged, round: &mut Round) {
-        let Judged { item, verdict } = judged;
-        match verdict {
-            Verdict::Send(known) => self.ready.push_back(Ready { item, known }),
-            Verdict::End(state, answer) => self.end_unsent(item, state, answer, round),
-            Verdict::Wait(wait) => {
-                self.release(item, wait);
-                round.waiting += 1;
-            }
-            Verdict::Limited(wait) => {
-                self.limited.push((item.held, wait));
-                round.waiting += 1;
-            }
-            Verdict::Lost => {
-                self.charges.extend(item.charges);
-                round.lost += 1;
-            }
-        }
-    }
-
-    /// Nothing was sent; it is taken again only where the key of its code is missing.
-    fn end_unsent(&mut self, item: Item, state: EmailState, answer: Answer, round: &mut Round) {
-        let wait = if state == EmailState::Retrying { backoff::KEY_WAIT } else { Duration::ZERO };
-        self.end(item, state, answer, wait, round);
-    }
-
-    fn end(&mut self, item: Item, state: EmailState, answer: Answer, wait: Duration, round: &mut Round) {
-        let count = match state {
-            EmailState::Sent => &mut round.sent,
-            EmailState::Retrying | EmailState::Queued => &mut round.retrying,
-            EmailState::Failed => &mut round.failed,
-            EmailState::Dropped => &mut round.dropped,
-        };
-        *count += 1;
-        if state != EmailState::Sent {
-            self.charges.extend(item.charges);
-        }
-        let ended = Ended { held: item.held, state, answer, wait };
-        log(&ended);
-        self.ended.push(ended);
-    }
-
-    fn release(&mut self, item: Item, wait: Duration) {
-        self.charges.extend(item.charges);
-        self.released.push((item.held, wait));
-    }
-
-    /// Gives back whatever was not tried; how many that are.
-    fn give_up(&mut self) -> usize {
-        let ready = self.ready.drain(..).map(|ready| ready.item);
-        let untried = self.untried.drain(..).chain(ready).collect::<Vec<_>>();
-        let count = untried.len();
-        for item in untried {
-            self.release(item, Duration::ZERO);
-        }
-        count
-    }
-
-    /// Writes down what is decided, if need be several times: what is sent and not settled is sent again.
-    async fn write_down(&mut self, database: &mut Own) -> Result<()> {
-        let mut tries = 1;
-        while let Err(error) = database.run(async |c| outbox::settle(c, &self.ended).await).await {
-            if tries == SETTLE_TRIES {
-                return Err(error);
-            }
-            sleep(Duration::from_secs(1)).await;
-            tries += 1;
-        }
-        self.turns.extend(self.ended.drain(..).map(|ended| ended.held.organization));
-        database.run(async |c| outbox::release(c, &self.released).await).await?;
-        database.run(async |c| outbox::put_off(c, &self.limited).await).await?;
-        let waiting = self.released.drain(..).chain(self.limited.drain(..));
-        self.turns.extend(waiting.map(|(held, _)| held.organization));
-        database.run(async |c| outbox::pass_on(c, &mut self.turns).await).await?;
-        database.run(async |c| limits::give_back(c, &self.charges).await).await?;
-        self.charges.clear();
-        Ok(())
-    }
-}
-
-/// Kind, id and answer; never the address, the words or the code.
-fn log(ended: &Ended) {
-    let Ended { held, state, answer, wait } = ended;
-    let (kind, id, attempt) = (held.kind.as_str(), held.id, held.attempt);
-    match state {
-        EmailState::Sent => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email sent"),
-        EmailState::Queued | EmailState::Retrying => {
-            let wait_s = wait.as_secs();
-            info!(email.kind = kind, email.id = %id, attempt, %answer, wait_s, "email will be tried again");
-        }
-        EmailState::Failed => warn!(email.kind = kind, email.id = %id, attempt, %answer, "email failed for good"),
-        EmailState::Dropped => debug!(email.kind = kind, email.id = %id, attempt, %answer, "email dropped"),
     }
 }

@@ -39,7 +39,8 @@ macro_rules! locale_files {
             "access_rejected.html" "access_rejected.txt"
             "invitation_expired.html" "invitation_expired.txt"
             "organization_changed.html" "organization_changed.txt"
-            "notification_email_code.html" "notification_email_code.txt")
+            "notification_email_code.html" "notification_email_code.txt"
+            "gathered.html" "gathered.txt" "gathered_notice.txt")
     };
     ($locale:literal: $($file:literal)*) => {
         [$((concat!($locale, "/", $file), include_str!(concat!("templates/", $locale, "/", $file)))),*]
@@ -78,7 +79,16 @@ impl Templates {
 
     /// Writes an email in the language of a BCP 47 tag: exactly that one, else without its region, else English.
     pub fn write(&self, kind: EmailKind, locale: &str, values: &Value) -> Result<Words, Error> {
-        let name = format!("{}/{}", folder(locale), kind.as_str().to_ascii_lowercase());
+        self.render(&kind.as_str().to_ascii_lowercase(), locale, values)
+    }
+
+    /// Writes one email for several of an organization.
+    pub fn write_gathered(&self, locale: &str, values: &Value) -> Result<Words, Error> {
+        self.render("gathered", locale, values)
+    }
+
+    fn render(&self, name: &str, locale: &str, values: &Value) -> Result<Words, Error> {
+        let name = format!("{}/{name}", folder(locale));
         let text = self.0.get_template(&format!("{name}.txt"))?.render(values)?;
         let (subject, text) = text.split_once('\n').unwrap_or((&text, ""));
         let subject = subject.trim().to_owned();
@@ -111,9 +121,10 @@ mod tests {
     fn every_language_has_both_templates_of_every_kind() {
         let templates = Templates::new().unwrap();
         for (locale, _) in LOCALES {
-            for kind in EmailKind::ALL {
+            let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_ascii_lowercase());
+            for template in kinds.iter().map(String::as_str).chain(["gathered"]) {
                 for form in ["txt", "html"] {
-                    let name = format!("{locale}/{}.{form}", kind.as_str().to_ascii_lowercase());
+                    let name = format!("{locale}/{template}.{form}");
                     assert!(templates.0.get_template(&name).is_ok(), "{name}");
                 }
             }

@@ -10,6 +10,7 @@
 //! else runs on a distributed database.
 
 mod facts;
+mod gather;
 mod turns;
 
 use std::slice;
@@ -19,6 +20,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 pub use self::facts::{Facts, InvitationFacts, SignIn, facts, sign_ins};
+pub use self::gather::gather;
 pub use self::turns::{due_organizations, pass_on};
 use super::columns::{column, only, typed};
 use super::{Error, Result, interval, texts};
@@ -101,7 +103,8 @@ async fn visit(
     lease: Duration,
 ) -> Result<Vec<Held>> {
     let kinds = EmailKind::ALL.map(|kind| kind.as_str().to_owned());
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"WITH found AS MATERIALIZED (
              SELECT e.organization, e.email_id, e.due_time, o.place
                FROM unnest($1::text[]) WITH ORDINALITY AS o(id, place), LATERAL (
@@ -130,23 +133,7 @@ async fn visit(
     .fetch_all(&mut *connection)
     .await?;
     turns::pass_on(connection, &mut organizations.to_vec()).await?;
-    let missing = Answer::KeyMissing.to_string();
-    let held = rows.into_iter().map(|row| {
-        let kind = EmailKind::parse(&row.kind).ok_or_else(|| Error::Fault("unknown kind of email".to_owned()))?;
-        let key = row.recipient.to_lowercase();
-        Ok(Held {
-            organization: OrganizationId::stored(row.organization),
-            id: row.email_id,
-            invitation: row.invitation.map(InvitationId),
-            kind,
-            generation: row.generation,
-            recipient: EmailAddress::stored(row.recipient, key),
-            attempt: row.attempt,
-            lease_until: row.lease_until,
-            missing_since: row.answer.filter(|answer| *answer == missing).map(|_| row.update_time),
-        })
-    });
-    held.collect()
+    rows.into_iter().map(Row::held).collect()
 }
 
 /// Prolongs a lease while a mail server takes its time. `false`: it was not held any more.
@@ -196,7 +183,8 @@ pub async fn release(connection: &mut PgConnection, untried: &[(Held, Duration)]
 }
 
 /// Gives untried emails back that wait for the limit of their recipients, and says so: whoever invites sees that, and the
-/// sweep prolongs what waits with them ([`super::waits`]). A reminder prolongs nothing.
+/// sweep prolongs what waits with them ([`super::waits`]). A reminder prolongs nothing, and what the organization itself is
+/// told neither.
 pub async fn put_off(connection: &mut PgConnection, limited: &[(Held, Duration)]) -> Result<()> {
     if limited.is_empty() {
         return Ok(());
@@ -204,11 +192,11 @@ pub async fn put_off(connection: &mut PgConnection, limited: &[(Held, Duration)]
     let mut limited = limited.iter().collect::<Vec<_>>();
     limited.sort_unstable_by_key(|(held, _)| held.key());
     sqlx::query!(
-        "UPDATE emails e SET attempt = e.attempt - 1, due_time = u.d, lease_until = NULL, answer = $6, \
+        "UPDATE emails e SET attempt = e.attempt - 1, due_time = u.d, lease_until = NULL, answer = u.r, \
                 wait_time = CASE WHEN u.p THEN u.d END \
-           FROM (SELECT o, i, a, l, p, now() + w AS d \
-                   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::interval[], $8::bool[]) \
-                     AS w(o, i, a, l, w, p) \
+           FROM (SELECT o, i, a, l, r, p, now() + w AS d \
+                   FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[], $5::interval[], $6::text[], $8::bool[]) \
+                     AS w(o, i, a, l, w, r, p) \
                  OFFSET 0) u \
           WHERE e.organization = ANY (ARRAY[u.o]) AND e.email_id = u.i AND e.attempt = u.a AND e.lease_until = u.l \
             AND ARRAY[e.state] <@ '{QUEUED,RETRYING}' AND ($7::text IS NULL OR e.organization = $7)",
@@ -217,9 +205,9 @@ pub async fn put_off(connection: &mut PgConnection, limited: &[(Held, Duration)]
         &column(&limited, |(held, _)| held.attempt),
         &column(&limited, |(held, _)| held.lease_until),
         &column(&limited, |(_, wait)| interval(*wait)),
-        Answer::RecipientLimit.to_string(),
+        &column(&limited, |(held, _)| Answer::put_off(held.kind).to_string()),
         only(limited.iter().map(|(held, _)| held.organization.as_str())),
-        &column(&limited, |(held, _)| held.invitation.is_some() && !held.kind.is_reminder()),
+        &column(&limited, |(held, _)| held.invitation.is_some() && held.kind.is_waited_for()),
     )
     .execute(connection)
     .await?;
@@ -262,6 +250,38 @@ pub async fn settle(connection: &mut PgConnection, ended: &[Ended]) -> Result<()
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// An email that was leased a moment ago.
+struct Row {
+    organization: String,
+    email_id: Uuid,
+    invitation: Option<Uuid>,
+    kind: String,
+    generation: i32,
+    recipient: String,
+    attempt: i32,
+    lease_until: Timestamp,
+    answer: Option<String>,
+    update_time: Timestamp,
+}
+
+impl Row {
+    fn held(self) -> Result<Held> {
+        let kind = EmailKind::parse(&self.kind).ok_or_else(|| Error::Fault("unknown kind of email".to_owned()))?;
+        let (missing, key) = (Answer::KeyMissing.to_string(), self.recipient.to_lowercase());
+        Ok(Held {
+            organization: OrganizationId::stored(self.organization),
+            id: self.email_id,
+            invitation: self.invitation.map(InvitationId),
+            kind,
+            generation: self.generation,
+            recipient: EmailAddress::stored(self.recipient, key),
+            attempt: self.attempt,
+            lease_until: self.lease_until,
+            missing_since: self.answer.filter(|answer| *answer == missing).map(|_| self.update_time),
+        })
+    }
 }
 
 impl Held {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use invitations::dev::mailbox::{Action, Mailbox, Received, Script, Step};
 use invitations::domain::{AddressKey, CodeKey, CodeKeys};
-use invitations::mail::{ColdMail, MailSettings, Mailer, Round, SmtpTls, Timeouts, Worker, parse_from};
+use invitations::mail::{MailLimits, MailSettings, Mailer, Round, SmtpTls, Timeouts, Worker, parse_from};
 use invitations::store::connection::Own;
 use invitations::store::pool::{PLANNING, Purpose};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -152,8 +152,8 @@ fn mailer(server: SocketAddr) -> Mailer {
     };
     let key = CodeKey::new("test".to_owned(), vec![7; 32]).unwrap();
     let address_key = AddressKey::new(vec![5; 32]).unwrap();
-    let cold = ColdMail { address_key, per_address: None, per_organization: None, unproven: None };
-    Mailer::new(settings, CodeKeys::new(vec![key]).unwrap(), cold).unwrap()
+    let limits = MailLimits { address_key, per_address: None, per_organization: None, unproven: None, notices: None };
+    Mailer::new(settings, CodeKeys::new(vec![key]).unwrap(), limits).unwrap()
 }
 
 async fn round(worker: &mut Worker) -> Round {

@@ -128,6 +128,18 @@ fn every_kind_of_email_reads_as_it_should() {
 }
 
 #[test]
+fn several_notices_read_as_one_email() {
+    let kinds = EmailKind::ALL.into_iter().filter(|kind| kind.is_to_organization());
+    let notices = kinds.map(|kind| (held(kind), facts(kind))).collect::<Vec<_>>();
+    let notices = notices.iter().map(|(held, facts)| (held, facts)).collect::<Vec<_>>();
+    let letter = |notices: &[(&Held, &Facts)]| writer().draft_gathered(notices).unwrap();
+    insta::assert_snapshot!("gathered", show(&letter(&notices)));
+    // of a thousand, fifty are shown
+    let many = notices.iter().cycle().take(1000).copied().collect::<Vec<_>>();
+    assert!(show(&letter(&many)).contains("And 950 more"));
+}
+
+#[test]
 fn what_waits_for_another_owner_is_told_with_its_author_and_its_end() {
     let change = |effective_time| PendingChange {
         policy: PolicyEdit { approval_role: Some(None), ..PolicyEdit::default() },

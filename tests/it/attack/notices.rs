@@ -200,3 +200,50 @@ async fn codes_of_addresses_are_guessed_only_so_often() {
     }
     service.stop().await;
 }
+
+#[tokio::test]
+async fn what_an_address_is_told_too_often_is_gathered_into_one_email_an_hour() {
+    let settings = [("notices_per_address_limit", "3")];
+    let service = Service::start_with(&settings, Script::accept_all()).await;
+    let owner = service.owner("olga", "acme").await;
+    let other = service.owner("rosa", "beta").await;
+    let (address, bystander) = ("notify@acme.example", "notify@beta.example");
+    decline(&service, &owner, "acme", 0..3).await;
+    assert_eq!((to(&service, address, DECLINED), to(&service, address, "notices about")), (3, 0));
+    // the next one is told alone, as nothing else waits; then the hour begins
+    decline(&service, &owner, "acme", 3..4).await;
+    decline(&service, &owner, "acme", 4..30).await;
+    assert_eq!((to(&service, address, DECLINED), to(&service, address, "notices about")), (4, 0));
+    // another organization's do not wait with them
+    decline(&service, &other, "beta", 0..3).await;
+    assert_eq!(to(&service, bystander, DECLINED), 3);
+
+    let waiting =
+        "SELECT count(*) FROM emails WHERE answer = 'GATHERED' AND state = 'QUEUED' AND due_time > now() + '50 min'";
+    let count = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(service.pool()).await.unwrap();
+    assert_eq!(count().await, 26);
+    service.let_limits_pass(65).await;
+    let due = "UPDATE emails SET due_time = now() WHERE email_id = \
+                 (SELECT email_id FROM emails WHERE answer = 'GATHERED' ORDER BY due_time LIMIT 1)";
+    sqlx::query(due).execute(service.pool()).await.unwrap();
+    let gathered = service.email_to(address, 5).await;
+    drop(service.tables().await);
+    assert_eq!((to(&service, address, DECLINED), to(&service, address, "26 notices about")), (4, 1));
+    assert_eq!(count().await, 0);
+    let text = words(&*gathered);
+    for n in 4..30 {
+        assert!(text.contains(&format!("guest-acme-{n} (guest-acme-{n}@example.com) has declined")), "{n} {text}");
+    }
+    // told is told
+    let sent =
+        "SELECT count(*) FROM emails WHERE kind = 'INVITATION_DECLINED' AND organization = 'acme' AND state = 'SENT'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(sent).fetch_one(service.pool()).await.unwrap(), 30);
+    service.stop().await;
+
+    // control: without a limit there is an email for each
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    decline(&service, &owner, "acme", 0..10).await;
+    assert_eq!(to(&service, address, DECLINED), 10);
+    service.stop().await;
+}

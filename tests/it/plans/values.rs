@@ -230,6 +230,7 @@ const ORGANIZATIONS: &[Case] = &[
 const OUTBOX: &[Case] = &[
     // of 16 organizations with the biggest one, and of that one alone
     case("WITH found AS", DUE_OF_16),
+    case("WITH queue AS", "'acme', 1000, '{ACCOUNT_INVITATION}', 'GATHERED', false, 'x', interval '1 minute'"),
     case("WITH found AS", "'{acme}', '{ACCOUNT_INVITATION,INVITATION_REMINDER}', 16, 16, interval '1 minute', 'acme'"),
     case(
         "AS \"organization!\" FROM ( (SELECT organization FROM emails",
@@ -270,11 +271,13 @@ const OUTBOX: &[Case] = &[
     ),
     case(
         "due_time = u.d, lease_until = NULL, answer",
-        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'RECIPIENT_LIMIT', NULL, '{t,f}'",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', '{RECIPIENT_LIMIT,GATHERED}', \
+         NULL, '{t,f}'",
     ),
     case(
         "due_time = u.d, lease_until = NULL, answer",
-        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', 'RECIPIENT_LIMIT', 'acme', '{t,f}'",
+        "'{acme,acme}', ARRAY[rnd(3001),rnd(6001)], '{1,1}', '{2100-01-01,2100-01-01}', '{0,0}', '{RECIPIENT_LIMIT,GATHERED}', \
+         'acme', '{t,f}'",
     ),
 ];
 

@@ -323,6 +323,7 @@ pub fn values_for<'a>(
         ("emails_per_address_limit", "0".to_owned()),
         ("emails_per_organization_and_address_limit", "0".to_owned()),
         ("unverified_notifications_limit", "0".to_owned()),
+        ("notices_per_address_limit", "0".to_owned()),
         ("sweep_interval_seconds", "3600".to_owned()),
         ("endpoint_delay_seconds", "0".to_owned()),
         ("drain_timeout_seconds", "2".to_owned()),
