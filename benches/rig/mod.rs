@@ -3,6 +3,7 @@
 mod calls;
 mod database;
 pub mod people;
+pub mod pin;
 mod service;
 
 pub use calls::{Caller, Method, Scenario, Spread};

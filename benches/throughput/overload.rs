@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::NOWHERE;
 use crate::callers::closed_loop;
+use crate::rig::pin::{pin, postgres_process};
 use crate::rig::{Caller, Database, Method, People, Result, Scenario, Service, Spread};
 
 const CALLERS: u32 = 64;
@@ -56,18 +56,6 @@ pub async fn measure(postgres: &Postgres, dir: &Path, people: &Arc<People>) -> R
     }
     service.stop().await?;
     Ok(())
-}
-
-/// Keeps a process, with its threads and those that it starts, on some processors.
-fn pin(process: u32, processors: &str) -> Result<()> {
-    let pinned = Command::new("taskset").args(["-a", "-c", "-p", processors, &process.to_string()]).output()?;
-    if pinned.status.success() { Ok(()) } else { Err("taskset: the processors cannot be chosen".into()) }
-}
-
-/// The one that forks the others.
-fn postgres_process(dir: &Path) -> Result<u32> {
-    let file = std::fs::read_to_string(dir.join("postgres/postmaster.pid"))?;
-    Ok(file.lines().next().unwrap_or_default().trim().parse()?)
 }
 
 /// Calls that begin at random times, so many a second, whatever becomes of the ones before.
