@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of the descriptor set with the one option that prost-types does not know, `google.api.http`.
+    /// The descriptor set with the one option of methods that prost-types does not know, `google.api.http`.
     #[derive(Message)]
     struct Files {
         #[prost(message, repeated, tag = "1")]
@@ -67,19 +67,44 @@ mod tests {
 
     #[derive(Message)]
     struct Options {
-        #[prost(bytes = "vec", tag = "72295728")]
-        http: Vec<u8>,
+        #[prost(message, tag = "72295728")]
+        http: Option<HttpRule>,
+    }
+
+    #[derive(Message)]
+    struct HttpRule {
+        #[prost(string, optional, tag = "2")]
+        get: Option<String>,
+        #[prost(string, optional, tag = "4")]
+        post: Option<String>,
+        #[prost(string, optional, tag = "5")]
+        delete: Option<String>,
+        #[prost(string, optional, tag = "6")]
+        patch: Option<String>,
+    }
+
+    /// As the table of the README shows it: `POST /v1/accounts`.
+    fn route(rule: HttpRule) -> Option<String> {
+        let routes = [("GET", rule.get), ("POST", rule.post), ("DELETE", rule.delete), ("PATCH", rule.patch)];
+        routes.into_iter().find_map(|(verb, path)| Some(format!("{verb} {}", path?)))
     }
 
     #[test]
-    fn every_rpc_has_an_http_route() {
+    fn the_readme_lists_every_rpc_with_its_http_route() {
         let files = Files::decode(DESCRIPTOR_SET).unwrap().file;
-        let services = files.into_iter().flat_map(|file| file.service);
-        let methods: Vec<Method> = services.flat_map(|service| service.method).collect();
-        assert!(!methods.is_empty());
+        let methods = files.into_iter().flat_map(|file| file.service).flat_map(|service| service.method);
+        let readme = include_str!("../README.md");
+        let listed = |line: &str| {
+            let cells = line.split('|').map(str::trim).collect::<Vec<_>>();
+            let [_, _, rpc, _, route, _] = cells[..] else { return None };
+            route.starts_with('`').then(|| (rpc.to_owned(), route.trim_matches('`').to_owned()))
+        };
+        let listed = readme.lines().filter_map(listed).collect::<Vec<_>>();
+        assert_eq!(listed.len(), crate::domain::Method::ALL.len());
         for method in methods {
-            let http = method.options.unwrap_or_default().http;
-            assert!(!http.is_empty(), "{} has no http route", method.name);
+            let route = method.options.and_then(|options| options.http).and_then(route);
+            let route = route.unwrap_or_else(|| panic!("{} has no HTTP route", method.name));
+            assert!(listed.contains(&(method.name.clone(), route.clone())), "the README lacks {} {route}", method.name);
         }
     }
 
