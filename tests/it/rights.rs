@@ -1,6 +1,7 @@
 //! Who may call what: every RPC by every kind of caller, over gRPC.
 
 mod fields;
+mod promised;
 mod raw;
 
 use std::collections::BTreeSet;
