@@ -197,8 +197,9 @@ impl Fields {
     }
 
     pub fn etag(&mut self, field: &str, etag: &str) -> Option<Option<String>> {
-        self.text(field, etag, LONGEST_ETAG, "must be an etag as it was returned, or empty", |etag| {
-            etag.bytes().all(|b| b.is_ascii_graphic()).then(|| given(etag))
+        let rule = "must be an etag as it was returned (letters and digits), or empty";
+        self.text(field, etag, LONGEST_ETAG, rule, |etag| {
+            etag.bytes().all(|b| b.is_ascii_alphanumeric()).then(|| given(etag))
         })
     }
 

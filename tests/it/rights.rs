@@ -128,7 +128,7 @@ impl Scene {
     #[expect(clippy::needless_update, reason = "some requests have no other field")]
     fn request(&self, rpc: &str, is_service: bool) -> Vec<u8> {
         let parent = "organizations/acme".to_owned();
-        let etag = "W/\"99\"".to_owned();
+        let etag = "a40fb80ad4287819".to_owned();
         let offered = self.offered.clone();
         let email = |email: &str| Some(pb::Invitation { email: email.to_owned(), ..Default::default() });
         let target = pb::Member {

@@ -11,7 +11,7 @@ use crate::support::Person;
 
 /// No invitation has it.
 const UNKNOWN: &str = "01900000-0000-7000-8000-00000000000a";
-const STALE: &str = "W/\"99\"";
+const STALE: &str = "a40fb80ad4287819";
 /// Everybody below has used it for something else.
 const USED: &str = super::forms::ID;
 

@@ -41,7 +41,7 @@ fn without_emails<T: std::fmt::Debug>(answer: &T) -> String {
 }
 
 fn stale() -> String {
-    "W/\"99\"".to_owned()
+    "a40fb80ad4287819".to_owned()
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ fn fits(message: &str, field: &str, word: &str) -> bool {
         "invitation" => is_in("invitations"),
         "email" | "notification_email" => word.contains('@'),
         "request_id" => word.len() == 36 && plain("-"),
-        "etag" => word.starts_with("W/"),
+        "etag" => word.len() == 16 && plain(""),
         "code" => word.len() == 34 && plain("-"),
         "locale" => word.starts_with("en") || word.starts_with("de"),
         "page_token" => false,

@@ -117,7 +117,8 @@ const WORDS: [&str; 17] = [
     "policy.approval_role",
     "example.com",
     "github",
-    "W/\"1\"",
+    // the etag of what was never changed
+    "b40711a88c703975",
     "7d9bd3a2-3c0e-4fd0-9d2b-0a3a1f0a8b11",
     "0191e0a0-0000-7000-8000-000000000001",
 ];
