@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::authenticate::Authenticated;
-use super::fields::Fields;
+use super::fields::{Fields, is_me};
 use super::page_token::Binding;
 use super::{Api, encode, page, status};
 use crate::app::{About, DeleteAccount, NewAccount};
@@ -54,8 +54,7 @@ impl AccountService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         // whoever has no account any more may still repeat the call, so `me` stays open here
-        let username =
-            fields.optional(message.name != "accounts/me", |fields| fields.account_named("name", &message.name));
+        let username = fields.optional(!is_me(&message.name), |fields| fields.other_account("name", &message.name));
         let request = fields.request(Method::DeleteAccount, &message, &message.request_id, |m| &mut m.request_id);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {

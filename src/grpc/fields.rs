@@ -23,7 +23,8 @@ const LONGEST_REQUEST_ID: usize = 36;
 /// The most entries of a list.
 pub(super) const LONGEST_LIST: usize = 100;
 
-const ACCOUNT_RULE: &str = "must be accounts/{username}, or accounts/me for the calling person";
+const ACCOUNT_RULE: &str = "must be accounts/{username} or the username, or accounts/me for the calling person";
+const OTHER_ACCOUNT_RULE: &str = "must be accounts/{username} or the username, 3 to 39 of a-z, 0-9 and -";
 
 /// The bad fields found so far. Each parser answers `None` for a bad field and remembers why.
 #[derive(Debug, Default)]
@@ -104,13 +105,9 @@ impl Fields {
 
     /// One that is to be registered.
     pub fn new_username(&mut self, field: &str, id: &str, reserved: &[String]) -> Option<Username> {
-        let username = self.username(field, id)?;
+        let username = self.text(field, id, LONGEST_ID, ID_RULE, Username::parse)?;
         let check = username.check_reserved(reserved);
         self.keep(field, check.map(|()| username))
-    }
-
-    pub fn username(&mut self, field: &str, id: &str) -> Option<Username> {
-        self.text(field, id, LONGEST_ID, ID_RULE, Username::parse)
     }
 
     pub fn invitation(&mut self, field: &str, name: &str) -> Option<(OrganizationId, InvitationId)> {
@@ -129,14 +126,14 @@ impl Fields {
         })
     }
 
-    /// `accounts/me` is the caller.
+    /// By its name or its username; `accounts/me` is the caller.
     pub fn account(&mut self, field: &str, name: &str, caller: &Caller) -> Option<Username> {
-        self.name(field, name, ACCOUNT_RULE, |name| named(name.strip_prefix("accounts/")?, caller))
+        self.name(field, name, ACCOUNT_RULE, |name| named(username(name), caller))
     }
 
-    /// An account by its name, without `accounts/me`.
-    pub fn account_named(&mut self, field: &str, name: &str) -> Option<Username> {
-        self.name(field, name, ACCOUNT_RULE, Username::from_name)
+    /// The same, of somebody who need not be the caller: there is no `accounts/me`.
+    pub fn other_account(&mut self, field: &str, name: &str) -> Option<Username> {
+        self.name(field, name, OTHER_ACCOUNT_RULE, |name| Username::parse(username(name)))
     }
 
     pub fn email(&mut self, field: &str, email: &str) -> Option<EmailAddress> {
@@ -291,6 +288,16 @@ fn child<'a>(name: &'a str, collection: &str) -> Option<(OrganizationId, &'a str
     Some((OrganizationId::from_name(organization)?, id))
 }
 
+/// Of an account that is named by its resource name or by its username.
+fn username(name: &str) -> &str {
+    name.strip_prefix("accounts/").unwrap_or(name)
+}
+
+/// Whether that is the caller's own account, whoever it is.
+pub(super) fn is_me(name: &str) -> bool {
+    username(name) == "me"
+}
+
 fn named(id: &str, caller: &Caller) -> Option<Username> {
     if id == "me" { caller.username().cloned() } else { Username::parse(id) }
 }
@@ -324,8 +331,32 @@ mod tests {
     #[test]
     fn me_is_the_calling_person_and_nobody_for_a_service() {
         let anna = Caller::Account(Username::parse("anna").unwrap());
-        assert_eq!(Fields::default().account("name", "accounts/me", &anna), Username::parse("anna"));
-        assert_eq!(Fields::default().username("username", "me"), None);
+        let service = Caller::Service(crate::domain::Service {
+            issuer: "k8s".to_owned(),
+            subject: "gateway".to_owned(),
+            scopes: Vec::new(),
+            organizations: None,
+            highest_role: Role::None,
+        });
+        for me in ["accounts/me", "me"] {
+            assert!(is_me(me));
+            assert_eq!(Fields::default().account("name", me, &anna), Username::parse("anna"), "{me}");
+            assert_eq!(Fields::default().account("name", me, &service), None, "{me}");
+            assert_eq!(Fields::default().other_account("username", me), None, "{me}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_named_by_its_name_or_its_username() {
+        let anna = Caller::Account(Username::parse("anna").unwrap());
+        for otto in ["accounts/otto", "otto"] {
+            assert_eq!(Fields::default().account("name", otto, &anna), Username::parse("otto"), "{otto}");
+            assert_eq!(Fields::default().other_account("username", otto), Username::parse("otto"), "{otto}");
+        }
+        for bad in ["", "accounts/", "accounts/accounts/otto", "organizations/otto", "/otto", "Otto"] {
+            assert_eq!(Fields::default().account("name", bad, &anna), None, "{bad}");
+            assert_eq!(Fields::default().other_account("username", bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl InvitationService for Api {
         let message = request.into_inner();
         let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
-        let username = fields.username("username", &message.username);
+        let username = fields.other_account("username", &message.username);
         let email = fields.email("email", &message.email);
         let role = fields.role("role", message.role);
         let request = fields.request(Method::OfferMembership, &message, &message.request_id, |m| &mut m.request_id);

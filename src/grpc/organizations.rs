@@ -283,6 +283,6 @@ fn owner(fields: &mut Fields, named: &str, caller: &Caller) -> Option<Username> 
             fields.refuse("owner", "must not be set: the calling account becomes the owner");
             None
         }
-        Caller::Service(_) => fields.account_named("owner", named),
+        Caller::Service(_) => fields.other_account("owner", named),
     }
 }

@@ -1,5 +1,6 @@
 //! What people type and paste: what is right in other words is understood, and nothing else.
 
+mod accounts;
 mod addresses;
 mod codes;
 mod masks;

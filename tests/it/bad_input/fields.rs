@@ -158,7 +158,12 @@ pub(super) fn member<M: 'static>(path: &'static str, of: Text<M>) -> Field<M> {
 }
 
 pub(super) fn account<M: 'static>(path: &'static str, of: Text<M>) -> Field<M> {
-    required(text(path, of, "accounts/olga", &["", "olga", "accounts/", "accounts/Olga", "organizations/olga"]))
+    required(text(path, of, "accounts/olga", &["", "accounts/", "accounts/Olga", "Olga", "organizations/olga"]))
+}
+
+/// Not the caller's own.
+pub(super) fn other_account<M: 'static>(path: &'static str, of: Text<M>) -> Field<M> {
+    account(path, of).and(texts(path, of, ["accounts/me", "me", "an", "an--na"].map(str::to_owned)))
 }
 
 /// The last part of a name, to be chosen; some are nobody's.

@@ -4,8 +4,8 @@ use invitations::pb::{self, Invitation, Member, Organization, Policy, Role};
 use prost_types::{Duration, FieldMask};
 
 use super::fields::{
-    Form, account, display_name, email, etag, id, invitation, locale, member, numbers, organization, other, page_size,
-    page_token, request_id, required, required_role, role, text, texts, username,
+    Form, account, display_name, email, etag, id, invitation, locale, member, numbers, organization, other,
+    other_account, page_size, page_token, request_id, required, required_role, role, text, texts, username,
 };
 use super::{Row, World};
 use crate::support::{Person, with_a_typo};
@@ -123,7 +123,7 @@ fn of_transitions(world: &World) -> Vec<Row> {
     };
     let fields = vec![
         organization("parent", |m: &mut pb::OfferMembershipRequest| &mut m.parent),
-        username("username", |m| &mut m.username),
+        other_account("username", |m| &mut m.username),
         required(email("email", |m| &mut m.email)),
         required_role("role", |m| &mut m.role),
         request_id(|m| &mut m.request_id),
@@ -284,11 +284,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
     )]);
     fields.extend(limits!(CreateOrganizationRequest));
     fields.extend([
-        account("owner", |m: &mut pb::CreateOrganizationRequest| &mut m.owner).and(texts(
-            "owner",
-            |m| &mut m.owner,
-            ["accounts/me".to_owned()],
-        )),
+        other_account("owner", |m: &mut pb::CreateOrganizationRequest| &mut m.owner),
         request_id(|m| &mut m.request_id),
     ]);
     let (caller, control) = (admin.clone(), bare.clone());
