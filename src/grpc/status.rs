@@ -43,7 +43,7 @@ pub fn from_refusal(refusal: Refusal) -> Status {
     Problem::from(refusal).into()
 }
 
-/// With the id of the call's log lines, which the answer carries as `x-request-id` too.
+/// With the id of the call's log lines, which the answer carries as `x-call-id` too.
 pub fn internal() -> Problem {
     problem::internal(&telemetry::call_id())
 }

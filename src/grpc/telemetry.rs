@@ -16,7 +16,10 @@ use tracing::Span;
 use crate::domain::Method;
 use crate::pb::ErrorReason;
 
-const REQUEST_ID: &str = "x-request-id";
+/// Of the answer: our own id of the call.
+const CALL_ID: &str = "x-call-id";
+/// Of the request: the caller's.
+const CALLERS_ID: &str = "x-request-id";
 
 /// Methods are logged up to this length, in bytes; a caller can name any.
 const MAX_METHOD: usize = 100;
@@ -70,7 +73,7 @@ impl Call {
         // At the highest level, so that no filter takes the id from the lines of a failure.
         let span = tracing::error_span!(
             "call",
-            call.id = id,
+            call_id = id,
             rpc.method = method,
             caller.request_id = callers_id(request.headers()),
         );
@@ -90,7 +93,7 @@ impl Call {
     /// Adds the id to the answer, and waits for the answer's end.
     pub(super) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
         if let Ok(id) = HeaderValue::from_str(&self.known.id) {
-            response.headers_mut().insert(REQUEST_ID, id);
+            response.headers_mut().insert(CALL_ID, id);
         }
         self.note_code(response.headers());
         if self.code.is_some() {
@@ -147,7 +150,7 @@ fn count_of(method: Option<Method>, code: Code, reason: Option<&'static str>) {
 
 /// The caller's own id, where it cannot be mistaken for anything else in a log.
 fn callers_id(headers: &HeaderMap) -> Option<&str> {
-    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let id = headers.get(CALLERS_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (id.len() <= 64 && id.bytes().all(plain)).then_some(id)
 }
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
 
     fn headers(id: &str) -> HeaderMap {
-        HeaderMap::from_iter([(http::HeaderName::from_static(REQUEST_ID), HeaderValue::from_str(id).unwrap())])
+        HeaderMap::from_iter([(http::HeaderName::from_static(CALLERS_ID), HeaderValue::from_str(id).unwrap())])
     }
 
     #[test]

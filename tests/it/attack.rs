@@ -32,7 +32,7 @@ const AT_ONCE: usize = 6;
 /// sent blotted out.
 fn shown(status: &Status, names: &[&str]) -> String {
     let mut metadata = status.metadata().clone();
-    for own in ["x-request-id", "date"] {
+    for own in ["x-call-id", "date"] {
         metadata.remove(own);
     }
     let metadata = metadata.into_headers();

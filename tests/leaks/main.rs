@@ -76,7 +76,7 @@ async fn no_answer_log_line_metric_or_row_of_the_whole_suite_holds_a_code_or_a_t
         ("codes in emails that rows tell as well", known, 4_000),
         ("tokens", tokens, 900),
         ("canaries", evidence.canaries.len(), 5),
-        ("answers", lines("answers", "\nx-request-id: "), 45_000),
+        ("answers", lines("answers", "\nx-call-id: "), 45_000),
         ("refusals", lines("answers", "\ngrpc-status-details-bin: "), 30_000),
         ("calls in the log", lines("log", "\"call ended\""), 30_000),
         ("metrics", lines("metrics", "\ninvitations_"), 300),

@@ -18,8 +18,8 @@ pub fn from_error(error: Error, call_id: &str) -> Problem {
 
 /// Says nothing but the id by which we find the log lines.
 pub fn internal(call_id: &str) -> Problem {
-    let sentence = "something went wrong here: report it with the request_id of the details";
-    Problem::new(Code::Internal, ErrorReason::InternalError, sentence).with("request_id", call_id)
+    let sentence = "something went wrong here: report it with the call_id of the details";
+    Problem::new(Code::Internal, ErrorReason::InternalError, sentence).with("call_id", call_id)
 }
 
 fn overloaded() -> Problem {

@@ -159,7 +159,7 @@ fn show(status: &Status) -> String {
     let details = status.get_error_details();
     let mut shown = format!("{} {:?}\n  {}\n", reason(status), status.code(), status.message());
     for (key, value) in metadata(status) {
-        let value = if key == "request_id" { "[call]" } else { &value };
+        let value = if key == "call_id" { "[call]" } else { &value };
         writeln!(shown, "  metadata {key}: {value}").unwrap();
     }
     for bad in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {

@@ -123,7 +123,7 @@ async fn neither_address_nor_code_nor_token_nor_the_servers_words_are_logged() {
         let poison = "ALTER TABLE emails ADD CONSTRAINT emails_poison CHECK (recipient NOT LIKE 'zoe@%')";
         sqlx::query(poison).execute(&database.pool).await.unwrap();
         let fault = olga.invite("acme", "zoe@example.com").await;
-        let call = named(&fault, "request_id");
+        let call = named(&fault, "call_id");
         assert_eq!(reason(fault), "INTERNAL_ERROR");
 
         let log = process.log().await;
@@ -133,7 +133,7 @@ async fn neither_address_nor_code_nor_token_nor_the_servers_words_are_logged() {
         }
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect::<Vec<_>>();
         let of_writer = lines.iter().find(|line| line["message"] == "a command cannot be carried out").unwrap();
-        assert_eq!(of_writer["span"]["call.id"], call.as_str());
+        assert_eq!(of_writer["span"]["call_id"], call.as_str());
         let plain = code.replace('-', "");
         let secrets = ["example.com", "acme.example", "canary", &code, &plain, &olga.token, &anna.token];
         for (secret, which) in

@@ -149,7 +149,7 @@ async fn a_panic_ends_its_call_and_no_other() {
     let (other, panicked) = tokio::join!(connection.get("waits"), panic);
     assert_eq!(panicked.status.code(), Code::Internal);
     assert_eq!(panicked.reason(), ErrorReason::InternalError.as_str_name());
-    assert_eq!(panicked.metadata("request_id"), Some(panicked.call_id));
+    assert_eq!(panicked.metadata("call_id"), Some(panicked.call_id));
     assert!(!panicked.status.message().contains("as asked for"));
     assert_eq!(other.status.code(), Code::Ok);
 }

@@ -243,7 +243,7 @@ impl Connection {
 
 async fn answer(response: http::Response<h2::RecvStream>) -> Result<Answer, h2::Error> {
     let (head, mut body) = response.into_parts();
-    let call_id = head.headers["x-request-id"].to_str().unwrap().to_owned();
+    let call_id = head.headers["x-call-id"].to_str().unwrap().to_owned();
     while let Some(data) = body.data().await {
         body.flow_control().release_capacity(data?.len())?;
     }

@@ -143,7 +143,7 @@ async fn each_call_is_one_log_line_that_holds_nothing_secret() {
         lines.push(process.next("call ended").await);
     }
     assert_eq!(lines[0]["span"]["rpc.method"], GET);
-    assert_eq!(lines[0]["span"]["call.id"], fine.call_id);
+    assert_eq!(lines[0]["span"]["call_id"], fine.call_id);
     assert_eq!(lines[0]["span"]["caller.request_id"], "from-caller");
     assert!(lines[0]["fields"]["duration_ms"].is_u64());
     let codes: Vec<_> = lines.iter().map(|line| line["fields"]["rpc.code"].as_str().unwrap()).collect();
