@@ -21,8 +21,8 @@ impl AccountService for Api {
         else {
             return Err(status::from_refusal(Refusal::PersonRequired));
         };
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let reserved = self.app.reserved_names();
         let username = fields.new_username("account_id", &message.account_id, reserved);
         let name = message.account.as_ref().map_or("", |account| account.display_name.as_str());
@@ -30,7 +30,7 @@ impl AccountService for Api {
         let display_name = fields.optional(!name.is_empty(), |fields| {
             fields.display_name_of("account.display_name", name, &emails, reserved)
         });
-        let request = fields.request(Method::CreateAccount, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let new = fields.finish(|| {
             let (username, display_name, request) = (username?, display_name?, request?);
             Some(NewAccount { identity: Arc::unwrap_or_clone(identity), username, display_name, request })
@@ -51,11 +51,11 @@ impl AccountService for Api {
 
     async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Result<Response<()>, Status> {
         let authenticated = self.authenticate(Method::DeleteAccount, &request, About::NOTHING).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         // whoever has no account any more may still repeat the call, so `me` stays open here
         let username = fields.optional(!is_me(&message.name), |fields| fields.other_account("name", &message.name));
-        let request = fields.request(Method::DeleteAccount, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let (username, request) = fields.finish(|| username.zip(request)).map_err(status::from_refusal)?;
         let (issuer, subject, caller) = match authenticated {
             Authenticated::Person { identity, call } => {

@@ -2,15 +2,12 @@
 
 #![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
 
-use prost::Message;
-use sha2::{Digest, Sha256};
 use time::Duration;
-use uuid::Uuid;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
     ADDRESS_RULE, Caller, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode, InvitationId, LIFETIMES,
-    Method, OrganizationId, Refusal, Request, Role, Username,
+    OrganizationId, Refusal, Role, Username,
 };
 use crate::pb;
 
@@ -19,7 +16,6 @@ pub(super) const LONGEST_NAME: usize = 128;
 const LONGEST_ID: usize = 39;
 const LONGEST_LOCALE: usize = 35;
 const LONGEST_ETAG: usize = 64;
-const LONGEST_REQUEST_ID: usize = 36;
 /// The most entries of a list.
 pub(super) const LONGEST_LIST: usize = 100;
 
@@ -61,7 +57,13 @@ impl Fields {
         if given { parse(self).map(Some) } else { Some(None) }
     }
 
-    fn take<T>(&mut self, field: &str, value: Option<T>, rule: &str) -> Option<T> {
+    /// Whether none was bad so far.
+    pub fn are_good(&self) -> bool {
+        self.bad.is_empty()
+    }
+
+    /// Remembers a field without a good value as a bad one.
+    pub fn take<T>(&mut self, field: &str, value: Option<T>, rule: &str) -> Option<T> {
         if value.is_none() {
             self.refuse(field, rule);
         }
@@ -195,38 +197,7 @@ impl Fields {
 
     pub fn etag(&mut self, field: &str, etag: &str) -> Option<Option<String>> {
         let rule = "must be an etag as it was returned (letters and digits), or empty";
-        self.text(field, etag, LONGEST_ETAG, rule, |etag| {
-            etag.bytes().all(|b| b.is_ascii_alphanumeric()).then(|| given(etag))
-        })
-    }
-
-    /// The request id with the digest of everything that the request says; empty is `None`. A UUID is the same in capital
-    /// letters (RFC 9562), so it is digested in small ones. Asked last: what is refused is not digested.
-    pub fn request<M: Message + Clone>(
-        &mut self,
-        method: Method,
-        message: &M,
-        id: &str,
-        id_of: fn(&mut M) -> &mut String,
-    ) -> Option<Option<Request>> {
-        if id.is_empty() {
-            return Some(None);
-        }
-        let rule = "must be a UUID of 36 characters, or empty";
-        let id = self.text("request_id", id, LONGEST_REQUEST_ID, rule, |text| {
-            Uuid::try_parse(text).ok().filter(|uuid| text.len() == LONGEST_REQUEST_ID && !uuid.is_nil())
-        })?;
-        if !self.bad.is_empty() {
-            return None;
-        }
-        let mut message = message.clone();
-        id_of(&mut message).make_ascii_lowercase();
-        let digest = Sha256::new()
-            .chain_update(method.name())
-            .chain_update([0])
-            .chain_update(message.encode_to_vec())
-            .finalize();
-        Some(Some(Request { id, digest: digest.into() }))
+        self.take(field, is_etag(etag).then(|| given(etag)), rule)
     }
 
     /// The code of an invitation, as a person typed it.
@@ -271,6 +242,11 @@ impl Fields {
         };
         self.take("page_size", size, "must not be negative")
     }
+}
+
+/// Whether that may be one of ours, or is empty.
+pub(super) fn is_etag(text: &str) -> bool {
+    text.len() <= LONGEST_ETAG && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether a list is not longer than any good one, before its entries are looked at.

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::change::Change;
 use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, page, status};
@@ -11,30 +12,6 @@ use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Meth
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
 
-/// The requests of the transitions, which are of one shape.
-struct Transition<'a, M> {
-    method: Method,
-    message: &'a M,
-    name: &'a str,
-    etag: &'a str,
-    request_id: &'a str,
-    id_of: fn(&mut M) -> &mut String,
-}
-
-/// The parts of such a request.
-macro_rules! transition {
-    ($method:expr, $message:ident) => {
-        Transition {
-            method: $method,
-            message: &$message,
-            name: &$message.name,
-            etag: &$message.etag,
-            request_id: &$message.request_id,
-            id_of: |message| &mut message.request_id,
-        }
-    };
-}
-
 #[tonic::async_trait]
 impl InvitationService for Api {
     async fn create_invitation(
@@ -42,14 +19,14 @@ impl InvitationService for Api {
         request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::CreateInvitation, &request, &request.get_ref().parent).await?;
-        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let message = fields.change(request);
         let none = Invitation::default();
         let input = message.invitation.as_ref().unwrap_or(&none);
-        let mut fields = Fields::default();
         let organization = fields.organization("parent", &message.parent);
         let email = fields.email("invitation.email", &input.email);
         let locale = fields.locale("invitation.locale", &input.locale);
-        let request = fields.request(Method::CreateInvitation, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
@@ -125,10 +102,10 @@ impl InvitationService for Api {
 
     async fn request_access(&self, request: Request<pb::RequestAccessRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.call(Method::RequestAccess, &request, About::NOTHING).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let code = fields.code("code", &message.code);
-        let request = fields.request(Method::RequestAccess, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let (code, request) = fields.finish(|| code.zip(request)).map_err(status::from_refusal)?;
         let access = RequestAccess { call, code, request };
         let view = self.app.request_access(access).await.map_err(status::from_error)?;
@@ -140,13 +117,13 @@ impl InvitationService for Api {
         request: Request<pb::OfferMembershipRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::OfferMembership, &request, &request.get_ref().parent).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let organization = fields.organization("parent", &message.parent);
         let username = fields.other_account("username", &message.username);
         let email = fields.email("email", &message.email);
         let role = fields.role("role", message.role);
-        let request = fields.request(Method::OfferMembership, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
@@ -160,19 +137,15 @@ impl InvitationService for Api {
 
     async fn approve_offer(&self, request: Request<pb::ApproveOfferRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::ApproveOffer, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let transition = transition!(Method::ApproveOffer, message);
-        let command =
-            transition.decode(&call.caller, |invitation, etag| Operation::ApproveOffer { invitation, etag })?;
+        let approve = |invitation, etag| Operation::ApproveOffer { invitation, etag };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, approve)?;
         self.change_invitation(&call, command).await
     }
 
     async fn reject_access(&self, request: Request<pb::RejectAccessRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::RejectAccess, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let transition = transition!(Method::RejectAccess, message);
-        let command =
-            transition.decode(&call.caller, |invitation, etag| Operation::RejectAccess { invitation, etag })?;
+        let reject = |invitation, etag| Operation::RejectAccess { invitation, etag };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, reject)?;
         self.change_invitation(&call, command).await
     }
 
@@ -181,10 +154,8 @@ impl InvitationService for Api {
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::RevokeInvitation, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let transition = transition!(Method::RevokeInvitation, message);
-        let command =
-            transition.decode(&call.caller, |invitation, etag| Operation::RevokeInvitation { invitation, etag })?;
+        let revoke = |invitation, etag| Operation::RevokeInvitation { invitation, etag };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, revoke)?;
         self.change_invitation(&call, command).await
     }
 
@@ -193,15 +164,9 @@ impl InvitationService for Api {
         request: Request<pb::ResendInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::ResendInvitation, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let rotate_code = message.rotate_code;
-        let transition = transition!(Method::ResendInvitation, message);
-        let command = transition.decode(&call.caller, |invitation, etag| Operation::ResendInvitation {
-            invitation,
-            etag,
-            rotate_code,
-            gone_key: None,
-        })?;
+        let rotate_code = request.get_ref().rotate_code;
+        let resend = |invitation, etag| Operation::ResendInvitation { invitation, etag, rotate_code, gone_key: None };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, resend)?;
         self.change_invitation(&call, command).await
     }
 
@@ -210,10 +175,8 @@ impl InvitationService for Api {
         request: Request<pb::AcceptInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::AcceptInvitation, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let transition = transition!(Method::AcceptInvitation, message);
-        let command =
-            transition.decode(&call.caller, |invitation, etag| Operation::AcceptInvitation { invitation, etag })?;
+        let accept = |invitation, etag| Operation::AcceptInvitation { invitation, etag };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, accept)?;
         self.change_invitation(&call, command).await
     }
 
@@ -222,10 +185,8 @@ impl InvitationService for Api {
         request: Request<pb::DeclineInvitationRequest>,
     ) -> Result<Response<Invitation>, Status> {
         let call = self.changer(Method::DeclineInvitation, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
-        let transition = transition!(Method::DeclineInvitation, message);
-        let command =
-            transition.decode(&call.caller, |invitation, etag| Operation::DeclineInvitation { invitation, etag })?;
+        let decline = |invitation, etag| Operation::DeclineInvitation { invitation, etag };
+        let command = transition(request, |m| (&m.name, &m.etag), &call.caller, decline)?;
         self.change_invitation(&call, command).await
     }
 }
@@ -252,21 +213,23 @@ fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
     Some(states)
 }
 
-impl<M: prost::Message + Clone> Transition<'_, M> {
-    fn decode(
-        self,
-        caller: &Caller,
-        operation: impl FnOnce(InvitationId, Option<String>) -> Operation,
-    ) -> Result<Command, Status> {
-        let mut fields = Fields::default();
-        let place = fields.invitation("name", self.name);
-        let etag = fields.etag("etag", self.etag);
-        let request = fields.request(self.method, self.message, self.request_id, self.id_of);
-        let command = fields.finish(|| {
-            let (organization, invitation) = place?;
-            let operation = operation(invitation, etag?);
-            Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
-        });
-        command.map_err(status::from_refusal)
-    }
+/// The command of a request that has nothing but a name, an etag and a request id.
+fn transition<M: Change>(
+    request: Request<M>,
+    parts: fn(&M) -> (&str, &str),
+    caller: &Caller,
+    operation: impl FnOnce(InvitationId, Option<String>) -> Operation,
+) -> Result<Command, Status> {
+    let mut fields = Fields::default();
+    let message = fields.change(request);
+    let (name, etag) = parts(&message);
+    let place = fields.invitation("name", name);
+    let etag = fields.etag("etag", etag);
+    let request = fields.request(&message);
+    let command = fields.finish(|| {
+        let (organization, invitation) = place?;
+        let operation = operation(invitation, etag?);
+        Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+    });
+    command.map_err(status::from_refusal)
 }

@@ -13,10 +13,10 @@ use crate::pb::mail_service_server::MailService;
 impl MailService for Api {
     async fn suppress_email(&self, request: Request<pb::SuppressEmailRequest>) -> Result<Response<()>, Status> {
         let caller = self.caller(Method::SuppressEmail, &request).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let email = fields.email("email", &message.email);
-        let request = fields.request(Method::SuppressEmail, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let (email, request) = fields.finish(|| email.zip(request)).map_err(status::from_refusal)?;
         let suppression = Suppression { caller, email, is_wanted: true, request };
         self.app.suppress(suppression).await.map_err(status::from_error)?;
@@ -25,10 +25,10 @@ impl MailService for Api {
 
     async fn unsuppress_email(&self, request: Request<pb::UnsuppressEmailRequest>) -> Result<Response<()>, Status> {
         let caller = self.caller(Method::UnsuppressEmail, &request).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let email = fields.email("email", &message.email);
-        let request = fields.request(Method::UnsuppressEmail, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let (email, request) = fields.finish(|| email.zip(request)).map_err(status::from_refusal)?;
         let suppression = Suppression { caller, email, is_wanted: false, request };
         self.app.suppress(suppression).await.map_err(status::from_error)?;

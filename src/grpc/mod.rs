@@ -4,6 +4,7 @@ mod accept;
 mod accounts;
 mod authenticate;
 mod call;
+mod change;
 mod deadline;
 mod door;
 mod encode;

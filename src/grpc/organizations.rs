@@ -19,10 +19,10 @@ impl OrganizationService for Api {
         request: Request<pb::CreateOrganizationRequest>,
     ) -> Result<Response<Organization>, Status> {
         let call = self.changer(Method::CreateOrganization, &request, "").await?;
-        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let message = fields.change(request);
         let none = Organization::default();
         let input = message.organization.as_ref().unwrap_or(&none);
-        let mut fields = Fields::default();
         let (id, reserved) = (message.organization_id.as_str(), self.app.reserved_names());
         let organization = fields.new_organization("organization_id", id, &call.caller, reserved);
         let display_name = fields.display_name("organization.display_name", &input.display_name);
@@ -32,7 +32,7 @@ impl OrganizationService for Api {
         let seat_limit = organization_fields::seat_limit(&mut fields, input);
         let limits = organization_fields::limits(&mut fields, input.limits.as_ref());
         let owner = owner(&mut fields, &message.owner, &call.caller);
-        let request = fields.request(Method::CreateOrganization, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let found = NewOrganization {
                 display_name: display_name?,
@@ -74,14 +74,14 @@ impl OrganizationService for Api {
     ) -> Result<Response<Organization>, Status> {
         let name = request.get_ref().organization.as_ref().map_or("", |organization| organization.name.as_str());
         let call = self.changer(Method::UpdateOrganization, &request, name).await?;
-        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let message = fields.change(request);
         let none = Organization::default();
         let input = message.organization.as_ref().unwrap_or(&none);
-        let mut fields = Fields::default();
         let organization = fields.organization("organization.name", &input.name);
         let (mask, providers) = (message.update_mask.as_ref(), self.verifier.providers());
         let edit = organization_fields::edit(&mut fields, input, mask, providers);
-        let request = fields.request(Method::UpdateOrganization, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let operation = Operation::UpdateOrganization(Box::new(edit?));
             Some(Command {
@@ -101,15 +101,14 @@ impl OrganizationService for Api {
         request: Request<pb::ApproveOrganizationChangeRequest>,
     ) -> Result<Response<Organization>, Status> {
         let call = self.changer(Method::ApproveOrganizationChange, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let organization = fields.organization("name", &message.name);
         let etag = fields.etag("etag", &message.etag);
         if matches!(etag, Some(None)) {
             fields.refuse("etag", "must be the etag of the organization that was read with the change");
         }
-        let request =
-            fields.request(Method::ApproveOrganizationChange, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let operation = Operation::ApproveOrganizationChange { etag: etag? };
             Some(Command {
@@ -129,12 +128,11 @@ impl OrganizationService for Api {
         request: Request<pb::WithdrawOrganizationChangeRequest>,
     ) -> Result<Response<Organization>, Status> {
         let call = self.changer(Method::WithdrawOrganizationChange, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let organization = fields.organization("name", &message.name);
         let etag = fields.etag("etag", &message.etag);
-        let request =
-            fields.request(Method::WithdrawOrganizationChange, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let operation = Operation::WithdrawOrganizationChange { etag: etag? };
             Some(Command {
@@ -154,12 +152,11 @@ impl OrganizationService for Api {
         request: Request<pb::VerifyNotificationEmailRequest>,
     ) -> Result<Response<Organization>, Status> {
         let call = self.changer(Method::VerifyNotificationEmail, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let organization = fields.organization("name", &message.name);
         let code = fields.code("code", &message.code);
-        let request =
-            fields.request(Method::VerifyNotificationEmail, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let operation = Operation::VerifyNotificationEmail { code_hash: code?.hash() };
             Some(Command {
@@ -204,10 +201,10 @@ impl OrganizationService for Api {
     async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Result<Response<Member>, Status> {
         let name = request.get_ref().member.as_ref().map_or("", |member| member.name.as_str());
         let call = self.changer(Method::UpdateMember, &request, name).await?;
-        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let message = fields.change(request);
         let none = Member::default();
         let input = message.member.as_ref().unwrap_or(&none);
-        let mut fields = Fields::default();
         let member = fields.member("member.name", &input.name, &call.caller);
         let paths = message.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
         let is_named = paths.is_empty() || paths.iter().any(|path| path == "role" || path == "*");
@@ -217,7 +214,7 @@ impl OrganizationService for Api {
         if !fields::is_short(paths) || !paths.iter().all(is_path) {
             fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
         }
-        let request = fields.request(Method::UpdateMember, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
@@ -230,11 +227,11 @@ impl OrganizationService for Api {
 
     async fn delete_member(&self, request: Request<pb::DeleteMemberRequest>) -> Result<Response<()>, Status> {
         let call = self.changer(Method::DeleteMember, &request, &request.get_ref().name).await?;
-        let message = request.into_inner();
         let mut fields = Fields::default();
+        let message = fields.change(request);
         let member = fields.member("name", &message.name, &call.caller);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(Method::DeleteMember, &message, &message.request_id, |m| &mut m.request_id);
+        let request = fields.request(&message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };

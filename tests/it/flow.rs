@@ -7,6 +7,8 @@ mod approvals;
 mod codes;
 mod decline;
 mod deletion;
+mod etags;
+mod headers;
 mod moved;
 mod noops;
 mod offers;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use invitations::dev::mailbox::Script;
 use invitations::domain::Scope;
 use invitations::pb::{self, DESCRIPTOR_SET, Role};
 use prost::Message;
@@ -101,8 +102,8 @@ impl Schema {
     /// The promised fields that a message lacks, as `Invitation.email`, also within what it holds.
     fn missing(&self, name: &str, mut bytes: &[u8], is_promised: &dyn Fn(&str, &[i32]) -> bool) -> BTreeSet<String> {
         let Some(shape) = self.messages.get(name) else { return BTreeSet::new() };
-        let mut missing = shape.field.iter().map(|field| (format!("{}.{}", shape.name, field.name), field));
-        let mut missing = missing.by_ref().collect::<HashMap<_, _>>();
+        let path = |field: &Field| format!("{}.{}", shape.name, field.name);
+        let mut missing = shape.field.iter().map(|field| (path(field), field)).collect::<HashMap<_, _>>();
         missing.retain(|path, field| {
             is_promised(path, field.options.as_ref().map_or(&[][..], |options| &options.behavior[..]))
         });
@@ -110,7 +111,7 @@ impl Schema {
         while bytes.has_remaining() {
             let (number, wire_type) = decode_key(&mut bytes).unwrap();
             let field = shape.field.iter().find(|field| u32::try_from(field.number) == Ok(number)).unwrap();
-            missing.remove(&format!("{}.{}", shape.name, field.name));
+            missing.remove(&path(field));
             if wire_type == WireType::LengthDelimited {
                 let length = usize::try_from(decode_varint(&mut bytes).unwrap()).unwrap();
                 let (content, rest) = bytes.split_at(length);
@@ -208,7 +209,7 @@ async fn change_everything(answers: &mut Answers<'_>, owner: &Person) {
     for end in ["RejectAccess", "DeclineInvitation", "AcceptInvitation"] {
         owner.invite("acme", "dora@example.com").await.unwrap();
         let nth = answers.all.iter().filter(|(_, rpc, _)| *rpc == "RequestAccess").count() + 1;
-        let code = code_of(service, nth).await;
+        let code = code_of_dora(service, nth).await;
         let name = ask!("dora", dora, "RequestAccess", RequestAccessRequest { code: code });
         if end == "RejectAccess" {
             ask!("writer", writer, "RejectAccess", RejectAccessRequest { name: name });
@@ -272,8 +273,8 @@ async fn change_everything(answers: &mut Answers<'_>, owner: &Person) {
     ask!("second", &second, "ApproveOrganizationChange", ApproveOrganizationChangeRequest { name: name, etag: etag });
 }
 
-/// The code of the `nth` invitation of dora's, among the other emails to her.
-async fn code_of(service: &Service, nth: usize) -> String {
+/// The `nth` code that went to dora, among other emails.
+async fn code_of_dora(service: &Service, nth: usize) -> String {
     let mut email = 0;
     let mut found = 0;
     loop {
@@ -291,7 +292,9 @@ async fn code_of(service: &Service, nth: usize) -> String {
 
 #[tokio::test]
 async fn every_answer_holds_what_the_schema_promises_whoever_reads() {
-    let service = Service::start().await;
+    // with a code for the notification address
+    let settings = [("unverified_notifications_limit", "1")];
+    let service = Service::start_with(&settings, Script::accept_all()).await;
     let owner = service.owner("owner", "acme").await;
     let mut readers = vec![("owner".to_owned(), owner.clone())];
     for role in ["MANAGER", "SECURITY_MANAGER", "CONTRIBUTOR", "READER", "NONE"] {
