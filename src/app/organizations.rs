@@ -1,5 +1,7 @@
 //! Organizations, members and events: what is read.
 
+use std::collections::HashMap;
+
 use super::batch::Shown;
 use super::callers::{About, Call};
 use super::limits::Guess;
@@ -12,7 +14,10 @@ use crate::domain::{
 };
 use crate::store::organizations::Membership;
 use crate::store::pool::Engine;
-use crate::store::{events, organizations};
+use crate::store::{events, organization_lists, organizations};
+
+/// On one page: the lists of a policy may be long, and all of them are read before the page is cut.
+const MOST_ORGANIZATIONS: usize = 50;
 
 impl App {
     /// One organization, for its members and for services.
@@ -21,6 +26,43 @@ impl App {
         let found = read!(self.reads, connection, organizations::get(&mut connection, id))?;
         let (organization, head) = found.ok_or_else(|| Refusal::OrganizationNotFound(id.name()))?;
         Ok(OrganizationView::new(organization, head, &standing))
+    }
+
+    /// A page of the organizations that the caller has to do with, by their ids, each as [`Self::organization`] shows it.
+    pub async fn organizations(
+        &self,
+        caller: &Caller,
+        after: Option<OrganizationId>,
+        size: usize,
+    ) -> Result<Page<OrganizationView, OrganizationId>> {
+        let size = size.min(MOST_ORGANIZATIONS);
+        let (after, limit) = (after.as_ref().map_or("", OrganizationId::as_str), one_more(size));
+        let found = match caller {
+            Caller::Account(username) => {
+                let memberships = read!(
+                    self.reads,
+                    connection,
+                    organizations::list_memberships(&mut connection, username, None, after, limit)
+                )?;
+                memberships.into_iter().map(|found| (found.organization, Standing::Member(found.role))).collect()
+            }
+            Caller::Service(service) => {
+                let reached = caller.organizations();
+                let ids =
+                    read!(self.reads, connection, organization_lists::ids(&mut connection, reached, after, limit))?;
+                ids.into_iter().map(|id| (id, Standing::Service(service.clone()))).collect::<Vec<_>>()
+            }
+        };
+        let page = Page::cut(found, size, |(id, _)| id.clone());
+        let ids = page.items.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        let engine = self.reads.engine();
+        let all = read!(self.reads, connection, organization_lists::get_all(&mut connection, &ids, engine))?;
+        let mut all = all.into_iter().map(|found| (found.0.id.clone(), found)).collect::<HashMap<_, _>>();
+        let shown = |(id, (_, standing)): (OrganizationId, (OrganizationId, Standing))| {
+            let (organization, head) = all.remove(&id)?;
+            Some((id, OrganizationView::new(organization, head, &standing)))
+        };
+        Ok(Page { items: page.items.into_iter().filter_map(shown).collect(), has_more: page.has_more })
     }
 
     /// Founds or edits an organization, and answers with it as it is then.

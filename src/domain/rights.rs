@@ -22,6 +22,8 @@ pub enum Admits {
     Founder(Scope),
     /// Members and services that may do this in the organization.
     Organization(Action),
+    /// Every account, about the organizations that it is a member of; services that may do this, about all that they reach.
+    Organizations(Action),
     /// The same, and the account that the invitation is bound to.
     InviteeOr(Action),
     /// The same, and every member about itself.
@@ -34,7 +36,9 @@ impl Method {
     /// The table.
     #[expect(clippy::match_same_arms, reason = "one row for each RPC")]
     pub fn admits(self) -> Admits {
-        use Admits::{Account, Former, Founder, Invitee, InviteeOr, MemberOr, Oneself, Organization, Person};
+        use Admits::{
+            Account, Former, Founder, Invitee, InviteeOr, MemberOr, Oneself, Organization, Organizations, Person,
+        };
         // who may give or take the lowest role: the role of the request itself is asked when it is known
         let grant = Action::Grant(Role::None);
         match self {
@@ -53,6 +57,7 @@ impl Method {
 
             Self::CreateOrganization => Founder(Scope::OrganizationsAdmin),
             Self::GetOrganization => Organization(Action::SeeOrganization),
+            Self::ListOrganizations => Organizations(Action::SeeOrganization),
             Self::UpdateOrganization => Organization(Action::Edit),
             Self::ApproveOrganizationChange => Organization(Action::ApproveChange),
             Self::WithdrawOrganizationChange => Organization(Action::EditProtection),
@@ -82,6 +87,7 @@ impl Method {
             (Admits::Person, Some(Caller::Service(_))) => Err(Refusal::PersonRequired),
             (Admits::Service(scope), Some(Caller::Account(_))) => Err(Refusal::ScopeRequired(scope)),
             (Admits::Service(scope), Some(Caller::Service(service))) => service.check(scope),
+            (Admits::Organizations(action), Some(Caller::Service(service))) => check_service(service, action),
             (_, Some(_)) => Ok(()),
         }
     }
@@ -167,7 +173,10 @@ impl Standing {
             };
         match method.admits() {
             Admits::MemberOr(_) if about_oneself => Ok(()),
-            Admits::Organization(action) | Admits::InviteeOr(action) | Admits::MemberOr(action) => self.check(action),
+            Admits::Organization(action)
+            | Admits::Organizations(action)
+            | Admits::InviteeOr(action)
+            | Admits::MemberOr(action) => self.check(action),
             Admits::Account | Admits::Invitee if is_member => Ok(()),
             Admits::Person | Admits::Account | Admits::Invitee => Err(Refusal::PersonRequired),
             Admits::Oneself(scope) | Admits::Former(scope) | Admits::Founder(scope) | Admits::Service(scope) => {

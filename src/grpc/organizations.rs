@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, organization_fields, page, status};
-use crate::domain::{Caller, Command, Method, NewOrganization, Operation, Username};
+use crate::domain::{Caller, Command, Method, NewOrganization, Operation, OrganizationId, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
@@ -66,6 +66,22 @@ impl OrganizationService for Api {
         let organization = fields.finish(|| organization).map_err(status::from_refusal)?;
         let view = self.app.organization(&call, &organization).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
+    }
+
+    async fn list_organizations(
+        &self,
+        request: Request<pb::ListOrganizationsRequest>,
+    ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
+        let caller = self.caller(Method::ListOrganizations, &request).await?;
+        let message = request.into_inner();
+        let mut fields = Fields::default();
+        let size = fields.page_size(message.page_size);
+        let binding = Binding::new(Method::ListOrganizations, &[]);
+        let after = fields.page_token(Some(&binding), &message.page_token, OrganizationId::parse);
+        let (size, after) = fields.finish(|| size.zip(after)).map_err(status::from_refusal)?;
+        let page = self.app.organizations(&caller, after, size).await.map_err(status::from_error)?;
+        let (organizations, next) = page::encode(page, encode::organization);
+        Ok(Response::new(pb::ListOrganizationsResponse { organizations, next_page_token: binding.write(next) }))
     }
 
     async fn update_organization(

@@ -10,7 +10,7 @@ const ANSWER_BYTES: usize = 256 * 1024;
 const REST_BYTES: usize = 1024;
 
 /// The items of a page, as many as fit, and where the next page begins; `None`: this is the last. One fits always: none
-/// is larger than some 60 KiB.
+/// is larger than some 120 KiB (an organization with the longest policy, which another one waits to replace).
 pub fn encode<T, C, M: Message>(page: Page<T, C>, encode: impl Fn(T) -> M) -> (Vec<M>, Option<C>) {
     let (count, mut left) = (page.items.len(), ANSWER_BYTES - REST_BYTES);
     let (mut items, mut last) = (Vec::with_capacity(count), None);

@@ -14,6 +14,7 @@ pub mod key_checks;
 pub mod limits;
 pub mod load;
 pub mod migrations;
+pub mod organization_lists;
 pub mod organizations;
 pub mod outbox;
 pub mod pool;

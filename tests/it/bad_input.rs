@@ -87,6 +87,7 @@ struct World {
 
 /// A page token of each list, and of the same list with another parent or filter.
 struct Tokens {
+    organizations: String,
     members: String,
     foreign_members: String,
     invitations: String,
@@ -172,7 +173,10 @@ impl Tokens {
         let parent = "accounts/me".to_owned();
         let own = pb::ListAccountInvitationsRequest { parent: parent.clone(), page_size: 1, ..Default::default() };
         let memberships = pb::ListAccountMembershipsRequest { parent, page_size: 1, ..Default::default() };
+        let organizations = pb::ListOrganizationsRequest { page_size: 1, ..Default::default() };
+        let organizations = olga.organizations.clone().list_organizations(organizations).await.unwrap().into_inner();
         let tokens = Self {
+            organizations: organizations.next_page_token,
             members: members(olga, "organizations/acme").await,
             foreign_members: members(rosa, "organizations/beta").await,
             invitations: invitations(&[]).await,
@@ -202,8 +206,9 @@ impl Tokens {
         tokens
     }
 
-    fn all(&self) -> [(&'static str, &String); 8] {
+    fn all(&self) -> [(&'static str, &String); 9] {
         [
+            ("ListOrganizations", &self.organizations),
             ("ListMembers", &self.members),
             ("ListMembers of beta", &self.foreign_members),
             ("ListInvitations", &self.invitations),

@@ -1,6 +1,7 @@
 //! Lists: every row exactly once over pages of any size, in the order that is promised, with tokens for one list only.
 
 mod cost;
+mod organizations;
 pub mod size;
 
 use invitations::pb::invitation::State;
@@ -59,6 +60,12 @@ async fn memberships(person: &Person, page_size: i32, page_token: String) -> Res
     let message = pb::ListAccountMembershipsRequest { parent: "accounts/me".to_owned(), page_size, page_token };
     let page = person.accounts.clone().list_account_memberships(message).await?.into_inner();
     Ok((page.memberships.into_iter().map(|membership| membership.organization).collect(), page.next_page_token))
+}
+
+async fn organizations(person: &Person, page_size: i32, page_token: String) -> Result<(Vec<String>, String), Status> {
+    let message = pb::ListOrganizationsRequest { page_size, page_token };
+    let page = person.organizations.clone().list_organizations(message).await?.into_inner();
+    Ok((page.organizations.into_iter().map(|organization| organization.name).collect(), page.next_page_token))
 }
 
 async fn members(person: &Person, page_size: i32, page_token: String) -> Result<(Vec<String>, String), Status> {
@@ -162,6 +169,8 @@ async fn every_other_list_has_each_row_once_and_in_order() {
 
         let listed = walk(size, async |size, token| memberships(&anna, size, token).await).await;
         assert_eq!(listed, (0..5).map(|n| format!("organizations/acme-{n}")).collect::<Vec<_>>());
+        let listed = walk(size, async |size, token| organizations(&anna, size, token).await).await;
+        assert_eq!(listed, (0..5).map(|n| format!("organizations/acme-{n}")).collect::<Vec<_>>());
         let listed = walk(size, async |size, token| members(&owner, size, token).await).await;
         let mut expected = (0..5).map(|n| format!("accounts/max{n}")).collect::<Vec<_>>();
         expected.push("accounts/olga".to_owned());
@@ -207,6 +216,7 @@ async fn next(n: usize, owner: &Person, invitation: &str, size: i32, token: Stri
         5 => memberships(owner, size, token).await?.1,
         6 => members(owner, size, token).await?.1,
         7 => events(owner, "", size, token).await?.1,
+        8 => organizations(owner, size, token).await?.1,
         _ => events(owner, invitation, size, token).await?.1,
     })
 }
@@ -229,13 +239,13 @@ async fn a_page_token_is_good_for_its_own_list_only() {
     owner.resend(&again, false).await.unwrap();
 
     let mut tokens = Vec::new();
-    for n in 0..9 {
+    for n in 0..10 {
         let token = next(n, &owner, &again, 1, String::new()).await.unwrap();
         assert!(!token.is_empty(), "list {n} has a second page");
         tokens.push(token);
     }
     for (of, token) in tokens.iter().enumerate() {
-        for at in 0..9 {
+        for at in 0..10 {
             let outcome = next(at, &owner, &again, 2, token.clone()).await;
             if at == of {
                 outcome.unwrap();

@@ -41,6 +41,7 @@ const TABLE: &str = "
     DeclineInvitation       ETAG_MISMATCH        a   a    n     i    i      i           i                i       i     +     p   p    n   p
     CreateOrganization      ORGANIZATION_EXISTS  a   a    +     +    +      +           +                +       +     +     +   s    n   +
     GetOrganization         OK                   a   a    n     +    +      +           +                +       +     n     +   s    n   +
+    ListOrganizations       OK                   a   a    +     +    +      +           +                +       +     +     +   s    +   +
     UpdateOrganization      ETAG_MISMATCH        a   a    n     r    r      r           r                +       +     n     +   s    n   +
     ApproveOrganizationChange NO_PENDING_CHANGE  a   a    n     r    r      r           r                r       +     n     p   p    n   p
     WithdrawOrganizationChange NO_PENDING_CHANGE a   a    n     r    r      r           r                r       +     n     +   s    n   +
@@ -175,6 +176,7 @@ impl Scene {
                 owner
             }),
             "GetOrganization" => bytes!(GetOrganizationRequest { name: parent }),
+            "ListOrganizations" => bytes!(ListOrganizationsRequest { page_size: 1 }),
             "UpdateOrganization" => bytes!(UpdateOrganizationRequest {
                 organization: Some(pb::Organization {
                     name: parent,

@@ -65,9 +65,11 @@ impl<M: Message + Clone + Default + 'static> Form<M> {
         if paths.len() > 1 {
             rows.push(row("everything bad".to_owned(), worst.encode_to_vec(), all(paths)));
         }
-        let required = self.fields.iter().filter(|field| field.is_required).map(|field| field.path).collect();
-        rows.push(row("nothing given".to_owned(), Vec::new(), all(required)));
-        // field 1 of every request is text or a message, for which these bytes are neither
+        let required = self.fields.iter().filter(|field| field.is_required).map(|field| field.path).collect::<Vec<_>>();
+        if !required.is_empty() {
+            rows.push(row("nothing given".to_owned(), Vec::new(), all(required)));
+        }
+        // field 1 of every request is a text, a message or a number, for which these bytes are neither
         rows.push(row("not UTF-8".to_owned(), vec![0x0a, 2, 0xff, 0xfe], Expected::Unreadable));
         rows.push(row("cut off".to_owned(), vec![0x0a, 200, 1, b'a'], Expected::Unreadable));
         rows.push(row(

@@ -388,6 +388,14 @@ fn of_members(world: &World) -> Vec<Row> {
     rows.extend(Form { rpc: "GetMember", caller, control, good, fields }.rows());
 
     let (caller, control) = form();
+    let good = pb::ListOrganizationsRequest { page_size: 10, page_token: tokens.organizations.clone() };
+    let fields = vec![
+        page_size(|m: &mut pb::ListOrganizationsRequest| &mut m.page_size),
+        page_token(|m| &mut m.page_token, &[&tokens.members, &tokens.memberships]),
+    ];
+    rows.extend(Form { rpc: "ListOrganizations", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
     let good = pb::ListMembersRequest { parent: acme(), page_size: 10, page_token: tokens.members.clone() };
     let fields = vec![
         organization("parent", |m: &mut pb::ListMembersRequest| &mut m.parent),

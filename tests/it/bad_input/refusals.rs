@@ -226,7 +226,7 @@ fn of_organizations(world: &World, used: &Used) -> Vec<Row> {
 }
 
 fn of_members(world: &World, _: &Used) -> Vec<Row> {
-    let World { olga, foreign, .. } = world;
+    let World { olga, bare, foreign, .. } = world;
     let update = |name: &str, etag: &str, request_id: &str| pb::UpdateMemberRequest {
         member: Some(Member { name: name.into(), role: Role::None.into(), etag: etag.into(), ..Default::default() }),
         update_mask: None,
@@ -245,6 +245,8 @@ fn of_members(world: &World, _: &Used) -> Vec<Row> {
         let message = pb::DeleteMemberRequest { name: name.into(), ..Default::default() };
         rows.push(refusal("DeleteMember", what, olga, &message, NotFound, "MEMBER_NOT_FOUND"));
     }
+    let list = pb::ListOrganizationsRequest::default();
+    rows.push(refusal("ListOrganizations", "without a scope", bare, &list, PermissionDenied, "SCOPE_REQUIRED"));
     for (what, id) in NOT_THEIRS {
         let message = pb::ListMembersRequest { parent: format!("organizations/{id}"), ..Default::default() };
         rows.push(refusal("ListMembers", what, olga, &message, NotFound, "ORGANIZATION_NOT_FOUND"));

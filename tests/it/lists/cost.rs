@@ -58,6 +58,9 @@ fn lists() -> Vec<(&'static str, Statement, String, String)> {
     let own = find("WHERE username = $1 AND (invitation, organization) <");
     let page = |before: &str| format!("'anna', {before}, 'zzz', {PAGE}, NULL");
     lists.push(("ListAccountInvitations", own, page(&last), page(&id(10_500))));
+    let organizations = find("SELECT organization FROM organizations WHERE organization > $1");
+    let page = |after: &str| format!("'{after}', {PAGE}");
+    lists.push(("ListOrganizations", organizations, page(""), page("o19500")));
     let members = find("FROM members WHERE organization = $1 AND username > $2");
     let page = |after: &str| format!("'acme', '{after}', {PAGE}");
     lists.push(("ListMembers", members, page(""), page("m19500")));

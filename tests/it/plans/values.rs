@@ -20,6 +20,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("invitations.rs", INVITATIONS),
     ("key_checks.rs", KEY_CHECKS),
     ("limits.rs", LIMITS),
+    ("organization_lists.rs", ORGANIZATION_LISTS),
     ("organizations.rs", ORGANIZATIONS),
     ("outbox.rs", OUTBOX),
     ("registrations.rs", REGISTRATIONS),
@@ -216,15 +217,23 @@ const LIMITS: &[Case] = &[
 
 const ORGANIZATIONS: &[Case] = &[
     case("update_time, revision FROM organizations WHERE organization = $1", "'acme'"),
-    case("h.seats_taken - (SELECT count(*)::int", "'o1000'"),
+    case("FROM organization_heads h WHERE h.organization = $1", "'o1000'"),
     // of which one third is overdue
-    case("h.seats_taken - (SELECT count(*)::int", "'acme'").among(6_000),
+    case("FROM organization_heads h WHERE h.organization = $1", "'acme'").among(6_000),
     case("FROM members WHERE organization = $1 AND username = $2", "'acme', 'p10'"),
     case("FROM members WHERE organization = $1 AND username > $2", "'acme', '', 51"),
     case("FROM members WHERE organization = $1 AND username > $2", "'acme', 'p5', 51"),
     case("WHERE m.username = $1 AND m.organization > $2", "'anna', 'o2', 51"),
     case("WHERE organization = w.o AND username = $1 AND ($5", "'anna', '', 51, '{o1000,o1002}', NULL"),
     case("WHERE organization = w.o AND username = $1 AND ($5", "'anna', '', 51, '{o1000}', 'o1000'"),
+];
+
+const ORGANIZATION_LISTS: &[Case] = &[
+    case("SELECT organization FROM organizations WHERE organization > $1", "'', 51"),
+    case("SELECT organization FROM organizations WHERE organization > $1", "'o2', 51"),
+    case("SELECT organization FROM organizations WHERE organization = ANY($1) AND", "'{acme,o1000,o1002}', 'b', 51"),
+    case("(SELECT * FROM organizations WHERE organization = w.id OFFSET 0)", "'{o1000,o1001,o1002}'"),
+    case("(SELECT * FROM organizations WHERE organization = w.id OFFSET 0)", "'{acme,o1000}'").among(6_000),
 ];
 
 const OUTBOX: &[Case] = &[

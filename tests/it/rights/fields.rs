@@ -146,6 +146,14 @@ async fn each_reader_sees_the_fields_that_are_theirs_and_no_others() {
         let seen = person.organizations.clone().get_organization(message).await.map(tonic::Response::into_inner);
         assert_eq!(organization(seen), of_organization, "the organization for {reader}");
         // lists show the same
+        let listed = person.organizations.clone().list_organizations(pb::ListOrganizationsRequest::default()).await;
+        let listed = listed.unwrap().into_inner().organizations.into_iter().find(|found| found.name.ends_with("/acme"));
+        let is_there = of_organization != "ORGANIZATION_NOT_FOUND";
+        assert_eq!(
+            listed.map(|found| organization(Ok(found))),
+            is_there.then(|| of_organization.to_owned()),
+            "{reader}"
+        );
         let message = pb::ListMembersRequest { parent: "organizations/acme".to_owned(), ..Default::default() };
         let listed = person.organizations.clone().list_members(message).await.map(tonic::Response::into_inner);
         let listed = listed.map(|page| page.members.into_iter().find(|member| member.name.ends_with("/target")));

@@ -163,6 +163,7 @@ impl Answers<'_> {
         let list = pb::ListInvitationsRequest { parent: parent.clone(), ..Default::default() };
         self.ask(reader, person, "ListInvitations", &list).await;
         self.ask(reader, person, "GetOrganization", &pb::GetOrganizationRequest { name: parent.clone() }).await;
+        self.ask(reader, person, "ListOrganizations", &pb::ListOrganizationsRequest::default()).await;
         let get = pb::GetMemberRequest { name: format!("{parent}/members/target") };
         self.ask(reader, person, "GetMember", &get).await;
         let list = pb::ListMembersRequest { parent: parent.clone(), ..Default::default() };
@@ -333,6 +334,7 @@ async fn every_answer_holds_what_the_schema_promises_whoever_reads() {
         "Invitation.email guest GetInvitation",
         "Invitation.email writer RevokeInvitation",
         "Organization.notification_email contributor GetOrganization",
+        "Organization.notification_email none ListOrganizations",
         "Member.role granter UpdateMember",
     ] {
         assert!(missing.contains(lacks), "{lacks}: {missing:#?}");

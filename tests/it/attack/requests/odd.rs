@@ -115,7 +115,7 @@ const PATHS: [&str; 14] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-const HEADERS: [(&str, &[&str]); 14] = [
+const HEADERS: [(&str, &[&str]); 16] = [
     (
         "content-type",
         &[
@@ -135,6 +135,8 @@ const HEADERS: [(&str, &[&str]); 14] = [
         &["Bearer", "Bearer ", "bearer a.b.c", "Bearer eyJhbGciOiJub25lIn0.e30.", "Basic YTpi", "Bearer !!!", ""],
     ),
     ("x-request-id", &["1", "!!!", ""]),
+    ("idempotency-key", &["7d9bd3a2-3c0e-4fd0-9d2b-0a3a1f0a8b11", "\"7d9bd3a2-3c0e-4fd0-9d2b-0a3a1f0a8b11\"", "1", ""]),
+    ("if-match", &["b40711a88c703975", "\"b40711a88c703975\"", "*", "W/\"1\"", ""]),
     ("grpc-trace-bin", &["AAAA", "!!!", ""]),
     ("grpc-status", &["0", "13", "99"]),
     ("grpc-message", &["%", "%ff"]),
