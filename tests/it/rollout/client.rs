@@ -1,6 +1,7 @@
 //! A gRPC client of several addresses, as its specification has it: round robin over those that it is connected to, and
 //! retries by the published service config.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,11 +27,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// As docs/clients.md has it; a test compares them.
+    /// As clients/service-config.json has it; a test compares them.
     pub const PUBLISHED: Self = Self {
-        max_attempts: 4,
-        initial_backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(2),
+        max_attempts: 5,
+        initial_backoff: Duration::from_millis(500),
+        max_backoff: Duration::from_secs(5),
         max_tokens: 10.0,
         token_ratio: 0.1,
     };
@@ -144,13 +145,15 @@ fn is_of_connection(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
 }
 
+fn published() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../clients/service-config.json")).unwrap()
+}
+
 #[test]
 fn the_policy_is_the_published_one() {
-    let page = include_str!("../../../docs/clients.md");
-    let config = page.split("```json").find(|part| part.contains("methodConfig")).unwrap();
-    let config = serde_json::from_str::<serde_json::Value>(config.split("```").next().unwrap()).unwrap();
     let Policy { max_attempts, initial_backoff, max_backoff, max_tokens, token_ratio } = Policy::PUBLISHED;
     let seconds = |duration: Duration| format!("{}s", duration.as_secs_f64());
+    let config = published();
     assert_eq!(
         config["methodConfig"][0]["retryPolicy"],
         serde_json::json!({
@@ -161,4 +164,21 @@ fn the_policy_is_the_published_one() {
     let throttling = &config["retryThrottling"];
     let published = (throttling["maxTokens"].as_f64(), throttling["tokenRatio"].as_f64());
     assert_eq!(published, (Some(max_tokens), Some(token_ratio)));
+}
+
+#[test]
+fn the_published_policy_is_for_every_service_as_grpc_takes_it_and_the_page_shows_it() {
+    let config = published();
+    let [method_config] = &config["methodConfig"].as_array().unwrap()[..] else { panic!("one policy for all") };
+    let named = method_config["name"].as_array().unwrap().iter().map(|name| name["service"].as_str().unwrap());
+    let rpcs = invitations::domain::Method::ALL.iter();
+    let services = rpcs.map(|rpc| rpc.path()[1..].split_once('/').unwrap().0);
+    assert_eq!(named.collect::<BTreeSet<_>>(), services.collect::<BTreeSet<_>>());
+    assert_eq!(method_config["waitForReady"], true);
+    // gRPC's A6: what is above is taken as 5
+    assert!((2..=5).contains(&Policy::PUBLISHED.max_attempts));
+    assert!((0.0..=1000.0).contains(&Policy::PUBLISHED.max_tokens));
+
+    let page = include_str!("../../../docs/clients.md");
+    assert!(page.contains(include_str!("../../../clients/service-config.json")), "docs/clients.md shows another one");
 }
