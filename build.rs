@@ -7,9 +7,10 @@ use prost_types::FileDescriptorSet;
 const PACKAGE: &str = "ipmhub.invitations.v1";
 
 /// What nothing else imports; the other files come along as imports.
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "ipmhub/invitations/v1/account_service.proto",
     "ipmhub/invitations/v1/error_reason.proto",
+    "ipmhub/invitations/v1/field_reason.proto",
     "ipmhub/invitations/v1/invitation_service.proto",
     "ipmhub/invitations/v1/mail_service.proto",
     "ipmhub/invitations/v1/organization_service.proto",

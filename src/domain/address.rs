@@ -8,9 +8,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// What is wrong with an address; the text completes "{field} …".
-pub const ADDRESS_RULE: &str = "must be one email address such as anna@example.com: ASCII before the @, a domain with a dot after it, \
-     at most 254 bytes, no quotes, comments, routes (! %), encoded words (=?), address literals or anything that \
-     reads as a link";
+pub const ADDRESS_RULE: &str =
+    "must be a plain address like anna@example.com: ASCII before the @, at most 254 bytes, and no link";
 
 /// One address that mail can be sent to.
 ///

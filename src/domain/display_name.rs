@@ -10,12 +10,14 @@ mod top_level;
 pub use reserved::reserved_word;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{EmailAddress, a_label};
+use super::{EmailAddress, FieldFault, a_label};
 
 /// 64 characters, in bytes.
 const LONGEST: usize = 256;
 /// The most characters where each sign for several is written out: one may stand for 18.
 const WRITTEN_OUT: usize = 128;
+/// The most characters of a part that are quoted.
+const QUOTED: usize = 28;
 
 /// A name of an organization or a person, safe to show in an email.
 ///
@@ -25,40 +27,49 @@ const WRITTEN_OUT: usize = 128;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DisplayName(String);
 
-/// What is wrong with a name. Each one's text completes "{field} …", and says which part it is about.
+/// What is wrong with a name. Each one's text completes "{field} …" in at most 100 characters, and says which part it is
+/// about.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameFault {
+    #[error("must be 1 to 64 characters")]
+    Empty,
     #[error("must be 1 to 64 characters, at most 128 where signs for several are written out")]
     Length,
     #[error("must not begin or end with white space")]
     OuterSpace,
-    #[error(
-        "must not hold the character U+{:04X} there: it is not seen, breaks the line or turns the text round",
-        u32::from(*.0)
-    )]
+    #[error("must not hold the character U+{:04X} there: it is not seen, breaks lines or turns text round", u32::from(*.0))]
     Hidden(char),
     #[error("must not hold the character {0}, nor one that looks like it")]
     Sign(char),
     #[error("must not hold =?, which mail programs decode")]
     Encoded,
-    #[error("must not hold \"{0}\", which mail programs or people make a link of: leave it out, or write it as words")]
+    #[error("must not hold {}, which is read as a link: write it as words", quoted(.0))]
     Link(String),
-    #[error(
-        "must not hold \"{0}\", which mail programs make a link of, unless an owner (of an account: its person) has a \
-         verified email address of that domain: write it without the dot"
-    )]
+    #[error("must not hold {}, as no owner (or person) has a verified address there", quoted(.0))]
     Domain(String),
-    #[error("must not hold \"{0}\", which telephones take for a number: leave it out, or write fewer digits")]
+    #[error("must not hold {}, which is read as a phone number: write fewer digits", quoted(.0))]
     Number(String),
-    #[error("{}", kept(.0))]
+    #[error("must not hold {}, which is kept for who operates the service", quoted(.0))]
     Reserved(String),
 }
 
-/// What is wrong with a name that a word of the operator's makes its own; completes "{field} …".
-pub fn kept(word: &str) -> String {
-    format!(
-        "reads as a name of the service itself because of \"{word}\": choose another one, or ask who operates the service"
-    )
+impl NameFault {
+    pub fn kind(&self) -> FieldFault {
+        match self {
+            Self::Empty => FieldFault::Missing,
+            Self::Length => FieldFault::TooLong,
+            Self::OuterSpace | Self::Hidden(_) | Self::Sign(_) | Self::Encoded => FieldFault::Malformed,
+            Self::Link(_) | Self::Domain(_) | Self::Number(_) | Self::Reserved(_) => FieldFault::NotAllowed,
+        }
+    }
+}
+
+/// A part of a name, or its beginning.
+fn quoted(part: &str) -> String {
+    match part.char_indices().nth(QUOTED) {
+        None => format!("\"{part}\""),
+        Some((end, _)) => format!("\"{}…\"", &part[..end]),
+    }
 }
 
 impl DisplayName {
@@ -70,7 +81,10 @@ impl DisplayName {
 
     /// The same, and what is wrong with the name.
     pub fn read(text: &str) -> Result<Self, NameFault> {
-        if text.len() > LONGEST || !(1..=64).contains(&text.chars().count()) || text.nfkc().nth(WRITTEN_OUT).is_some() {
+        if text.is_empty() {
+            return Err(NameFault::Empty);
+        }
+        if text.len() > LONGEST || text.chars().count() > 64 || text.nfkc().nth(WRITTEN_OUT).is_some() {
             return Err(NameFault::Length);
         }
         if text.trim() != text {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::display_name::{kept, reserved_word};
+use super::display_name::{NameFault, reserved_word};
 
 /// What is wrong with a name; the text completes "{field} …".
 pub const ID_RULE: &str = "must be 3 to 39 of a-z, 0-9 and -, start with a letter, not end in - and have no --";
@@ -49,9 +49,9 @@ macro_rules! id {
             }
 
             /// Whether it may be registered by somebody to whom the operator has not granted it; `own` are the words of
-            /// the deployment. The text completes "{field} …".
-            pub fn check_reserved(&self, own: &[String]) -> Result<(), String> {
-                reserved_word(&self.0, own).map_or(Ok(()), |word| Err(kept(&word)))
+            /// the deployment.
+            pub fn check_reserved(&self, own: &[String]) -> Result<(), NameFault> {
+                reserved_word(&self.0, own).map_or(Ok(()), |word| Err(NameFault::Reserved(word)))
             }
         }
 

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{InvitationState, OrganizationId, Role, Scope, Subject};
+use super::{FieldFault, InvalidField, InvitationState, OrganizationId, Role, Scope, Subject};
 
 /// A request that is not carried out. Names are resource names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,14 +108,6 @@ pub enum Refusal {
     },
 }
 
-/// A field of a request and the rule that it breaks; the description completes "{field} …".
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InvalidField {
-    /// The path as in the proto, `invitation.email`.
-    pub field: String,
-    pub description: String,
-}
-
 impl Refusal {
     /// The answer for what does not exist, and for strangers.
     pub fn not_found(organization: &OrganizationId, subject: &Subject) -> Self {
@@ -128,7 +120,7 @@ impl Refusal {
     }
 
     /// One bad field.
-    pub fn field(field: &str, description: impl Into<String>) -> Self {
-        Self::InvalidFields(vec![InvalidField { field: field.to_owned(), description: description.into() }])
+    pub fn field(field: &str, fault: FieldFault, rule: impl Into<String>) -> Self {
+        Self::InvalidFields(vec![InvalidField::new(field, fault, rule)])
     }
 }

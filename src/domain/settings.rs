@@ -229,7 +229,7 @@ fn check_name<'a>(
 ) -> Result<(), Refusal> {
     let reserved = || if is_granted { Ok(()) } else { name.check_reserved(&context.deployment.reserved_names) };
     let check = name.check_domains(held).and_then(|()| reserved());
-    check.map_err(|fault| Refusal::field("organization.display_name", fault.to_string()))
+    check.map_err(|fault| Refusal::field("organization.display_name", fault.kind(), fault.to_string()))
 }
 
 /// What changed, without addresses and names.

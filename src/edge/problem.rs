@@ -3,6 +3,7 @@
 
 mod exists;
 mod failure;
+mod field;
 mod limits;
 mod not_found;
 mod refusal;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub use failure::{from_error, internal};
 
-use crate::domain::InvalidField;
+use crate::domain::{FieldFault, InvalidField};
 use crate::pb::ErrorReason;
 
 /// The kinds of problems, with the numbers that `google.rpc.Code` gives them.
@@ -62,8 +63,8 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn with_field(mut self, field: &str, description: &str) -> Self {
-        self.fields.push(InvalidField { field: field.to_owned(), description: description.to_owned() });
+    pub fn with_field(mut self, field: &str, fault: FieldFault, rule: &str) -> Self {
+        self.fields.push(InvalidField::new(field, fault, rule));
         self
     }
 

@@ -29,6 +29,7 @@ use super::shares::Seat;
 use super::status;
 use super::telemetry::Call;
 use crate::app;
+use crate::domain::FieldFault;
 
 tokio::task_local! {
     /// Cancelled where the call that this task carries out is cut off.
@@ -89,7 +90,7 @@ impl Calls {
     /// repeats a GET. Nothing is carried out, and HTTP's status says so as well, as PROTOCOL-HTTP2 of gRPC asks.
     async fn if_formed(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         let refused = |code, field, rule| {
-            let mut response = status::malformed(field, rule).into_http();
+            let mut response = status::bad_header(field, FieldFault::NotAllowed, rule).into_http();
             *response.status_mut() = code;
             response
         };
@@ -188,8 +189,9 @@ fn in_our_words(response: Response<Body>, method: &str) -> Result<Response<Body>
     }
     match refused.code() {
         Code::Unimplemented if refused.message().is_empty() => Err(status::method_unknown(method).into()),
-        Code::Internal | Code::OutOfRange | Code::ResourceExhausted => {
-            Err(status::unreadable(refused.message()).into())
+        Code::Internal => Err(status::unreadable(FieldFault::Malformed, refused.message()).into()),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Err(status::unreadable(FieldFault::TooLong, refused.message()).into())
         }
         // An encoding that we do not know stays UNIMPLEMENTED, which tells clients to send it plain.
         _ => Ok(response),

@@ -12,7 +12,7 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::fields::{Fields, is_etag};
-use crate::domain::{self, Method};
+use crate::domain::{self, FieldFault, Method};
 use crate::pb;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -108,11 +108,14 @@ impl Fields {
             self.fill("request_id", message.request_id_mut(), &key, headers);
         }
         if headers.contains_key(IF_MATCH) {
-            let rule = "one etag as it was returned, with or without double quotes";
+            let rule = "one etag as it was returned, quoted or not";
             let tag = Header { name: IF_MATCH, rule, is_good: |text| !text.is_empty() && is_etag(text) };
             match message.etag_mut() {
                 Some((field, etag)) => self.fill(field, etag, &tag, headers),
-                None => self.refuse(IF_MATCH, "must not be sent: this method has no etag to compare it with"),
+                None => {
+                    let rule = "must not be sent: this method has no etag to compare it with";
+                    self.refuse(IF_MATCH, FieldFault::NotAllowed, rule);
+                }
             }
         }
         Asked(message)
@@ -125,7 +128,7 @@ impl Fields {
             return Some(None);
         }
         let rule = "must be a UUID of 36 characters, or empty";
-        let id = self.take("request_id", request_id(message.request_id()), rule)?;
+        let id = self.text("request_id", message.request_id(), REQUEST_ID_LENGTH, rule, request_id)?;
         if !self.are_good() {
             return None;
         }
@@ -143,10 +146,16 @@ impl Fields {
     fn fill(&mut self, field: &str, value: &mut String, header: &Header, headers: &HeaderMap) {
         let Header { name, rule, .. } = header;
         match header.read(headers) {
-            None => self.refuse(field, format!("is taken from the header {name}, which must be {rule}")),
+            None => {
+                let rule = format!("is taken from the header {name}, which must be {rule}");
+                self.refuse(field, FieldFault::Malformed, rule);
+            }
             Some(given) if value.is_empty() => given.clone_into(value),
             Some(given) if given.eq_ignore_ascii_case(value) => {}
-            Some(_) => self.refuse(field, format!("must be the same as the header {name}, or empty")),
+            Some(_) => {
+                let rule = format!("must be the same as the header {name}, or empty");
+                self.refuse(field, FieldFault::Conflict, rule);
+            }
         }
     }
 }
@@ -198,7 +207,7 @@ mod tests {
             Err(Refusal::InvalidFields(bad)) => bad,
             other => other.map(|()| Vec::new()).unwrap(),
         };
-        let said = |InvalidField { field, description }| format!("{field} {description}");
+        let said = |InvalidField { field, rule, .. }| format!("{field} {rule}");
         (message, bad.into_iter().map(said).collect())
     }
 

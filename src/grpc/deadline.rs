@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tonic::{Extensions, Status};
 
 use super::status;
+use crate::domain::FieldFault;
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
@@ -66,7 +67,7 @@ fn parse(value: &str) -> Option<Duration> {
 }
 
 fn unreadable() -> Status {
-    status::malformed(GRPC_TIMEOUT, "must be at most eight digits and one of H, M, S, m, u, n")
+    status::bad_header(GRPC_TIMEOUT, FieldFault::Malformed, "must be at most eight digits and one of H, M, S, m, u, n")
 }
 
 #[cfg(test)]

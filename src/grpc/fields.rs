@@ -6,8 +6,8 @@ use time::Duration;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DisplayName, EmailAddress, ID_RULE, InvalidField, InvitationCode, InvitationId, LIFETIMES,
-    OrganizationId, Refusal, Role, Username,
+    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode, InvitationId,
+    LIFETIMES, NameFault, OrganizationId, Refusal, Role, Username,
 };
 use crate::pb;
 
@@ -38,17 +38,18 @@ impl Fields {
             (1, Some(refusal)) => return Err(refusal),
             _ => return Err(Refusal::InvalidFields(self.bad)),
         }
-        parsed().ok_or_else(|| Refusal::field("request", "must be complete"))
+        parsed().ok_or_else(|| Refusal::field("request", FieldFault::Missing, "must be complete"))
     }
 
-    /// Remembers a bad field; the rule completes "{field} …".
-    pub fn refuse(&mut self, field: &str, rule: impl Into<String>) {
-        self.bad.push(InvalidField { field: field.to_owned(), description: rule.into() });
+    /// Remembers a bad field; the rule completes "{field} …" in at most 100 characters.
+    pub fn refuse(&mut self, field: &str, fault: FieldFault, rule: impl Into<String>) {
+        self.bad.push(InvalidField::new(field, fault, rule));
     }
 
-    /// The same for a field whose fault has a reason of its own, which the caller is told where nothing else is bad.
+    /// The same for one that is not as it was given out. It has a reason of its own, which the caller is told where
+    /// nothing else is bad.
     fn refuse_as(&mut self, refusal: Refusal, field: &str, rule: &str) {
-        self.refuse(field, rule);
+        self.refuse(field, FieldFault::Malformed, rule);
         self.alone = Some(refusal);
     }
 
@@ -62,16 +63,16 @@ impl Fields {
         self.bad.is_empty()
     }
 
-    /// Remembers a field without a good value as a bad one.
-    pub fn take<T>(&mut self, field: &str, value: Option<T>, rule: &str) -> Option<T> {
+    fn take<T>(&mut self, field: &str, value: Option<T>, fault: FieldFault, rule: &str) -> Option<T> {
         if value.is_none() {
-            self.refuse(field, rule);
+            self.refuse(field, fault, rule);
         }
         value
     }
 
-    /// Parses a text, unless it is longer than any good one: the length is all that is looked at then.
-    fn text<T>(
+    /// Parses a text, unless it is longer than any good one: the length is all that is looked at then. An empty one that is
+    /// not good is missing.
+    pub fn text<T>(
         &mut self,
         field: &str,
         text: &str,
@@ -79,8 +80,12 @@ impl Fields {
         rule: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let parsed = Some(text).filter(|text| text.len() <= longest).and_then(parse);
-        self.take(field, parsed, rule)
+        if text.len() > longest {
+            self.refuse(field, FieldFault::TooLong, rule);
+            return None;
+        }
+        let fault = if text.is_empty() { FieldFault::Missing } else { FieldFault::Malformed };
+        self.take(field, parse(text), fault, rule)
     }
 
     fn name<T>(&mut self, field: &str, name: &str, rule: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
@@ -164,9 +169,9 @@ impl Fields {
         self.keep(field, parsed)
     }
 
-    fn keep<T>(&mut self, field: &str, parsed: Result<T, impl ToString>) -> Option<T> {
+    fn keep<T>(&mut self, field: &str, parsed: Result<T, NameFault>) -> Option<T> {
         if let Err(fault) = &parsed {
-            self.refuse(field, fault.to_string());
+            self.refuse(field, fault.kind(), fault.to_string());
         }
         parsed.ok()
     }
@@ -184,7 +189,12 @@ impl Fields {
 
     pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {
         let parsed = pb::Role::try_from(role).ok().and_then(|role| Role::parse(role.as_str_name()));
-        self.take(field, parsed, "must be one of NONE, READER, CONTRIBUTOR, SECURITY_MANAGER, MANAGER, OWNER")
+        self.take(
+            field,
+            parsed,
+            enum_fault(role),
+            "must be one of NONE, READER, CONTRIBUTOR, SECURITY_MANAGER, MANAGER, OWNER",
+        )
     }
 
     /// A lifetime of whole seconds between 1 hour and 30 days; unset is `None`.
@@ -192,19 +202,21 @@ impl Fields {
         let Some(given) = duration else { return Some(None) };
         let lifetime = Duration::seconds(given.seconds);
         let good = given.nanos == 0 && (LIFETIMES.0..=LIFETIMES.1).contains(&lifetime);
-        self.take(field, good.then_some(Some(lifetime)), "must be whole seconds between 3600s and 2592000s")
+        let rule = "must be whole seconds between 3600s and 2592000s";
+        self.take(field, good.then_some(Some(lifetime)), FieldFault::OutOfRange, rule)
     }
 
     pub fn etag(&mut self, field: &str, etag: &str) -> Option<Option<String>> {
         let rule = "must be an etag as it was returned (letters and digits), or empty";
-        self.take(field, is_etag(etag).then(|| given(etag)), rule)
+        self.text(field, etag, LONGEST_ETAG, rule, |etag| is_etag(etag).then(|| given(etag)))
     }
 
     /// The code of an invitation, as a person typed it.
     pub fn code(&mut self, field: &str, typed: &str) -> Option<InvitationCode> {
         if typed.is_empty() || InvitationCode::is_too_long(typed) {
             let rule = "must be the code of the invitation email, at most 64 characters, or its link, at most 2048";
-            self.refuse(field, rule);
+            let fault = if typed.is_empty() { FieldFault::Missing } else { FieldFault::TooLong };
+            self.refuse(field, fault, rule);
             return None;
         }
         let code = InvitationCode::parse(typed);
@@ -240,8 +252,13 @@ impl Fields {
             Ok(size) => Some(size.min(200)),
             Err(_) => None,
         };
-        self.take("page_size", size, "must not be negative")
+        self.take("page_size", size, FieldFault::OutOfRange, "must not be negative")
     }
+}
+
+/// What is wrong with the value of an enum.
+fn enum_fault(value: i32) -> FieldFault {
+    if value == 0 { FieldFault::Missing } else { FieldFault::UnknownValue }
 }
 
 /// Whether that may be one of ours, or is empty.
@@ -293,13 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_malformed_or_too_long_is_told_apart() {
+        let mut fields = Fields::default();
+        for text in ["", "nobody", &format!("{}@example.com", "a".repeat(250))] {
+            assert_eq!(fields.email("email", text), None);
+        }
+        let faults = fields.bad.iter().map(|bad| bad.fault).collect::<Vec<_>>();
+        assert_eq!(faults, [FieldFault::Missing, FieldFault::Malformed, FieldFault::TooLong]);
+    }
+
+    #[test]
     fn a_fault_with_a_reason_of_its_own_has_it_only_where_it_stands_alone() {
         let mut fields = Fields::default();
         let code = fields.code("code", "0000");
         assert_eq!(fields.finish(|| code), Err(Refusal::CodeMistyped));
         let mut fields = Fields::default();
         let code = fields.code("code", "0000");
-        fields.refuse("request_id", "must be a UUID");
+        fields.refuse("request_id", FieldFault::Malformed, "must be a UUID");
         let Err(Refusal::InvalidFields(bad)) = fields.finish(|| code) else { panic!("it is refused") };
         assert_eq!(bad.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>(), ["code", "request_id"]);
     }

@@ -8,7 +8,9 @@ use super::fields::{self, Fields};
 use super::page_token::Binding;
 use super::{Api, encode, page, status};
 use crate::app::{About, Call, InvitationFilter, RequestAccess};
-use crate::domain::{Caller, Command, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId};
+use crate::domain::{
+    Caller, Command, FieldFault, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId,
+};
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
 
@@ -201,14 +203,21 @@ impl Api {
 
 /// The states of a filter, each at most once, in one order, so that a page token fits however they are listed.
 fn states(fields: &mut Fields, given: &[i32]) -> Option<Vec<InvitationState>> {
+    let mut refused = |fault| {
+        fields.refuse("states", fault, "must hold known states, each at most once");
+        None
+    };
+    if !fields::is_short(given) {
+        return refused(FieldFault::TooMany);
+    }
     let known = |state: &i32| InvitationState::parse(pb::invitation::State::try_from(*state).ok()?.as_str_name());
-    let states = Some(given).filter(|given| fields::is_short(given));
-    let mut states = states.and_then(|given| given.iter().map(known).collect::<Option<Vec<_>>>()).unwrap_or_default();
+    let Some(mut states) = given.iter().map(known).collect::<Option<Vec<_>>>() else {
+        return refused(FieldFault::UnknownValue);
+    };
     states.sort_unstable();
     states.dedup();
     if states.len() != given.len() {
-        fields.refuse("states", "must hold known states, each at most once");
-        return None;
+        return refused(FieldFault::Conflict);
     }
     Some(states)
 }

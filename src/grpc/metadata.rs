@@ -6,6 +6,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::status;
+use crate::domain::FieldFault;
 
 /// The longest metadata of a call, in bytes. A token is most of it: those of people in many groups are long.
 const MAX_METADATA: usize = 16 * 1024;
@@ -31,11 +32,8 @@ pub(super) fn refusal(headers: &HeaderMap) -> Option<Result<Response<Body>, Stat
         *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Some(Ok(response));
     }
-    let rule = format!(
-        "makes the metadata {all} bytes long and {MAX_METADATA} (16 KiB) are allowed: have the issuer put less into the \
-         access token, such as fewer groups"
-    );
-    Some(Err(status::malformed(AUTHORIZATION.as_str(), &rule)))
+    let rule = "makes the metadata longer than 16 KiB: have the issuer put less into the token, such as fewer groups";
+    Some(Err(status::bad_header(AUTHORIZATION.as_str(), FieldFault::TooLong, rule)))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod shares;
 pub mod status;
 mod telemetry;
 pub mod tls;
+mod update_mask;
 
 use std::sync::Arc;
 

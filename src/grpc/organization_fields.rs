@@ -5,7 +5,8 @@
 use time::Duration;
 
 use super::fields::{Fields, LONGEST_LIST, is_short};
-use crate::domain::{AddressMatch, Edit, LimitsEdit, OrganizationLimits, PolicyEdit, Role, a_label};
+use super::update_mask;
+use crate::domain::{AddressMatch, Edit, FieldFault, LimitsEdit, OrganizationLimits, PolicyEdit, Role, a_label};
 use crate::pb;
 
 /// What can be set, by the paths of `update_mask`.
@@ -34,6 +35,8 @@ const NOT_SET: [&str; 7] =
     ["name", "notification_email_verified", "seats_taken", "create_time", "update_time", "etag", "pending_change"];
 /// The highest limit that an organization can have of its own.
 const MAX_LIMIT: i32 = 1_000_000;
+/// How long a list of names in a rule gets, in bytes.
+const MOST_LISTED: usize = 60;
 
 /// What an update changes. Without a mask it is what the message holds, down to the single field of the policy; `*` is
 /// everything.
@@ -45,9 +48,7 @@ pub fn edit(
 ) -> Option<Edit> {
     let given = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     let is_path = |path: &str| path == "*" || PATHS.contains(&path) || NOT_SET.contains(&path);
-    if !is_short(given) || !given.iter().all(|path| is_path(path)) {
-        fields.refuse("update_mask", format!("must be * or hold some of {}", PATHS.join(", ")));
-    }
+    update_mask::check(fields, given, "paths of Organization", is_path);
     let held = held(organization);
     let named = |path: &str| {
         let whole = path.split('.').next().unwrap_or_default();
@@ -120,7 +121,7 @@ pub fn default_locale() -> String {
 /// `None` within: no limit.
 pub fn seat_limit(fields: &mut Fields, organization: &pb::Organization) -> Option<Option<i32>> {
     if organization.seat_limit.is_some_and(|limit| limit < 0) {
-        fields.refuse("organization.seat_limit", "must be 0 or more, or unset for no limit");
+        fields.refuse("organization.seat_limit", FieldFault::OutOfRange, "must be 0 or more, or unset for no limit");
         return None;
     }
     Some(organization.seat_limit)
@@ -135,7 +136,7 @@ pub fn limits(fields: &mut Fields, limits: Option<&pb::OrganizationLimits>) -> O
     {
         if limit.is_some_and(|limit| !(0..=MAX_LIMIT).contains(&limit)) {
             let rule = "must be from 0 to 1000000, or unset for the limit of the deployment";
-            fields.refuse(&format!("organization.limits.{path}"), rule);
+            fields.refuse(&format!("organization.limits.{path}"), FieldFault::OutOfRange, rule);
             good = false;
         }
     }
@@ -168,7 +169,8 @@ fn policy_edit(
         Ok(pb::policy::AddressMatch::Require) => Some(AddressMatch::Require),
         Ok(pb::policy::AddressMatch::Warn | pb::policy::AddressMatch::Unspecified) => Some(AddressMatch::Warn),
         Err(_) => {
-            fields.refuse("organization.policy.address_match", "must be WARN or REQUIRE");
+            let rule = "must be WARN or REQUIRE";
+            fields.refuse("organization.policy.address_match", FieldFault::UnknownValue, rule);
             None
         }
     };
@@ -199,23 +201,38 @@ fn policy_edit(
 }
 
 fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<String>> {
-    let domains = Some(given).filter(|given| is_short(given));
-    let domains = domains.and_then(|given| given.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>());
+    let short = Some(given).filter(|given| is_short(given));
+    let domains = short.and_then(|given| given.iter().map(|domain| a_label(domain)).collect::<Option<Vec<_>>>());
     if domains.is_none() {
+        let fault = if short.is_none() { FieldFault::TooMany } else { FieldFault::Malformed };
         let rule = "must hold at most 100 domains such as example.com, each with a dot, without @ and wildcards";
-        fields.refuse(&format!("organization.policy.{path}"), rule);
+        fields.refuse(&format!("organization.policy.{path}"), fault, rule);
     }
     domains
 }
 
 /// Only what somebody can sign in with: a misspelt one would lock everybody out.
 fn allowed_providers(fields: &mut Fields, given: &[String], providers: &[String]) -> Option<Vec<String>> {
-    if !is_short(given) || given.iter().any(|name| !providers.contains(name)) {
-        let there = providers.join(", ");
-        let there = if there.is_empty() { "none" } else { there.as_str() };
-        let rule = format!("must hold at most {LONGEST_LIST} providers that people can sign in with here: {there}");
-        fields.refuse("organization.policy.allowed_providers", rule);
+    let path = "organization.policy.allowed_providers";
+    if !is_short(given) {
+        fields.refuse(path, FieldFault::TooMany, format!("must hold at most {LONGEST_LIST} providers"));
+        return None;
+    }
+    if given.iter().any(|name| !providers.contains(name)) {
+        fields.refuse(path, FieldFault::UnknownValue, format!("must be providers of here: {}", listed(providers)));
         return None;
     }
     Some(given.to_vec())
+}
+
+/// As many names as a rule has room for.
+fn listed(names: &[String]) -> String {
+    let mut listed = String::new();
+    for name in names {
+        if listed.len() + name.len() > MOST_LISTED {
+            return listed + "…";
+        }
+        listed = if listed.is_empty() { name.clone() } else { format!("{listed}, {name}") };
+    }
+    if listed.is_empty() { "there are none".to_owned() } else { listed }
 }

@@ -2,10 +2,10 @@
 
 use tonic::{Request, Response, Status};
 
-use super::fields::{self, Fields};
+use super::fields::Fields;
 use super::page_token::Binding;
-use super::{Api, encode, organization_fields, page, status};
-use crate::domain::{Caller, Command, Method, NewOrganization, Operation, OrganizationId, Username};
+use super::{Api, encode, organization_fields, page, status, update_mask};
+use crate::domain::{Caller, Command, FieldFault, Method, NewOrganization, Operation, OrganizationId, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
 
@@ -122,7 +122,8 @@ impl OrganizationService for Api {
         let organization = fields.organization("name", &message.name);
         let etag = fields.etag("etag", &message.etag);
         if matches!(etag, Some(None)) {
-            fields.refuse("etag", "must be the etag of the organization that was read with the change");
+            let rule = "must be the etag of the organization that was read with the change";
+            fields.refuse("etag", FieldFault::Missing, rule);
         }
         let request = fields.request(&message);
         let command = fields.finish(|| {
@@ -226,10 +227,8 @@ impl OrganizationService for Api {
         let is_named = paths.is_empty() || paths.iter().any(|path| path == "role" || path == "*");
         let role = fields.optional(is_named, |fields| fields.role("member.role", input.role));
         let etag = fields.etag("member.etag", &input.etag);
-        let is_path = |path: &String| path == "role" || path == "*" || MEMBER_NOT_SET.contains(&path.as_str());
-        if !fields::is_short(paths) || !paths.iter().all(is_path) {
-            fields.refuse("update_mask", "must be role, * or empty: nothing else of a member can be changed");
-        }
+        let is_path = |path: &str| path == "role" || path == "*" || MEMBER_NOT_SET.contains(&path);
+        update_mask::check(&mut fields, paths, "role or *", is_path);
         let request = fields.request(&message);
         let command = fields.finish(|| {
             let (organization, member) = member?;
@@ -270,7 +269,8 @@ impl OrganizationService for Api {
         let invitation = fields.optional(!message.invitation.is_empty(), |fields| {
             let (of, id) = fields.invitation("invitation", &message.invitation)?;
             if organization.as_ref().is_some_and(|organization| *organization != of) {
-                fields.refuse("invitation", "must be an invitation of the organization in parent");
+                let rule = "must be an invitation of the organization in parent";
+                fields.refuse("invitation", FieldFault::Conflict, rule);
                 return None;
             }
             Some(id)
@@ -293,7 +293,8 @@ fn owner(fields: &mut Fields, named: &str, caller: &Caller) -> Option<Username> 
     match caller {
         Caller::Account(username) if named.is_empty() => Some(username.clone()),
         Caller::Account(_) => {
-            fields.refuse("owner", "must not be set: the calling account becomes the owner");
+            let rule = "must not be set: the calling account becomes the owner";
+            fields.refuse("owner", FieldFault::NotAllowed, rule);
             None
         }
         Caller::Service(_) => fields.other_account("owner", named),

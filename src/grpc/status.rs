@@ -5,16 +5,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::Status;
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::telemetry;
 use crate::app;
-use crate::domain::Refusal;
+use crate::domain::{FieldFault, InvalidField, Refusal};
 use crate::edge::problem::{self, Code, Problem};
 use crate::pb::ErrorReason;
 
 /// `ErrorInfo.domain` of every status.
 pub const DOMAIN: &str = "invitations.ipmhub.io";
+
+/// The longest rule of a bad field, in characters.
+const LONGEST_RULE: usize = 100;
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
@@ -23,14 +26,19 @@ impl From<Problem> for Status {
         let metadata = problem.metadata.into_iter().filter(|(_, value)| !value.is_empty());
         let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).collect::<HashMap<_, _>>();
         let mut details = ErrorDetails::with_error_info(problem.reason.as_str_name(), DOMAIN, metadata);
-        for bad in problem.fields {
-            details.add_bad_request_violation(bad.field, bad.description);
+        if !problem.fields.is_empty() {
+            details.set_bad_request(problem.fields.into_iter().map(violation).collect::<Vec<_>>());
         }
         if let Some(wait) = problem.wait {
             details.set_retry_info(Some(wait));
         }
         Self::with_error_details((problem.code as i32).into(), problem.sentence, details)
     }
+}
+
+fn violation(bad: InvalidField) -> FieldViolation {
+    let reason = bad.fault.reason().as_str_name().to_owned();
+    FieldViolation { field: bad.field, description: bad.rule, reason, localized_message: None }
 }
 
 /// The status of a use case that did not happen.
@@ -77,14 +85,15 @@ pub fn method_unknown(method: &str) -> Problem {
 }
 
 /// What tonic could not make a request of; `why` is its own word for it, which quotes nothing.
-pub fn unreadable(why: &str) -> Problem {
+pub fn unreadable(fault: FieldFault, why: &str) -> Problem {
+    let why = &why[..why.floor_char_boundary(LONGEST_RULE)];
     let sentence = format!("the request cannot be read, because {why}: compare with the method's message");
-    Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field("request", why)
+    Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field("request", fault, why)
 }
 
 /// What is wrong with the call around the message: a header, by its name.
-pub fn malformed(header: &str, rule: &str) -> Status {
-    from_refusal(Refusal::field(header, rule))
+pub fn bad_header(header: &str, fault: FieldFault, rule: &str) -> Status {
+    from_refusal(Refusal::field(header, fault, rule))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use prost_types::field_descriptor_proto::Type;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tonic::{Code, Status};
 
-use crate::support::{Person, Service, bad_fields, patiently, reason};
+use crate::support::{Person, Service, patiently, reason, violations};
 
 /// One call that has to be refused.
 struct Row {
@@ -33,6 +33,8 @@ struct Row {
 enum Expected {
     /// Exactly these fields, in this order.
     Fields(&'static str, Vec<&'static str>),
+    /// The same, all of them for this reason of a field.
+    FieldsAs(&'static str, Vec<&'static str>, &'static str),
     /// A code with a reason, and no bad field.
     Refusal(Code, &'static str),
     /// The fields are good: whatever else it is refused for. The control of each form.
@@ -45,9 +47,15 @@ impl Expected {
     /// What is wrong with the answer.
     fn misses(&self, answer: &Result<(), Status>) -> Option<String> {
         let Err(status) = answer else { return Some("was carried out".to_owned()) };
-        let (code, fields, reason) = (status.code(), bad_fields(status), reason(Err::<(), _>(status.clone())));
+        let violations = violations(status);
+        let fields = violations.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>();
+        let (code, reason) = (status.code(), reason(Err::<(), _>(status.clone())));
+        let are = |why: &str| violations.iter().all(|violation| violation.reason == why);
         let fits = match self {
             Self::Fields(expected, paths) => code == Code::InvalidArgument && reason == *expected && fields == *paths,
+            Self::FieldsAs(expected, paths, why) => {
+                code == Code::InvalidArgument && reason == *expected && fields == *paths && are(why)
+            }
             Self::Refusal(expected, why) => code == *expected && reason == *why && fields.is_empty(),
             Self::GoodFields => {
                 !matches!(code, Code::InvalidArgument | Code::Internal | Code::Unknown | Code::Unavailable)
@@ -55,7 +63,7 @@ impl Expected {
             Self::Unreadable => code == Code::InvalidArgument && reason == "FIELD_INVALID",
         };
         let says_what_to_do = status.message().len() > 20;
-        (!fits || !says_what_to_do).then(|| format!("{code:?} {reason} {fields:?}: {}", status.message()))
+        (!fits || !says_what_to_do).then(|| format!("{code:?} {reason} {}\n    {violations:?}", status.message()))
     }
 }
 
@@ -284,7 +292,7 @@ async fn every_field_of_every_rpc_is_in_the_table() {
     let mut spoilt = BTreeMap::<&str, BTreeSet<&str>>::new();
     for row in forms::rows(&world) {
         let paths = spoilt.entry(row.rpc).or_default();
-        if let Expected::Fields(_, fields) = row.expected {
+        if let Expected::Fields(_, fields) | Expected::FieldsAs(_, fields, _) = row.expected {
             paths.extend(fields.into_iter().map(|path| path.split('.').next().unwrap()));
         }
     }

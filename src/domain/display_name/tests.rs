@@ -299,6 +299,28 @@ fn the_fault_says_which_part_it_is_about() {
     assert!(fault.contains("\"Evil.com\"") && fault.contains("verified"), "{fault}");
 }
 
+#[test]
+fn no_fault_says_more_than_a_hundred_characters_however_long_the_name_is() {
+    let long = || "ü".repeat(64);
+    for fault in [
+        NameFault::Empty,
+        NameFault::Length,
+        NameFault::OuterSpace,
+        NameFault::Hidden('\u{10fffd}'),
+        NameFault::Sign('<'),
+        NameFault::Encoded,
+        NameFault::Link(long()),
+        NameFault::Domain(long()),
+        NameFault::Number(long()),
+        NameFault::Reserved(long()),
+    ] {
+        let rule = fault.to_string();
+        assert!(rule.chars().count() <= 100, "{rule}");
+        assert!(rule.starts_with("must ") && fault.kind() != FieldFault::Conflict, "{rule}");
+    }
+    assert!(NameFault::Link(long()).to_string().contains("ü…\""));
+}
+
 fn reserved(text: &str) -> Option<String> {
     reserved_word(text, &["contoso".to_owned(), "big-cloud".to_owned(), "billing".to_owned(), "team".to_owned()])
 }

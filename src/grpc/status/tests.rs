@@ -8,7 +8,7 @@ use prost_types::FileDescriptorSet;
 use time::Duration;
 
 use super::*;
-use crate::domain::{InvalidField, InvitationState, Role, Scope};
+use crate::domain::{InvitationState, Role, Scope};
 use crate::grpc::telemetry::Call;
 
 /// One `match` arm and its samples for each variant: a variant without samples does not compile.
@@ -31,8 +31,8 @@ fn name(which: &str) -> String {
 }
 
 fn fields(which: &str) -> Refusal {
-    let bad = |field: &str| InvalidField { field: format!("{which}.{field}"), description: format!("must be {which}") };
-    Refusal::InvalidFields(vec![bad("first"), bad("second")])
+    let bad = |field: &str, fault| InvalidField::new(&format!("{which}.{field}"), fault, format!("must be {which}"));
+    Refusal::InvalidFields(vec![bad("first", FieldFault::Missing), bad("second", FieldFault::TooLong)])
 }
 
 // of each variant with values two samples, so that what they differ in is seen
@@ -136,7 +136,8 @@ fn groups() -> Vec<Vec<Status>> {
     groups.push(vec![issuer_unavailable(std::time::Duration::from_secs(5)).into()]);
     groups.push(vec![deadline_passed().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
-    groups.push(vec![unreadable("it ends too early").into(), unreadable("it is too large").into()]);
+    let unreadable = |why| unreadable(FieldFault::Malformed, why).into();
+    groups.push(vec![unreadable("it ends too early"), unreadable("it is too large")]);
     groups
 }
 
@@ -163,7 +164,7 @@ fn show(status: &Status) -> String {
         writeln!(shown, "  metadata {key}: {value}").unwrap();
     }
     for bad in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
-        writeln!(shown, "  field {}: {}", bad.field, bad.description).unwrap();
+        writeln!(shown, "  field {}: {} {}", bad.field, bad.reason, bad.description).unwrap();
     }
     if let Some(wait) = details.retry_info().and_then(|retry| retry.retry_delay) {
         writeln!(shown, "  retry after {wait:?}").unwrap();
@@ -184,11 +185,39 @@ async fn every_status_reads_as_it_should() {
 async fn every_message_tells_what_to_do() {
     for status in in_a_call().await.iter().flatten() {
         let (what, advice) = status.message().split_once(": ").unwrap_or_default();
-        let names_the_rule = status.message().contains(" must be ");
-        assert!(names_the_rule || !what.is_empty() && advice.len() > 5, "{}", show(status));
+        assert!(!what.is_empty() && advice.len() > 5, "{}", show(status));
         let is_plain = !status.message().ends_with('.') && status.message().len() < 250;
         assert!(is_plain, "{}", show(status));
     }
+}
+
+/// The twenty fields with the longest names and words, and rules of any length.
+fn many_fields() -> Status {
+    let path = "organization.policy.allowed_email_domains";
+    let bad = |_| InvalidField::new(path, FieldFault::Conflict, "x".repeat(100));
+    from_refusal(Refusal::InvalidFields((0..20).map(bad).collect()))
+}
+
+#[test]
+fn a_message_names_the_first_bad_fields_and_the_details_all_of_them() {
+    let status = many_fields();
+    assert!(status.message().len() <= 200, "{}", status.message());
+    assert!(status.message().contains("allowed_email_domains contradicts another value and 18 more: "), "{status:?}");
+    assert_eq!(status.get_error_details().bad_request().unwrap().field_violations.len(), 20);
+}
+
+#[test]
+fn every_fault_of_a_field_is_a_reason_of_the_contract() {
+    use crate::pb::FieldReason;
+    let told = (1..).map_while(|number| FieldReason::try_from(number).ok()).map(|reason| reason.as_str_name());
+    let told = told.collect::<BTreeSet<_>>();
+    use FieldFault::{
+        Conflict, Malformed, Missing, NotAllowed, OutOfRange, TooLong, TooMany, UnknownPath, UnknownValue,
+    };
+    let faults = [Missing, Malformed, TooLong, TooMany, OutOfRange, UnknownValue, UnknownPath, NotAllowed, Conflict];
+    let given = faults.map(|fault| fault.reason().as_str_name());
+    assert_eq!(BTreeSet::from(given), told);
+    assert!(!told.contains("FIELD_REASON_UNSPECIFIED") && told.len() == faults.len());
 }
 
 /// The messages of a group without what their details say.

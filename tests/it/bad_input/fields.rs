@@ -31,6 +31,8 @@ struct Bad<M> {
     what: String,
     /// Where nothing else is bad.
     reason: &'static str,
+    /// Of the field, where it is one for certain.
+    why: Option<&'static str>,
     spoil: Rc<dyn Fn(&mut M)>,
 }
 
@@ -56,7 +58,10 @@ impl<M: Message + Clone + Default + 'static> Form<M> {
             for bad in &field.bad {
                 let mut message = self.good.clone();
                 (bad.spoil)(&mut message);
-                let expected = Expected::Fields(bad.reason, vec![field.path]);
+                let expected = match bad.why {
+                    Some(why) => Expected::FieldsAs(bad.reason, vec![field.path], why),
+                    None => Expected::Fields(bad.reason, vec![field.path]),
+                };
                 rows.push(row(format!("{} {}", field.path, bad.what), message.encode_to_vec(), expected));
             }
             (field.bad[0].spoil)(&mut worst);
@@ -67,7 +72,8 @@ impl<M: Message + Clone + Default + 'static> Form<M> {
         }
         let required = self.fields.iter().filter(|field| field.is_required).map(|field| field.path).collect::<Vec<_>>();
         if !required.is_empty() {
-            rows.push(row("nothing given".to_owned(), Vec::new(), all(required)));
+            let missing = Expected::FieldsAs("FIELD_INVALID", required, "FIELD_MISSING");
+            rows.push(row("nothing given".to_owned(), Vec::new(), missing));
         }
         // field 1 of every request is a text, a message or a number, for which these bytes are neither
         rows.push(row("not UTF-8".to_owned(), vec![0x0a, 2, 0xff, 0xfe], Expected::Unreadable));
@@ -88,7 +94,15 @@ impl<M> Field<M> {
     /// Nothing else is bad, and it has a reason of its own.
     pub(super) fn because(mut self, reason: &'static str) -> Self {
         for bad in &mut self.bad {
-            bad.reason = reason;
+            (bad.reason, bad.why) = (reason, Some("FIELD_MALFORMED"));
+        }
+        self
+    }
+
+    /// What the field is told.
+    pub(super) fn told(mut self, why: &'static str) -> Self {
+        for bad in &mut self.bad {
+            bad.why = Some(why);
         }
         self
     }
@@ -119,15 +133,24 @@ pub(super) fn text<M: 'static>(path: &'static str, of: Text<M>, good: &str, bad:
 pub(super) fn texts<M: 'static>(path: &'static str, of: Text<M>, bad: impl IntoIterator<Item = String>) -> Field<M> {
     let bad = bad.into_iter().map(|value| {
         let what = if value.len() > 100 { format!("of {} bytes", value.len()) } else { format!("{value:?}") };
-        Bad { what, reason: "FIELD_INVALID", spoil: Rc::new(move |message: &mut M| value.clone_into(of(message))) }
+        // no good text has over 2048 bytes
+        let why = match value.len() {
+            0 => Some("FIELD_MISSING"),
+            2049.. => Some("FIELD_TOO_LONG"),
+            _ => None,
+        };
+        let spoil = Rc::new(move |message: &mut M| value.clone_into(of(message)));
+        Bad { what, reason: "FIELD_INVALID", why, spoil }
     });
     Field { path, is_required: false, bad: bad.collect() }
 }
 
+/// An enum with these bad values.
 pub(super) fn numbers<M: 'static>(path: &'static str, of: Number<M>, bad: &[i32]) -> Field<M> {
     let bad = bad.iter().map(|&value| Bad {
         what: value.to_string(),
         reason: "FIELD_INVALID",
+        why: Some(if value == 0 { "FIELD_MISSING" } else { "FIELD_UNKNOWN_VALUE" }),
         spoil: Rc::new(move |message: &mut M| *of(message) = value),
     });
     Field { path, is_required: false, bad: bad.collect() }
@@ -135,8 +158,12 @@ pub(super) fn numbers<M: 'static>(path: &'static str, of: Number<M>, bad: &[i32]
 
 /// Anything else.
 pub(super) fn other<M: 'static>(path: &'static str, bad: &[(&'static str, Spoil<M>)]) -> Field<M> {
-    let bad =
-        bad.iter().map(|&(what, spoil)| Bad { what: what.to_owned(), reason: "FIELD_INVALID", spoil: Rc::new(spoil) });
+    let bad = bad.iter().map(|&(what, spoil)| Bad {
+        what: what.to_owned(),
+        reason: "FIELD_INVALID",
+        why: None,
+        spoil: Rc::new(spoil),
+    });
     Field { path, is_required: false, bad: bad.collect() }
 }
 
@@ -212,7 +239,7 @@ pub(super) fn page_token<M: 'static>(of: Text<M>, foreign: &[&String]) -> Field<
 }
 
 pub(super) fn page_size<M: 'static>(of: Number<M>) -> Field<M> {
-    numbers("page_size", of, &[-1, i32::MIN])
+    numbers("page_size", of, &[-1, i32::MIN]).told("FIELD_OUT_OF_RANGE")
 }
 
 pub(super) fn role<M: 'static>(path: &'static str, of: Number<M>) -> Field<M> {

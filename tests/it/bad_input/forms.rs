@@ -66,12 +66,19 @@ fn of_invitations(world: &World) -> Vec<Row> {
         other(
             "states",
             &[
-                ("unknown", |m| m.states = vec![99]),
+                ("unknown", |m: &mut pb::ListInvitationsRequest| m.states = vec![99]),
                 ("unspecified", |m| m.states = vec![0]),
                 ("negative", |m| m.states = vec![-1]),
-                ("twice", |m| m.states = vec![1, 2, 1]),
-                ("many", |m| m.states = vec![1; 1000]),
             ],
+        )
+        .told("FIELD_UNKNOWN_VALUE")
+        .and(
+            other("states", &[("twice", |m: &mut pb::ListInvitationsRequest| m.states = vec![1, 2, 1])])
+                .told("FIELD_CONFLICT"),
+        )
+        .and(
+            other("states", &[("many", |m: &mut pb::ListInvitationsRequest| m.states = vec![1; 1000])])
+                .told("FIELD_TOO_MANY"),
         ),
         email("email", |m| &mut m.email),
         page_token(|m| &mut m.page_token, &foreign),
@@ -178,11 +185,13 @@ fn of_organizations(world: &World) -> Vec<Row> {
                         ("negative", |m: &mut M| of(m).invitations_per_day = Some(-1)),
                         ("huge", |m: &mut M| of(m).invitations_per_day = Some(1_000_001)),
                     ],
-                ),
+                )
+                .told("FIELD_OUT_OF_RANGE"),
                 other(
                     "organization.limits.open_invitations",
                     &[("negative", |m: &mut M| of(m).open_invitations = Some(-1))],
-                ),
+                )
+                .told("FIELD_OUT_OF_RANGE"),
             ]
         }};
     }
@@ -207,16 +216,28 @@ fn of_organizations(world: &World) -> Vec<Row> {
                         ("empty", |m| policy(m).allowed_email_domains = vec![String::new()]),
                         ("one label", |m| policy(m).allowed_email_domains = vec!["localhost".into()]),
                         ("NUL", |m| policy(m).allowed_email_domains = vec!["exa\0mple.com".into()]),
-                        ("too many", |m| policy(m).allowed_email_domains = vec!["a.example".into(); 101]),
                     ],
+                )
+                .and(
+                    other(
+                        "organization.policy.allowed_email_domains",
+                        &[("too many", |m: &mut M| policy(m).allowed_email_domains = vec!["a.example".into(); 101])],
+                    )
+                    .told("FIELD_TOO_MANY"),
                 ),
                 other(
                     "organization.policy.blocked_email_domains",
                     &[
                         ("an address", |m| policy(m).blocked_email_domains = vec!["anna@example.com".into()]),
                         ("too long", |m| policy(m).blocked_email_domains = vec![format!("{}.com", "a".repeat(300))]),
-                        ("too many", |m| policy(m).blocked_email_domains = vec!["a.example".into(); 101]),
                     ],
+                )
+                .and(
+                    other(
+                        "organization.policy.blocked_email_domains",
+                        &[("too many", |m: &mut M| policy(m).blocked_email_domains = vec!["a.example".into(); 101])],
+                    )
+                    .told("FIELD_TOO_MANY"),
                 ),
                 other(
                     "organization.policy.allowed_providers",
@@ -224,8 +245,14 @@ fn of_organizations(world: &World) -> Vec<Row> {
                         ("empty", |m| policy(m).allowed_providers = vec![String::new()]),
                         ("control characters", |m| policy(m).allowed_providers = vec!["git\u{7}hub".into()]),
                         ("too long", |m| policy(m).allowed_providers = vec!["x".repeat(65)]),
-                        ("too many", |m| policy(m).allowed_providers = vec!["github".into(); 101]),
                     ],
+                )
+                .and(
+                    other(
+                        "organization.policy.allowed_providers",
+                        &[("too many", |m: &mut M| policy(m).allowed_providers = vec!["github".into(); 101])],
+                    )
+                    .told("FIELD_TOO_MANY"),
                 ),
                 numbers("organization.policy.address_match", |m| &mut policy(m).address_match, &[99, -1]),
                 other(
@@ -237,21 +264,24 @@ fn of_organizations(world: &World) -> Vec<Row> {
                         ("huge", |m| policy(m).invitation_lifetime = duration(i64::MAX, i32::MAX)),
                         ("negative", |m| policy(m).invitation_lifetime = duration(i64::MIN, i32::MIN)),
                     ],
-                ),
+                )
+                .told("FIELD_OUT_OF_RANGE"),
                 other(
                     "organization.policy.offer_lifetime",
                     &[
                         ("zero", |m| policy(m).offer_lifetime = duration(0, 0)),
                         ("long", |m| policy(m).offer_lifetime = duration(2_592_001, 0)),
                     ],
-                ),
+                )
+                .told("FIELD_OUT_OF_RANGE"),
                 other(
                     "organization.policy.max_attestation_age",
                     &[
                         ("zero", |m| policy(m).max_attestation_age = duration(0, 0)),
                         ("long", |m| policy(m).max_attestation_age = duration(2_592_001, 0)),
                     ],
-                ),
+                )
+                .told("FIELD_OUT_OF_RANGE"),
                 role("organization.policy.approval_role", |m| &mut policy(m).approval_role),
             ]
         }};
@@ -281,7 +311,8 @@ fn of_organizations(world: &World) -> Vec<Row> {
         &[("negative", |m: &mut pb::CreateOrganizationRequest| {
             m.organization.get_or_insert_default().seat_limit = Some(-1);
         })],
-    )]);
+    )
+    .told("FIELD_OUT_OF_RANGE")]);
     fields.extend(limits!(CreateOrganizationRequest));
     fields.extend([
         other_account("owner", |m: &mut pb::CreateOrganizationRequest| &mut m.owner),
@@ -303,7 +334,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
         other(
             "update_mask",
             &[
-                ("unknown", |m| m.update_mask = mask(&["*", "colour"])),
+                ("unknown", |m: &mut pb::UpdateOrganizationRequest| m.update_mask = mask(&["*", "colour"])),
                 ("of another message", |m| m.update_mask = mask(&["organization.display_name"])),
                 ("below a name", |m| m.update_mask = mask(&["seats_taken.name"])),
                 ("an unknown field of policy", |m| m.update_mask = mask(&["policy.colour"])),
@@ -311,14 +342,25 @@ fn of_organizations(world: &World) -> Vec<Row> {
                 ("NUL", |m| m.update_mask = mask(&["display_name\0"])),
                 ("long", |m| m.update_mask = mask(&["x".repeat(60_000).as_str()])),
             ],
+        )
+        .told("FIELD_UNKNOWN_PATH")
+        .and(
+            other(
+                "update_mask",
+                &[("of many", |m: &mut pb::UpdateOrganizationRequest| m.update_mask = mask(&["locale"; 101]))],
+            )
+            .told("FIELD_TOO_MANY"),
         ),
         display_name("organization.display_name", |m| &mut m.organization.get_or_insert_default().display_name),
         email("organization.notification_email", |m| &mut m.organization.get_or_insert_default().notification_email),
         locale("organization.locale", |m| &mut m.organization.get_or_insert_default().locale),
         other(
             "organization.seat_limit",
-            &[("negative", |m| m.organization.get_or_insert_default().seat_limit = Some(-1))],
-        ),
+            &[("negative", |m: &mut pb::UpdateOrganizationRequest| {
+                m.organization.get_or_insert_default().seat_limit = Some(-1)
+            })],
+        )
+        .told("FIELD_OUT_OF_RANGE"),
     ];
     fields.extend(limits!(UpdateOrganizationRequest));
     fields.push(etag("organization.etag", |m: &mut pb::UpdateOrganizationRequest| {
@@ -417,11 +459,12 @@ fn of_members(world: &World) -> Vec<Row> {
         other(
             "update_mask",
             &[
-                ("another field", |m| m.update_mask = mask(&["role", "colour"])),
+                ("another field", |m: &mut pb::UpdateMemberRequest| m.update_mask = mask(&["role", "colour"])),
                 ("empty", |m| m.update_mask = mask(&[""])),
                 ("NUL", |m| m.update_mask = mask(&["role\0"])),
             ],
-        ),
+        )
+        .told("FIELD_UNKNOWN_PATH"),
         request_id(|m| &mut m.request_id),
     ];
     rows.extend(Form { rpc: "UpdateMember", caller, control, good, fields }.rows());

@@ -28,7 +28,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 pub use channel::{Answer, Channel};
-pub use people::{Person, bad_fields, named, patiently, reason, retry_after, with_a_typo, words};
+pub use people::{Person, bad_fields, named, patiently, reason, retry_after, rules, violations, with_a_typo, words};
 pub use postgres::Database;
 pub use statements::Watched;
 pub use tables::Tables;

@@ -7,11 +7,11 @@ use invitations::pb::account_service_client::AccountServiceClient;
 use invitations::pb::invitation_service_client::InvitationServiceClient;
 use invitations::pb::mail_service_client::MailServiceClient;
 use invitations::pb::organization_service_client::OrganizationServiceClient;
-use invitations::pb::{self, Invitation};
+use invitations::pb::{self, FieldReason, Invitation};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Status};
-use tonic_types::StatusExt;
+use tonic_types::{FieldViolation, StatusExt};
 
 use super::{Channel, PATIENCE, evidence};
 
@@ -207,10 +207,24 @@ pub fn reason<T: std::fmt::Debug>(outcome: Result<T, Status>) -> String {
 
 /// The fields that a refused call calls bad, in their order.
 pub fn bad_fields(status: &Status) -> Vec<String> {
-    let details = status.get_error_details();
-    let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
-    assert!(violations.iter().all(|violation| !violation.description.is_empty()), "a bad field without a rule");
-    violations.into_iter().map(|violation| violation.field).collect()
+    violations(status).into_iter().map(|violation| violation.field).collect()
+}
+
+/// The same with reason and rule, each of which the contract has.
+pub fn violations(status: &Status) -> Vec<FieldViolation> {
+    let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    for violation in &violations {
+        assert!((1..=100).contains(&violation.description.chars().count()), "{violation:?}");
+        let reason = FieldReason::from_str_name(&violation.reason);
+        assert!(reason.is_some_and(|reason| reason != FieldReason::Unspecified), "{violation:?}");
+    }
+    assert!(violations.is_empty() || status.message().len() <= 200, "{}", status.message());
+    violations
+}
+
+/// The rules that a refused call's fields break.
+pub fn rules(status: &Status) -> String {
+    violations(status).into_iter().map(|violation| violation.description).collect::<Vec<_>>().join("; ")
 }
 
 /// What the details of a refused call say for a key.

@@ -4,7 +4,7 @@ use invitations::pb::{self, Organization};
 use mail_parser::MessageParser;
 use tonic::Status;
 
-use crate::support::{Person, Service, bad_fields, reason};
+use crate::support::{Person, Service, bad_fields, reason, rules};
 
 async fn rename(caller: &Person, id: &str, name: &str) -> Result<Organization, Status> {
     let organization =
@@ -35,11 +35,11 @@ async fn open_account(person: &Person, username: &str, name: &str) -> Result<pb:
     Ok(person.accounts.clone().create_account(message).await?.into_inner())
 }
 
-/// The fault is the name's, and the sentence says which part of it is meant.
+/// The fault is the name's, and the rule says which part of it is meant.
 fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, Status>, name: &str, part: &str) {
     let refused = outcome.expect_err(name);
     assert_eq!(bad_fields(&refused), ["organization.display_name"], "{name:?}");
-    assert!(refused.message().contains(part), "{name:?}: {}", refused.message());
+    assert!(rules(&refused).contains(part), "{name:?}: {}", rules(&refused));
     assert_eq!(reason(Err::<(), _>(refused)), "FIELD_INVALID");
 }
 
