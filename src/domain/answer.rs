@@ -1,8 +1,8 @@
 //! AcceptInvitation and DeclineInvitation: what the bound account answers.
 
 use super::{
-    Account, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member,
-    OrganizationState, Refusal, Username, check_etag,
+    Account, Action, Actor, Context, EmailKind, EventKind, Invitation, InvitationId, InvitationState, Member,
+    OrganizationState, Refusal, Standing, Username, check_etag,
 };
 
 /// Makes the account a member. Again by the same account: nothing happens, in particular no membership that ended since
@@ -68,8 +68,8 @@ pub fn decline(
     Ok(())
 }
 
-/// The invitation, where the caller is the account that it is bound to. Strangers learn nothing; members learn that
-/// answering is not theirs, before anything is looked up.
+/// The invitation, where the caller is the account that it is bound to. Who may see it, and it is somebody else's, learns
+/// that answering is not theirs; all others learn nothing.
 fn bound<'a>(
     state: &OrganizationState,
     context: &Context<'a>,
@@ -81,7 +81,12 @@ fn bound<'a>(
         Some(invitation) if invitation.username.as_ref() == Some(caller) => {
             invitation.check_known().map(|()| (invitation.clone(), account))
         }
-        _ if state.members.contains_key(caller) => Err(Refusal::InviteeRequired),
+        Some(_) if sees_all(state, caller) => Err(Refusal::InviteeRequired),
         _ => Err(Refusal::InvitationNotFound(id.name(state.id()))),
     }
+}
+
+fn sees_all(state: &OrganizationState, caller: &Username) -> bool {
+    let member = state.members.get(caller);
+    member.is_some_and(|member| Standing::Member(member.role).may(Action::SeeInvitations))
 }

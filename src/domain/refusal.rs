@@ -22,7 +22,10 @@ pub enum Refusal {
     RoleRequired(Role),
     RoleNotGrantable(Role),
     SecondPersonRequired,
+    /// Of a service.
     ScopeRequired(Scope),
+    /// Of a person: services with that scope may.
+    ServiceRequired(Scope),
 
     // what is not there, or not for this caller
     OrganizationNotFound(String),

@@ -85,7 +85,7 @@ impl Method {
             (Admits::Person | Admits::Former(_), None) => Ok(()),
             (_, None) => Err(Refusal::AccountRequired),
             (Admits::Person, Some(Caller::Service(_))) => Err(Refusal::PersonRequired),
-            (Admits::Service(scope), Some(Caller::Account(_))) => Err(Refusal::ScopeRequired(scope)),
+            (Admits::Service(scope), Some(Caller::Account(_))) => Err(Refusal::ServiceRequired(scope)),
             (Admits::Service(scope), Some(Caller::Service(service))) => service.check(scope),
             (Admits::Organizations(action), Some(Caller::Service(service))) => check_service(service, action),
             (_, Some(_)) => Ok(()),
@@ -105,7 +105,7 @@ impl Method {
     pub fn check_founder(self, caller: &Caller, id: &OrganizationId, deployment: &Deployment) -> Result<(), Refusal> {
         match (self.admits(), caller) {
             (Admits::Founder(_), Caller::Account(_)) if deployment.accounts_create_organizations => Ok(()),
-            (Admits::Founder(scope), Caller::Account(_)) => Err(Refusal::ScopeRequired(scope)),
+            (Admits::Founder(scope), Caller::Account(_)) => Err(Refusal::ServiceRequired(scope)),
             (Admits::Founder(scope), Caller::Service(service)) if service.reaches(id) => service.check(scope),
             _ => Err(Refusal::OrganizationNotFound(id.name())),
         }
@@ -180,7 +180,7 @@ impl Standing {
             Admits::Account | Admits::Invitee if is_member => Ok(()),
             Admits::Person | Admits::Account | Admits::Invitee => Err(Refusal::PersonRequired),
             Admits::Oneself(scope) | Admits::Former(scope) | Admits::Founder(scope) | Admits::Service(scope) => {
-                Err(Refusal::ScopeRequired(scope))
+                Err(if is_member { Refusal::ServiceRequired(scope) } else { Refusal::ScopeRequired(scope) })
             }
         }
     }
@@ -215,7 +215,7 @@ fn check_member(role: Role, action: Action) -> Result<(), Refusal> {
         | Action::Grant(_) => Role::SecurityManager,
         Action::EditProfile => Role::Manager,
         Action::EditProtection | Action::ApproveChange => Role::Owner,
-        Action::EditSeatLimit => return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+        Action::EditSeatLimit => return Err(Refusal::ServiceRequired(Scope::OrganizationsAdmin)),
     };
     match action {
         _ if role < lowest => Err(Refusal::RoleRequired(lowest)),

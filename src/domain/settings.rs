@@ -68,7 +68,9 @@ fn check_founder(
     Method::CreateOrganization.check_founder(caller, id, context.deployment)?;
     match caller {
         Caller::Service(_) => Ok(()),
-        Caller::Account(username) if found.owner != *username => Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+        Caller::Account(username) if found.owner != *username => {
+            Err(Refusal::ServiceRequired(Scope::OrganizationsAdmin))
+        }
         Caller::Account(_) => {
             // as the owner that they are about to be
             let standing = Standing::Member(Role::Owner);

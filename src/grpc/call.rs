@@ -27,9 +27,11 @@ use super::places::Places;
 use super::serve_settings::ServeSettings;
 use super::shares::Seat;
 use super::status;
-use super::telemetry::Call;
+use super::telemetry::{self, Call};
 use crate::app;
 use crate::domain::FieldFault;
+
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 tokio::task_local! {
     /// Cancelled where the call that this task carries out is cut off.
@@ -117,7 +119,7 @@ impl Calls {
         request.extensions_mut().insert(seat.clone());
         let response = timeout(deadline, self.within_open_streams(request)).await;
         drop(seat);
-        response.unwrap_or_else(|_| Err(status::deadline_passed().into()))
+        response.unwrap_or_else(|_| Err(status::deadline_passed(telemetry::changes()).into()))
     }
 
     /// Streams that ask for no token would let anybody fill the memory with them.
@@ -193,7 +195,15 @@ fn in_our_words(response: Response<Body>, method: &str) -> Result<Response<Body>
         Code::OutOfRange | Code::ResourceExhausted => {
             Err(status::unreadable(FieldFault::TooLong, refused.message()).into())
         }
-        // An encoding that we do not know stays UNIMPLEMENTED, which tells clients to send it plain.
+        // gRPC wants UNIMPLEMENTED here, with what can be read
+        Code::Unimplemented => {
+            let mut status = Status::from(status::encoding_unsupported());
+            if let Some(known) = refused.metadata().get(ACCEPT_ENCODING) {
+                status.metadata_mut().insert(ACCEPT_ENCODING, known.clone());
+            }
+            Err(status)
+        }
+        // of the services that are not ours: health says NOT_FOUND
         _ => Ok(response),
     }
 }

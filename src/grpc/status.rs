@@ -43,7 +43,7 @@ fn violation(bad: InvalidField) -> FieldViolation {
 
 /// The status of a use case that did not happen.
 pub fn from_error(error: app::Error) -> Status {
-    problem::from_error(error, &telemetry::call_id()).into()
+    problem::from_error(error, &telemetry::call_id(), telemetry::changes()).into()
 }
 
 /// The status of a request that was refused.
@@ -73,15 +73,23 @@ pub fn issuer_unavailable(wait: Duration) -> Problem {
     Problem::new(Code::Unavailable, ErrorReason::IssuerUnavailable, sentence).retry_after(wait)
 }
 
-pub fn deadline_passed() -> Problem {
-    let sentence =
-        "the deadline has passed and the change may have taken effect: repeat the call with the same request_id";
+pub fn deadline_passed(changes: bool) -> Problem {
+    let sentence = if changes {
+        "the deadline has passed and the change may have taken effect: repeat the call with the same request_id"
+    } else {
+        "the deadline has passed: repeat the call with more time"
+    };
     Problem::new(Code::DeadlineExceeded, ErrorReason::DeadlinePassed, sentence)
 }
 
 pub fn method_unknown(method: &str) -> Problem {
     let sentence = "this version has no such method: compare with the reflection service";
     Problem::new(Code::Unimplemented, ErrorReason::MethodUnknown, sentence).with("method", method)
+}
+
+pub fn encoding_unsupported() -> Problem {
+    let sentence = "this version cannot read the request's compression: send it uncompressed or with gzip";
+    Problem::new(Code::Unimplemented, ErrorReason::EncodingUnsupported, sentence)
 }
 
 /// What tonic could not make a request of; `why` is its own word for it, which quotes nothing.

@@ -32,6 +32,7 @@ tokio::task_local! {
 #[derive(Debug, Default)]
 struct Known {
     id: String,
+    changes: bool,
     caller: OnceLock<String>,
     /// Of the last refusal, as the enum of the contract; 0: none.
     reason: AtomicI32,
@@ -40,6 +41,11 @@ struct Known {
 /// The id of the call that this task is carrying out; empty outside of one.
 pub fn call_id() -> String {
     CALL.try_with(|call| call.id.clone()).unwrap_or_default()
+}
+
+/// Whether the call may change something.
+pub(super) fn changes() -> bool {
+    CALL.try_with(|call| call.changes).unwrap_or_default()
 }
 
 /// Tells whose call it is.
@@ -80,7 +86,8 @@ impl Call {
         // Probes come every few seconds and would be most of the log.
         let quiet = path.starts_with("/grpc.health.v1.Health/");
         let method = Method::of_path(path);
-        let known = Arc::new(Known { id, ..Known::default() });
+        let changes = method.is_some_and(|method| !method.is_read());
+        let known = Arc::new(Known { id, changes, ..Known::default() });
         Self { known, method, quiet, began: Instant::now(), code: None, span }
     }
 

@@ -37,8 +37,8 @@ const TABLE: &str = "
     RejectAccess            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   +
     RevokeInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     ResendInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
-    AcceptInvitation        ETAG_MISMATCH        a   a    n     i    i      i           i                i       i     +     p   p    n   p
-    DeclineInvitation       ETAG_MISMATCH        a   a    n     i    i      i           i                i       i     +     p   p    n   p
+    AcceptInvitation        ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
+    DeclineInvitation       ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
     CreateOrganization      ORGANIZATION_EXISTS  a   a    +     +    +      +           +                +       +     +     +   s    n   +
     GetOrganization         OK                   a   a    n     +    +      +           +                +       +     n     +   s    n   +
     ListOrganizations       OK                   a   a    +     +    +      +           +                +       +     +     +   s    +   +

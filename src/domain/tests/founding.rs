@@ -69,12 +69,13 @@ fn the_founder_is_its_owner_and_takes_a_seat() {
 #[test]
 fn whoever_may_not_found_it_is_told_why_and_nothing_is_there() {
     let seats = |seat_limit, owner| NewOrganization { seat_limit: Some(seat_limit), ..found(owner) };
-    let admin = Refusal::ScopeRequired(Scope::OrganizationsAdmin);
+    let scope = Refusal::ScopeRequired(Scope::OrganizationsAdmin);
+    let admin = Refusal::ServiceRequired(Scope::OrganizationsAdmin);
     let unknown = Refusal::AccountNotFound("accounts/nobody".to_owned());
     let outside = Refusal::OrganizationNotFound("organizations/other".to_owned());
     let cases = [
         ("anna", "acme", seats(5, "anna"), admin.clone()),
-        ("bare", "acme", found("anna"), admin.clone()),
+        ("bare", "acme", found("anna"), scope),
         // only services found for somebody else
         ("anna", "acme", found("ben"), admin),
         ("robot", "acme", found("nobody"), unknown),
@@ -93,7 +94,7 @@ fn accounts_found_only_where_the_deployment_lets_them() {
     let mut world = world();
     world.deployment.accounts_create_organizations = false;
     let answer = create(&mut world, "anna", "acme", found("anna"));
-    assert_eq!(answer, Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)));
+    assert_eq!(answer, Err(Refusal::ServiceRequired(Scope::OrganizationsAdmin)));
     assert_eq!(create(&mut world, "robot", "acme", found("anna")), Ok(Subject::Organization));
 }
 

@@ -88,7 +88,7 @@ impl Model {
             _ => Some(Role::Owner),
         };
         match (role, lowest) {
-            (Some(_), None) => return Err(Refusal::ScopeRequired(Scope::OrganizationsAdmin)),
+            (Some(_), None) => return Err(Refusal::ServiceRequired(Scope::OrganizationsAdmin)),
             (Some(role), Some(lowest)) if role < lowest => return Err(Refusal::RoleRequired(lowest)),
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::model::{
 };
 use super::steps::{Call, Step, Tag};
 use super::world::{RESEND_HOURS, id};
-use crate::domain::{AddressMatch, EmailKind as E, EventKind as K, InvitationState as S, Refusal, Subject};
+use crate::domain::{AddressMatch, EmailKind as E, EventKind as K, InvitationState as S, Refusal, Role, Subject};
 
 impl Model {
     pub fn apply(&mut self, step: &Step) -> Outcome {
@@ -218,7 +218,9 @@ impl Model {
         }
         match self.rows.get(row) {
             Some(found) if found.account == Some(caller) => Ok(found.clone()),
-            _ if self.members.contains_key(caller) => Err(Refusal::InviteeRequired),
+            Some(_) if self.members.get(caller).is_some_and(|member| member.role >= Role::SecurityManager) => {
+                Err(Refusal::InviteeRequired)
+            }
             _ => Err(not_found(&Subject::Invitation(id(row)))),
         }
     }

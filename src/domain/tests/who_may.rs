@@ -123,7 +123,7 @@ fn code_of<T>(answer: &Result<T, Refusal>) -> String {
         }
         Err(Refusal::RoleRequired(_)) => "r".to_owned(),
         Err(Refusal::RoleNotGrantable(_)) => "g".to_owned(),
-        Err(Refusal::ScopeRequired(_)) => "s".to_owned(),
+        Err(Refusal::ScopeRequired(_) | Refusal::ServiceRequired(_)) => "s".to_owned(),
         Err(Refusal::PersonRequired) => "p".to_owned(),
         Err(other) => reason(other),
     }

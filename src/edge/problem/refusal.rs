@@ -19,6 +19,7 @@ impl From<Refusal> for Problem {
             Refusal::RoleNotGrantable(role) => rights::role_not_grantable(role),
             Refusal::SecondPersonRequired => rights::second_person_required(),
             Refusal::ScopeRequired(scope) => rights::scope_required(scope),
+            Refusal::ServiceRequired(scope) => rights::service_required(scope),
 
             Refusal::OrganizationNotFound(name) => not_found::organization(name),
             Refusal::InvitationNotFound(name) => not_found::invitation(name),

@@ -43,6 +43,14 @@ pub(super) fn second_person_required() -> Problem {
 
 pub(super) fn scope_required(scope: Scope) -> Problem {
     let scope = scope.as_str();
-    let sentence = format!("this is for services with the scope {scope}: have it added to the configuration");
+    let sentence =
+        format!("this takes the scope {scope}, which the service lacks: have it added to its configuration entry");
+    denied(ErrorReason::ScopeRequired, sentence).with("scope", scope)
+}
+
+/// The same of a person, who cannot get a scope.
+pub(super) fn service_required(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let sentence = format!("only services with the scope {scope} may do this: ask who operates the service");
     denied(ErrorReason::ScopeRequired, sentence).with("scope", scope)
 }

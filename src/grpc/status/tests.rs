@@ -49,6 +49,7 @@ samples! { refusals of Refusal:
     Refusal::RoleRequired(_) => [Refusal::RoleRequired(Role::Owner), Refusal::RoleRequired(Role::SecurityManager)],
     Refusal::RoleNotGrantable(_) => [Refusal::RoleNotGrantable(Role::Owner), Refusal::RoleNotGrantable(Role::Manager)],
     Refusal::ScopeRequired(_) => [Refusal::ScopeRequired(Scope::MembersGrant), Refusal::ScopeRequired(Scope::AccountsRead)],
+    Refusal::ServiceRequired(_) => [Refusal::ServiceRequired(Scope::MembersGrant), Refusal::ServiceRequired(Scope::AccountsRead)],
     Refusal::OrganizationNotFound(_) => [Refusal::OrganizationNotFound(name("a1")), Refusal::OrganizationNotFound(name("b2"))],
     Refusal::InvitationNotFound(_) => [Refusal::InvitationNotFound(name("a1")), Refusal::InvitationNotFound(name("b2"))],
     Refusal::MemberNotFound(_) => [Refusal::MemberNotFound(name("a1")), Refusal::MemberNotFound(name("b2"))],
@@ -134,7 +135,11 @@ fn groups() -> Vec<Vec<Status>> {
     groups.push(vec![token_missing().into()]);
     groups.push(vec![token_invalid().into()]);
     groups.push(vec![issuer_unavailable(std::time::Duration::from_secs(5)).into()]);
-    groups.push(vec![deadline_passed().into()]);
+    for changes in [true, false] {
+        groups.push(vec![deadline_passed(changes).into()]);
+        groups.push(vec![problem::from_error(app::Error::Unavailable, "", changes).into()]);
+    }
+    groups.push(vec![encoding_unsupported().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
     let unreadable = |why| unreadable(FieldFault::Malformed, why).into();
     groups.push(vec![unreadable("it ends too early"), unreadable("it is too large")]);

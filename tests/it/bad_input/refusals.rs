@@ -154,6 +154,13 @@ fn of_transitions(world: &World, used: &Used) -> Vec<Row> {
             rows.push(refusal($rpc, "a used id", $caller, &reused, FailedPrecondition, "REQUEST_ID_REUSED"));
         };
     }
+    // of what is not there an owner hears as much as from GetInvitation
+    for (what, name) in names {
+        let accept = pb::AcceptInvitationRequest { name: name.clone(), ..Default::default() };
+        rows.push(refusal("AcceptInvitation", what, olga, &accept, NotFound, "INVITATION_NOT_FOUND"));
+        let decline = pb::DeclineInvitationRequest { name: name.clone(), ..Default::default() };
+        rows.push(refusal("DeclineInvitation", what, olga, &decline, NotFound, "INVITATION_NOT_FOUND"));
+    }
     transition!("AcceptInvitation", AcceptInvitationRequest, nora, offered);
     transition!("DeclineInvitation", DeclineInvitationRequest, nora, offered);
     transition!("ApproveOffer", ApproveOfferRequest, moa, pending);

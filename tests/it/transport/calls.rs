@@ -128,12 +128,66 @@ async fn a_compressed_request_is_bounded_by_what_it_grows_to() {
 }
 
 #[tokio::test]
-async fn an_unknown_compression_is_told_so() {
+async fn an_unknown_compression_is_told_so_and_not_quoted() {
     let server = Server::start(settings()).await;
     let connection = Connection::open(&server).await;
-    let answer = connection.call(GET, &[("grpc-encoding", "zstd")], &get("anna")).await;
-    assert_eq!(answer.status.code(), Code::Unimplemented);
-    assert!(answer.status.message().contains("zstd"), "{answer:?}");
+    for encoding in ["zstd", &"x".repeat(8000)] {
+        let answer = connection.call(GET, &[("grpc-encoding", encoding)], &get("anna")).await;
+        assert_eq!(answer.status.code(), Code::Unimplemented);
+        assert_eq!(answer.reason(), ErrorReason::EncodingUnsupported.as_str_name());
+        assert!(answer.status.message().len() < 200 && !answer.status.message().contains(encoding), "{answer:?}");
+        let known = answer.status.metadata().get("grpc-accept-encoding").unwrap();
+        assert!(known.to_str().unwrap().contains("gzip"), "{known:?}");
+    }
+}
+
+/// What never gets as far as a handler: tonic's own answers have no details.
+#[tokio::test]
+async fn whatever_is_refused_on_the_way_has_a_reason_of_the_contract() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let framed = |flag: u8, length: u32, message: &[u8]| [&[flag][..], &length.to_be_bytes(), message].concat();
+    let good = framed(0, 6, &get("anna"));
+    assert_eq!(good.len(), 11);
+    let no_method = "/ipmhub.invitations.v1.AccountService/StealAccount";
+    for (what, path, headers, body, code) in [
+        ("an unknown method", no_method, &[][..], good.clone(), Code::Unimplemented),
+        ("an unknown service", "/no.such.Service/Get", &[], good.clone(), Code::Unimplemented),
+        ("an unknown encoding", GET, &[("grpc-encoding", "br")], good.clone(), Code::Unimplemented),
+        ("no message", GET, &[], Vec::new(), Code::InvalidArgument),
+        ("half a frame", GET, &[], good[..3].to_vec(), Code::InvalidArgument),
+        ("half a message", GET, &[], good[..8].to_vec(), Code::InvalidArgument),
+        ("a flag that is none", GET, &[], framed(7, 6, &get("anna")), Code::InvalidArgument),
+        ("compressed as nobody said", GET, &[], framed(1, 6, &get("anna")), Code::InvalidArgument),
+        ("broken gzip", GET, &[("grpc-encoding", "gzip")], framed(1, 6, &get("anna")), Code::InvalidArgument),
+        ("no protobuf", GET, &[], framed(0, 2, b"\xff\xff"), Code::InvalidArgument),
+        ("too large", GET, &[], framed(0, 70_000, &[0; 70_000]), Code::InvalidArgument),
+        ("an odd deadline", GET, &[("grpc-timeout", "soon")], good.clone(), Code::InvalidArgument),
+    ] {
+        let (response, mut sent) = connection.begin(path, headers).await.unwrap();
+        sent.send_data(body.into(), true).unwrap();
+        let answer = timeout(SOON, async { answer(response.await?).await }).await.unwrap().unwrap();
+        assert_eq!(answer.status.code(), code, "{what}: {answer:?}");
+        let info = answer.status.get_details_error_info().unwrap_or_else(|| panic!("{what}: {answer:?}"));
+        assert!(ErrorReason::from_str_name(&info.reason).is_some_and(|reason| reason != ErrorReason::Unspecified));
+        assert_eq!(answer.status.get_details_bad_request().is_some(), code == Code::InvalidArgument, "{what}");
+    }
+    // the control: the same frame as it should be
+    let (response, mut sent) = connection.begin(GET, &[]).await.unwrap();
+    sent.send_data(good.into(), true).unwrap();
+    assert_eq!(answer(response.await.unwrap()).await.unwrap().status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn only_a_change_may_have_taken_effect_when_its_deadline_passes() {
+    let server = Server::start(settings()).await;
+    let connection = Connection::open(&server).await;
+    let create = "/ipmhub.invitations.v1.AccountService/CreateAccount";
+    for (path, may_have_changed) in [(GET, false), (create, true)] {
+        let answer = connection.call(path, &[("grpc-timeout", "100m")], &get("waits")).await;
+        assert_eq!(answer.status.code(), Code::DeadlineExceeded);
+        assert_eq!(answer.status.message().contains("may have taken effect"), may_have_changed, "{answer:?}");
+    }
 }
 
 #[tokio::test]
