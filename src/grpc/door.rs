@@ -52,3 +52,15 @@ impl Door {
         Some(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::OVERLOADED;
+
+    #[test]
+    fn the_answer_written_once_is_a_whole_one() {
+        for name in ["grpc-status", "grpc-message", "grpc-status-details-bin", "grpc-retry-pushback-ms"] {
+            assert!(OVERLOADED.contains_key(name), "{name}");
+        }
+    }
+}

@@ -16,6 +16,10 @@ use crate::pb::ErrorReason;
 /// `ErrorInfo.domain` of every status.
 pub const DOMAIN: &str = "invitations.ipmhub.io";
 
+/// How long to wait before a retry, in milliseconds, for gRPC's own retries (A6), which cannot read RetryInfo. A client heeds
+/// it for the codes of its policy only, so it may stand beside every RetryInfo.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// The longest rule of a bad field, in characters.
 const LONGEST_RULE: usize = 100;
 
@@ -32,7 +36,11 @@ impl From<Problem> for Status {
         if let Some(wait) = problem.wait {
             details.set_retry_info(Some(wait));
         }
-        Self::with_error_details((problem.code as i32).into(), problem.sentence, details)
+        let mut status = Self::with_error_details((problem.code as i32).into(), problem.sentence, details);
+        if let Some(pushback) = problem.wait.and_then(|wait| wait.as_millis().to_string().parse().ok()) {
+            status.metadata_mut().insert(PUSHBACK, pushback);
+        }
+        status
     }
 }
 

@@ -196,6 +196,49 @@ async fn every_message_tells_what_to_do() {
     }
 }
 
+/// What gRPC's own retries are told to wait.
+fn pushback(status: &Status) -> Option<std::time::Duration> {
+    let told = status.metadata().get(PUSHBACK)?.to_str().unwrap().parse().unwrap();
+    Some(std::time::Duration::from_millis(told))
+}
+
+#[tokio::test]
+async fn where_waiting_helps_grpcs_own_retries_are_told_how_long_too() {
+    let statuses = in_a_call().await.into_iter().flatten().collect::<Vec<_>>();
+    for status in &statuses {
+        let wait = status.get_error_details().retry_info().and_then(|retry| retry.retry_delay);
+        assert_eq!(pushback(status), wait, "{}", show(status));
+        assert!(wait.is_some() || status.code() != tonic::Code::Unavailable, "{}", show(status));
+    }
+    assert!(statuses.iter().filter(|status| pushback(status).is_some()).count() > 10);
+}
+
+/// A client that repeats by clients/service-config.json is still there when the time in RetryInfo is over.
+#[tokio::test]
+async fn the_published_retries_outlast_every_wait_of_unavailable() {
+    let config = include_str!("../../../clients/service-config.json");
+    let config = serde_json::from_str::<serde_json::Value>(config).unwrap();
+    let policy = &config["methodConfig"][0]["retryPolicy"];
+    let seconds = |key: &str| policy[key].as_str().unwrap().trim_end_matches('s').parse::<f64>().unwrap();
+    let retries = u32::try_from(policy["maxAttempts"].as_u64().unwrap()).unwrap() - 1;
+    let factor = policy["backoffMultiplier"].as_f64().unwrap();
+    let backoff = |n: u32| (seconds("initialBackoff") * factor.powi(n.cast_signed())).min(seconds("maxBackoff"));
+    // each may be a fifth shorter (A6)
+    let outlasts = 0.8 * (0..retries).map(backoff).sum::<f64>();
+    let unavailable =
+        in_a_call().await.into_iter().flatten().filter(|status| status.code() == tonic::Code::Unavailable);
+    let unavailable = unavailable.collect::<Vec<_>>();
+    for status in &unavailable {
+        let wait = status.get_error_details().retry_info().unwrap().retry_delay.unwrap();
+        let is_outlasted = outlasts > wait.as_secs_f64() || pushback(status) >= Some(wait);
+        assert!(is_outlasted, "{outlasts} s are over before {}", show(status));
+        // also by clients that know no pushback, where another attempt at the same replica is all that it takes
+        let is_short = ["DATABASE_UNAVAILABLE", "ISSUER_UNAVAILABLE"].contains(&reason(status).as_str());
+        assert!(!is_short || outlasts > wait.as_secs_f64(), "{outlasts} s are over before {}", show(status));
+    }
+    assert!(unavailable.len() >= 4);
+}
+
 /// The twenty fields with the longest names and words, and rules of any length.
 fn many_fields() -> Status {
     let path = "organization.policy.allowed_email_domains";

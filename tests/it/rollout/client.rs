@@ -84,7 +84,7 @@ impl Client {
             match outcome {
                 Err(status) if is_unavailable(&status) && may_retry && attempt < self.policy.max_attempts => {
                     self.retries.fetch_add(1, Ordering::Relaxed);
-                    sleep(self.policy.backoff(attempt)).await;
+                    sleep(pushback(&status).unwrap_or_else(|| self.policy.backoff(attempt))).await;
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -134,6 +134,11 @@ impl Address {
             }
         }
     }
+}
+
+/// What the server says instead of the backoff.
+fn pushback(status: &Status) -> Option<Duration> {
+    status.metadata().get("grpc-retry-pushback-ms")?.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
 /// tonic's client has other words for it: what broke off or never came about is UNAVAILABLE by gRPC's own rules.
