@@ -8,17 +8,18 @@ use std::{io, net::SocketAddr};
 use clap::ArgGroup;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
-use crate::{
-    config::{self, Database, Log, Origin, Retention, Settings, Source},
-    grpc::probe::ProbeTls,
-};
 #[cfg(feature = "dev")]
 use crate::{
+    config::Difference,
     dev::{
         self,
         issuer::{self, Provider},
     },
     domain::Scope,
+};
+use crate::{
+    config::{self, Database, Log, Origin, Retention, Settings, Source},
+    grpc::probe::ProbeTls,
 };
 
 /// What `--help` of the commands with settings ends with.
@@ -182,10 +183,11 @@ impl Cli {
 
 #[cfg(feature = "dev")]
 impl Dev {
-    /// The settings of the service in `dev`, whose values they are.
-    pub fn settings(values: &[(&str, String)]) -> Result<Settings, config::Error> {
-        let (own, defaults): (Vec<_>, Vec<_>) = values.iter().cloned().partition(|(key, _)| OWN.contains(key));
-        Settings::with_defaults(&own, &defaults)
+    /// The settings of the service in `dev`, whose values they are, and those that are not as in production.
+    pub fn settings(values: &[(String, String)]) -> Result<(Settings, Vec<Difference>), config::Error> {
+        let values = values.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        let (own, defaults): (Vec<_>, Vec<_>) = values.partition(|(key, _)| OWN.contains(key));
+        Settings::with_differences(&own, &defaults)
     }
 }
 

@@ -112,10 +112,10 @@ async fn serve(settings: &config::Settings, stop: &CancellationToken) -> Result<
 }
 
 #[cfg(feature = "dev")]
-fn dev_settings(values: &[(&str, String)]) -> Result<config::Settings, config::Error> {
-    let settings = invitations::cli::Dev::settings(values)?;
+fn dev_settings(values: &[(String, String)]) -> Result<(config::Settings, Vec<config::Difference>), config::Error> {
+    let (settings, differences) = invitations::cli::Dev::settings(values)?;
     start_log(&settings.log);
-    Ok(settings)
+    Ok((settings, differences))
 }
 
 /// Unknown variables are only logged: a start must not fail by what Kubernetes injects.

@@ -1,6 +1,6 @@
 //! The names of settings.
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
 use super::Settings;
 
@@ -14,4 +14,14 @@ pub(super) fn keys() -> Vec<String> {
 /// The environment variable of a setting.
 pub(super) fn variable(key: &str) -> String {
     format!("INVITATIONS_{}", key.to_ascii_uppercase())
+}
+
+/// The settings that have a default, and the defaults.
+pub fn defaults() -> Vec<(String, String)> {
+    let definition = Settings::augment_args(Command::new("invitations"));
+    let default = |arg: &Arg| {
+        let [default] = arg.get_default_values() else { return None };
+        Some((arg.get_id().to_string(), default.to_string_lossy().into_owned()))
+    };
+    definition.get_arguments().filter_map(default).filter(|(_, default)| !default.is_empty()).collect()
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Error, Origin, Settings, environment, file};
+use super::{Error, Origin, Settings, environment, file, keys};
 
 /// Parses a command line whose subcommands have settings among their arguments.
 pub fn parse(cli: Command, args: &[OsString]) -> Result<ArgMatches, Error> {
@@ -29,6 +29,14 @@ impl Settings {
     /// The settings of a process that makes its own surroundings, like `dev`: what it has `fixed` is not for the
     /// environment to change; what it has as `defaults` is. No file is read.
     pub fn with_defaults(fixed: &[(&str, String)], defaults: &[(&str, String)]) -> Result<Self, Error> {
+        Ok(Self::with_differences(fixed, defaults)?.0)
+    }
+
+    /// The same, and what of it is not as the built-in defaults have it.
+    pub fn with_differences(
+        fixed: &[(&str, String)],
+        defaults: &[(&str, String)],
+    ) -> Result<(Self, Vec<Difference>), Error> {
         let command = environment::with_variables(Self::augment_args(Command::new("invitations").no_binary_name(true)));
         let mut values =
             defaults.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<BTreeMap<_, _>>();
@@ -38,8 +46,21 @@ impl Settings {
         let mut settings = Self::from_arg_matches(&matches)?;
         settings.database.origin = Origin::of(&matches);
         settings.check()?;
-        Ok(settings)
+        let difference = |(key, default): (String, String)| {
+            let value = matches.get_raw(&key)?.next()?.to_string_lossy().into_owned();
+            Some(Difference { key, value, default })
+        };
+        let all = keys::defaults().into_iter().filter_map(difference);
+        Ok((settings, all.filter(|one| one.value != one.default).collect()))
     }
+}
+
+/// A setting that has another value than its default.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    pub key: String,
+    pub value: String,
+    pub default: String,
 }
 
 /// What is not said on the command line or in the environment is taken from here.

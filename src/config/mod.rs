@@ -21,7 +21,8 @@ mod values;
 
 pub use environment::unknown_variables;
 pub use error::Error;
-pub use layers::parse;
+pub use keys::defaults;
+pub use layers::{Difference, parse};
 pub use origin::Origin;
 pub use retention::Retention;
 pub use settings::{Calls, Database, Log, Mail, Settings, Source, Tenancy, Throttles};

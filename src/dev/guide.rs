@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::setup::{DEMO_ORGANIZATION, NOTIFICATION_EMAIL, Newcomer};
 use super::state::OWNER;
 use super::{Error, State};
+use crate::config::Difference;
 
 const SERVICE: &str = "ipmhub.invitations.v1";
 
@@ -69,6 +70,15 @@ NAME=$({list} | grep -oEm1 '{DEMO_ORGANIZATION}/invitations/[0-9a-f-]+')
 "#,
         mailbox = state.mailbox().display(),
     ))
+}
+
+/// What is not as in production, a line each.
+pub(super) fn differences(differences: &[Difference]) -> String {
+    let line = |Difference { key, value, default }: &Difference| format!("#   {key} = {value} instead of {default}");
+    let lines = differences.iter().map(line).collect::<Vec<_>>().join("\n");
+    format!(
+        "# Settings that differ from the defaults, each to be set by its variable, INVITATIONS_ and the name in capitals:\n{lines}"
+    )
 }
 
 /// One write to standard output, also where that is a pipe. Nobody has to read it: that is no reason to end.

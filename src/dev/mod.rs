@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
-use crate::config::Settings;
+use crate::config::{Difference, Settings};
 use crate::server::Server;
 use crate::store::{migrations, pruning, roles};
 pub use error::Error;
@@ -52,10 +52,10 @@ pub struct Options {
 }
 
 /// Runs until `stop`, or with `demo` until the person has access. `settings` makes the settings of the service from
-/// defaults that the environment may override.
+/// defaults that the environment may override, and says which differ from the built-in ones.
 pub async fn run(
     options: Options,
-    settings: impl FnOnce(&[(&str, String)]) -> Result<Settings, crate::config::Error>,
+    settings: impl FnOnce(&[(String, String)]) -> Result<(Settings, Vec<Difference>), crate::config::Error>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let listen = options.listen;
@@ -99,7 +99,7 @@ async fn serve(
     options: &Options,
     state: &State,
     database_url: &str,
-    settings: impl FnOnce(&[(&str, String)]) -> Result<Settings, crate::config::Error>,
+    settings: impl FnOnce(&[(String, String)]) -> Result<(Settings, Vec<Difference>), crate::config::Error>,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     migrations::run(database_url).await.map_err(Error::from_display)?;
@@ -110,7 +110,8 @@ async fn serve(
     let mailbox = Mailbox::start(loopback, &state.mailbox(), Script::accept_all()).await?;
 
     let defaults = state.settings(&service_url, options.listen, mailbox.addr())?;
-    let settings = settings(&defaults).map_err(Error::from_display)?;
+    let (settings, differences) = settings(&defaults).map_err(Error::from_display)?;
+    say(&guide::differences(&differences));
     let events_retention = settings.retention.events_retention_days;
     pruning::allow(database_url, SERVICE_ROLE, events_retention).await.map_err(Error::from_display)?;
     let service_stop = stop.child_token();

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Error;
 use super::issuer::{self, Provider};
+use crate::config;
 
 /// Who owns the demo organization.
 pub(super) const OWNER: &str = "olga";
@@ -21,8 +22,17 @@ const CODE_KEYS: &str = "code-keys";
 const ADDRESS_KEY: &str = "address-key";
 /// What `--fresh` removes beside the database: what `dev` made, and nothing else that may lie there.
 const MADE_BY_US: [&str; 5] = [MAILBOX, CODE_KEYS, ADDRESS_KEY, "issuer", "issuer.jwks"];
+/// How often the default of a limit its value here is.
+const GENEROUS: u32 = 100;
 /// The permission bit of folders that all users share, such as `/tmp`.
 const STICKY: u32 = 0o1000;
+
+/// The limits of production, so generous that nobody meets them by accident. The pause between two emails of an
+/// invitation, RESENT_TOO_SOON, is the same.
+fn limits() -> impl Iterator<Item = (String, String)> {
+    let limits = config::defaults().into_iter().filter(|(key, _)| key.ends_with("_limit"));
+    limits.filter_map(|(key, default)| Some((key, (GENEROUS * default.parse::<u32>().ok()?).to_string())))
+}
 
 /// The directory, locked for as long as this lives: two services on one state would lose track of it.
 #[derive(Debug)]
@@ -73,10 +83,10 @@ impl State {
         database_url: &str,
         listen: SocketAddr,
         smtp: SocketAddr,
-    ) -> Result<Vec<(&'static str, String)>, Error> {
+    ) -> Result<Vec<(String, String)>, Error> {
         let issuers = issuer::entries(&self.dir)?;
         let issuers = serde_json::to_string(&issuers).map_err(Error::from_display)?;
-        Ok(vec![
+        let own = [
             ("listen", listen.to_string()),
             ("database_url", database_url.to_owned()),
             ("public_base_url", "http://localhost:8080".to_owned()),
@@ -84,19 +94,6 @@ impl State {
             ("address_key_file", self.key_file(ADDRESS_KEY)?.display().to_string()),
             ("issuers", issuers),
             ("accounts_create_organizations", "true".to_owned()),
-            ("resend_interval_seconds", "0".to_owned()),
-            ("resends_per_invitation_limit", "0".to_owned()),
-            ("open_invitations_limit", "0".to_owned()),
-            ("wrong_accounts_limit", "0".to_owned()),
-            ("invitations_per_organization_limit", "0".to_owned()),
-            ("invitations_per_caller_limit", "0".to_owned()),
-            ("organizations_per_identity_limit", "0".to_owned()),
-            ("account_attempts_per_identity_limit", "0".to_owned()),
-            ("protection_changes_per_caller_limit", "0".to_owned()),
-            ("changes_per_subject_limit", "0".to_owned()),
-            ("emails_per_address_limit", "0".to_owned()),
-            ("emails_per_organization_and_address_limit", "0".to_owned()),
-            ("unverified_notifications_limit", "0".to_owned()),
             ("smtp_host", smtp.ip().to_string()),
             ("smtp_port", smtp.port().to_string()),
             ("smtp_tls", "none".to_owned()),
@@ -105,7 +102,9 @@ impl State {
             ("drain_timeout_seconds", "3".to_owned()),
             ("log_format", "text".to_owned()),
             ("log_level", "warn".to_owned()),
-        ])
+        ];
+        let own = own.map(|(key, value)| (key.to_owned(), value));
+        Ok(own.into_iter().chain(limits()).collect())
     }
 
     /// A file with a key of this directory's own, made on first use.

@@ -3,19 +3,22 @@
 mod process;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use invitations::pb;
+use invitations::domain::{CodeKey, InvitationCode, InvitationId};
+use invitations::{config, pb};
 use serde_json::{Value, json};
 use tonic::Code;
+use uuid::Uuid;
 
 use self::process::{Dev, folder, output, text};
 use self::steps::Steps;
-use crate::support::reason;
+use crate::support::{reason, retry_after};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_steps_lead_to_access_and_kill_9_on_the_way_loses_nothing() {
@@ -89,6 +92,47 @@ async fn an_interrupt_ends_everything_and_fresh_starts_over() {
     let owner = dev.somebody(&OLGA).await;
     assert_eq!(owner.get(&invitation.name).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(fs::read_dir(dir.join("mailbox")).unwrap().count(), 0);
+}
+
+/// The limits of production are there, so that a client's author meets each of them before production does.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_limit_is_lifted_and_what_differs_from_the_defaults_is_printed() {
+    let dev = Dev::start_in(&folder("limits"), &[], &[("INVITATIONS_WRONG_CODES_LIMIT", "7")]);
+    let printed = dev.lines.iter().flat_map(|lines| lines.lines()).filter_map(|line| {
+        let (key, values) = line.strip_prefix("#   ")?.split_once(" = ")?;
+        let (value, default) = values.split_once(" instead of ")?;
+        Some((key.to_owned(), (value.to_owned(), default.to_owned())))
+    });
+    let printed = printed.collect::<BTreeMap<_, _>>();
+    let defaults = config::defaults().into_iter().collect::<BTreeMap<_, _>>();
+    for (key, (value, default)) in &printed {
+        assert_eq!(Some(default), defaults.get(key), "{key}");
+        assert_ne!(value, default, "{key}");
+    }
+    let limits = defaults.iter().filter(|(key, _)| key.ends_with("_limit")).collect::<Vec<_>>();
+    assert_eq!(limits.len(), 13);
+    for (key, default) in limits {
+        let value = printed.get(key).map_or(default, |(value, _)| value).parse::<u32>().unwrap();
+        let wanted = if key == "wrong_codes_limit" { 7 } else { 100 * default.parse::<u32>().unwrap() };
+        assert_eq!(value, wanted, "{key}");
+    }
+    assert_eq!(printed["log_level"].0, "trace", "the environment's own");
+    assert!(!printed.contains_key("resend_interval_seconds"), "{printed:?}");
+
+    let owner = dev.somebody(&["--subject", "olga", "--email", "olga@acme.example"]).await;
+    let invitation = owner.invite("acme", "anna@example.com").await.unwrap();
+    let again = owner.resend(&invitation.name, false).await;
+    let wait = retry_after(&again).expect("waiting helps");
+    assert!((1..=60).contains(&wait.as_secs()), "{wait:?}");
+    assert_eq!(reason(again), "RESENT_TOO_SOON");
+    for n in 1..=7 {
+        let code =
+            InvitationCode::derive(&CodeKey::new("other".into(), vec![n; 32]).unwrap(), InvitationId(Uuid::nil()), 1);
+        assert_eq!(reason(owner.request_access(&code.reveal()).await), "CODE_NOT_FOUND");
+    }
+    let code =
+        InvitationCode::derive(&CodeKey::new("other".into(), vec![9; 32]).unwrap(), InvitationId(Uuid::nil()), 1);
+    assert_eq!(reason(owner.request_access(&code.reveal()).await), "TOO_MANY_WRONG_CODES", "the printed limit holds");
 }
 
 #[test]

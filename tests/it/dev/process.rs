@@ -61,8 +61,19 @@ pub struct Dev {
 
 impl Dev {
     pub fn start(dir: &Path, flags: &[&str]) -> Self {
+        Self::start_in(dir, flags, &[])
+    }
+
+    /// With more variables in its environment.
+    pub fn start_in(dir: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = program("dev", dir, &["--listen", "127.0.0.1:0"]);
-        let mut child = command.args(flags).stdout(Stdio::piped()).stderr(log_of(dir)).spawn().unwrap();
+        let mut child = command
+            .envs(variables.iter().copied())
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(log_of(dir))
+            .spawn()
+            .unwrap();
         let (sender, output) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
