@@ -77,7 +77,7 @@ pub(super) fn differences(differences: &[Difference]) -> String {
     let line = |Difference { key, value, default }: &Difference| format!("#   {key} = {value} instead of {default}");
     let lines = differences.iter().map(line).collect::<Vec<_>>().join("\n");
     format!(
-        "# Settings that differ from the defaults, each to be set by its variable, INVITATIONS_ and the name in capitals:\n{lines}"
+        "# Settings that differ from the defaults; the variable of a limit is INVITATIONS_ and its name in capitals:\n{lines}"
     )
 }
 

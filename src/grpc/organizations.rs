@@ -2,9 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
+use super::change::{Asked, Change};
 use super::fields::Fields;
 use super::page_token::Binding;
 use super::{Api, encode, organization_fields, page, status, update_mask};
+use crate::app::Call;
 use crate::domain::{Caller, Command, FieldFault, Method, NewOrganization, Operation, OrganizationId, Username};
 use crate::pb::organization_service_server::OrganizationService;
 use crate::pb::{self, Member, Organization};
@@ -97,17 +99,8 @@ impl OrganizationService for Api {
         let organization = fields.organization("organization.name", &input.name);
         let (mask, providers) = (message.update_mask.as_ref(), self.verifier.providers());
         let edit = organization_fields::edit(&mut fields, input, mask, providers);
-        let request = fields.request(&message);
-        let command = fields.finish(|| {
-            let operation = Operation::UpdateOrganization(Box::new(edit?));
-            Some(Command {
-                organization: organization?,
-                caller: Some(call.caller.clone()),
-                request: request?,
-                operation,
-            })
-        });
-        let command = command.map_err(status::from_refusal)?;
+        let operation = edit.map(|edit| Operation::UpdateOrganization(Box::new(edit)));
+        let command = command(fields, &call, organization, &message, operation)?;
         let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
@@ -125,17 +118,8 @@ impl OrganizationService for Api {
             let rule = "must be the etag of the organization that was read with the change";
             fields.refuse("etag", FieldFault::Missing, rule);
         }
-        let request = fields.request(&message);
-        let command = fields.finish(|| {
-            let operation = Operation::ApproveOrganizationChange { etag: etag? };
-            Some(Command {
-                organization: organization?,
-                caller: Some(call.caller.clone()),
-                request: request?,
-                operation,
-            })
-        });
-        let command = command.map_err(status::from_refusal)?;
+        let operation = etag.map(|etag| Operation::ApproveOrganizationChange { etag });
+        let command = command(fields, &call, organization, &message, operation)?;
         let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
@@ -149,17 +133,8 @@ impl OrganizationService for Api {
         let message = fields.change(request);
         let organization = fields.organization("name", &message.name);
         let etag = fields.etag("etag", &message.etag);
-        let request = fields.request(&message);
-        let command = fields.finish(|| {
-            let operation = Operation::WithdrawOrganizationChange { etag: etag? };
-            Some(Command {
-                organization: organization?,
-                caller: Some(call.caller.clone()),
-                request: request?,
-                operation,
-            })
-        });
-        let command = command.map_err(status::from_refusal)?;
+        let operation = etag.map(|etag| Operation::WithdrawOrganizationChange { etag });
+        let command = command(fields, &call, organization, &message, operation)?;
         let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
@@ -173,17 +148,8 @@ impl OrganizationService for Api {
         let message = fields.change(request);
         let organization = fields.organization("name", &message.name);
         let code = fields.code("code", &message.code);
-        let request = fields.request(&message);
-        let command = fields.finish(|| {
-            let operation = Operation::VerifyNotificationEmail { code_hash: code?.hash() };
-            Some(Command {
-                organization: organization?,
-                caller: Some(call.caller.clone()),
-                request: request?,
-                operation,
-            })
-        });
-        let command = command.map_err(status::from_refusal)?;
+        let operation = code.map(|code| Operation::VerifyNotificationEmail { code_hash: code.hash() });
+        let command = command(fields, &call, organization, &message, operation)?;
         let view = self.app.verify_notification_email(&call, command).await.map_err(status::from_error)?;
         Ok(Response::new(encode::organization(view)))
     }
@@ -286,6 +252,22 @@ impl OrganizationService for Api {
         let (events, next) = page::encode(page, |event| encode::event(&organization, event));
         Ok(Response::new(pb::ListEventsResponse { events, next_page_token: binding.write(next) }))
     }
+}
+
+/// What a request asks of an organization, unless a field is bad. The request id is read last.
+fn command<M: Change>(
+    mut fields: Fields,
+    call: &Call,
+    organization: Option<OrganizationId>,
+    message: &Asked<M>,
+    operation: Option<Operation>,
+) -> Result<Command, Status> {
+    let request = fields.request(message);
+    let command = fields.finish(|| {
+        let caller = Some(call.caller.clone());
+        Some(Command { organization: organization?, caller, request: request?, operation: operation? })
+    });
+    command.map_err(status::from_refusal)
 }
 
 /// The account that becomes the first owner: the caller itself, or whom a service names.
