@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
 mod costs;
+#[expect(dead_code, reason = "of what the benchmarks share, this one needs a part")]
 #[path = "../rig/mod.rs"]
 mod rig;
 mod side;

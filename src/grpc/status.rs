@@ -16,8 +16,8 @@ use crate::pb::ErrorReason;
 /// `ErrorInfo.domain` of every status.
 pub const DOMAIN: &str = "invitations.ipmhub.io";
 
-/// How long to wait before a retry, in milliseconds, for gRPC's own retries (A6), which cannot read RetryInfo. A client heeds
-/// it for the codes of its policy only, so it may stand beside every RetryInfo.
+/// How long to wait before a retry, in milliseconds, for gRPC's own retries (A6), which cannot read RetryInfo. Only beside
+/// UNAVAILABLE: grpc-java repeats whatever carries it.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The longest rule of a bad field, in characters.
@@ -37,8 +37,8 @@ impl From<Problem> for Status {
             details.set_retry_info(Some(wait));
         }
         let mut status = Self::with_error_details((problem.code as i32).into(), problem.sentence, details);
-        if let Some(pushback) = problem.wait.and_then(|wait| wait.as_millis().to_string().parse().ok()) {
-            status.metadata_mut().insert(PUSHBACK, pushback);
+        if let Some(wait) = problem.wait.filter(|_| problem.code == Code::Unavailable) {
+            status.metadata_mut().insert(PUSHBACK, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into());
         }
         status
     }
