@@ -56,6 +56,8 @@ pub enum Cli {
     CheckConfig(Box<Settings>),
     /// Ask the health service; succeeds only when it says SERVING within 2 seconds.
     Probe(Probe),
+    /// Print the API's protos to standard output, as a binary FileDescriptorSet for gateways and grpcurl -protoset.
+    Descriptor,
     /// Run everything on this machine: a private Postgres, the service, and a mailbox for what it sends.
     ///
     /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, keys and

@@ -11,6 +11,7 @@ use invitations::{
     cli::{Cli, Distribute},
     config::{self, Log},
     grpc::probe,
+    pb::DESCRIPTOR_SET,
     server::Server,
     shutdown::with_signals,
     store::{distribution, migrations, pruning, roles},
@@ -93,6 +94,11 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         Cli::Probe(probe) => {
             let tls = probe.tls();
             probe::serving(&probe.address, probe.service, tls).await?;
+        }
+        Cli::Descriptor => {
+            let mut out = io::stdout();
+            out.write_all(DESCRIPTOR_SET)?;
+            out.flush()?;
         }
         #[cfg(feature = "dev")]
         Cli::Dev(dev) => {

@@ -16,7 +16,7 @@ use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
 const LAYERS: [(&str, &[&str]); 19] = [
-    ("main", &["cli", "config", "dev", "grpc", "server", "shutdown", "store", "telemetry"]),
+    ("main", &["cli", "config", "dev", "grpc", "pb", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
     ("server", &["app", "config", "domain", "grpc", "identity", "mail", "scrape", "store", "tasks"]),
