@@ -5,6 +5,8 @@
 #![expect(clippy::pedantic, reason = "generated code, whose docs are the comments of the protos")]
 
 mod bounded;
+#[cfg(test)]
+pub(crate) mod reference;
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! Every status that a caller can get, as the caller reads it.
 
+mod page;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Request;
