@@ -1,1 +1,216 @@
-function envoy_on_request(h) end
+-- What people expect of REST and Envoy has no setting for. Nothing is passed on that would be ignored: an unknown field of
+-- the body, a query where the body holds everything, a body where there should be none.
+
+local operations = require("operations") -- made of the annotations
+
+local MAX_BODY = 65536
+local MAX_DEPTH = 16
+
+-- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
+local function refuse(handle, http, code, reason, message, violations, headers)
+  local details = {
+    '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"' .. reason .. '","domain":"invitations.ipmhub.io"}',
+  }
+  local fields = {}
+  for _, bad in ipairs(violations or {}) do
+    fields[#fields + 1] = '{"field":"' .. bad.field .. '","description":"' .. bad.rule .. '","reason":"' .. bad.reason .. '"}'
+  end
+  if #fields > 0 then
+    details[2] = '{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[' .. table.concat(fields, ",") .. "]}"
+  end
+  local answer = headers or {}
+  answer[":status"] = tostring(http)
+  answer["content-type"] = "application/json"
+  handle:respond(
+    answer,
+    '{"code":' .. code .. ',"message":"' .. message .. '","details":[' .. table.concat(details, ",") .. "]}"
+  )
+end
+
+local function refuse_field(handle, http, field, reason, rule)
+  local bad = { field = field, reason = reason, rule = rule }
+  refuse(handle, http, 3, "FIELD_INVALID", field .. " " .. rule, { bad })
+end
+
+-- Where the string that begins before `at` ends, or nil.
+local function string_end(text, at)
+  while true do
+    local stop = text:find('["\\%z\1-\31]', at)
+    local found = stop and text:sub(stop, stop)
+    if found == '"' then
+      return stop
+    elseif found ~= "\\" then
+      return nil
+    end
+    at = stop + 2
+  end
+end
+
+-- The fields of a JSON text that its message does not have, or nil where it is no JSON object. Envoy's own parser takes
+-- more than JSON, and what it does not know it ignores.
+local function unknown_fields(text, message)
+  local unknown = {}
+  local value
+
+  local function skip(at)
+    return text:find("[^ \t\r\n]", at) or #text + 1
+  end
+
+  -- each returns where to go on, or nil where it is no JSON
+  local function list(at, close, depth, element)
+    at = skip(at)
+    if text:sub(at, at) == close then
+      return at + 1
+    end
+    while depth < MAX_DEPTH do
+      at = element(at)
+      at = at and skip(at)
+      local found = at and text:sub(at, at)
+      if found == close then
+        return at + 1
+      elseif found ~= "," then
+        return nil
+      end
+      at = skip(at + 1)
+    end
+  end
+
+  local function members(at, fields, path, depth)
+    local seen = {}
+    return list(at, "}", depth, function(start)
+      local stop = text:sub(start, start) == '"' and string_end(text, start + 1)
+      if not stop then
+        return nil
+      end
+      local key = text:sub(start + 1, stop - 1):gsub("_(%l)", string.upper)
+      local colon = skip(stop + 1)
+      if text:sub(colon, colon) ~= ":" or seen[key] then
+        return nil
+      end
+      seen[key] = true
+      local known = type(fields) == "table" and fields[key]
+      local name = path .. (key:match("^[%w_]+$") and key:sub(1, 64) or "?")
+      if not known then
+        unknown[#unknown + 1] = name
+      end
+      return value(skip(colon + 1), known, name .. ".", depth + 1)
+    end)
+  end
+
+  function value(at, fields, path, depth)
+    local first = text:sub(at, at)
+    if first == "{" then
+      return members(at + 1, fields, path, depth)
+    elseif first == "[" then
+      return list(at + 1, "]", depth, function(start)
+        return value(start, fields, path, depth + 1)
+      end)
+    elseif first == '"' then
+      local stop = string_end(text, at + 1)
+      return stop and stop + 1
+    end
+    local _, stop = text:find("^[%w.+-]+", at)
+    return stop and stop + 1
+  end
+
+  local start = skip(1)
+  local stop = text:sub(start, start) == "{" and members(start + 1, message, "", 0)
+  if stop and skip(stop) > #text then
+    return unknown
+  end
+end
+
+-- The operation of a request, or the methods that its path has: "" where there is none.
+local function operation(method, path)
+  local allowed = {}
+  for _, candidate in ipairs(operations) do
+    if path:find(candidate.path) then
+      if candidate.method == method then
+        return candidate
+      end
+      allowed[#allowed + 1] = candidate.method
+    end
+  end
+  return nil, table.concat(allowed, ", ")
+end
+
+local function check_body(handle, text, wanted)
+  if #text > MAX_BODY then
+    return refuse_field(handle, 413, "body", "FIELD_TOO_LONG", "may have " .. MAX_BODY .. " bytes")
+  elseif not wanted then
+    return refuse_field(handle, 400, "body", "FIELD_NOT_ALLOWED", "must be empty: this method has none")
+  end
+  local unknown = unknown_fields(text, wanted)
+  if not unknown then
+    return refuse_field(handle, 400, "body", "FIELD_MALFORMED", "must be a JSON object in which no field comes twice")
+  elseif #unknown == 0 then
+    return
+  end
+  local bad = {}
+  for number, field in ipairs(unknown) do
+    local rule = "is no field of this body"
+    if field == "requestId" then
+      rule = rule .. ": send the header Idempotency-Key"
+    elseif field == "etag" then
+      rule = rule .. ": send the header If-Match"
+    end
+    bad[number] = { field = field, reason = "FIELD_UNKNOWN_PATH", rule = rule }
+    if number == 20 then
+      break
+    end
+  end
+  refuse(handle, 400, 3, "FIELD_INVALID", bad[1].field .. " " .. bad[1].rule, bad)
+end
+
+local function check_rest(handle, method, path, content_type)
+  local found, allowed = operation(method, path:match("^[^?]*"))
+  if not found and allowed == "" then
+    return refuse(handle, 404, 5, "METHOD_UNKNOWN", "there is nothing under this path: see the API's description")
+  elseif not found then
+    local message = "this path has another method: " .. allowed
+    return refuse(handle, 405, 12, "METHOD_UNKNOWN", message, nil, { allow = allowed })
+  elseif content_type and not content_type:find("^application/json *$") and not content_type:find("^application/json *;") then
+    return refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/json")
+  elseif not found.query and path:find("?", 1, true) then
+    return refuse_field(handle, 400, "query", "FIELD_NOT_ALLOWED", "must be empty: everything is in the body of this method")
+  end
+  local body = handle:body()
+  if body and body:length() > 0 then
+    check_body(handle, body:getBytes(0, math.min(body:length(), MAX_BODY + 1)), found.body)
+  end
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, method = headers:get(":path"), headers:get(":method")
+  local content_type = headers:get("content-type")
+  content_type = content_type and content_type:lower()
+  if path:find("^/v1") then
+    check_rest(handle, method, path, content_type)
+  elseif path:find("^/[%w.]+/%w+$") and content_type ~= "application/grpc" and content_type ~= "application/grpc+proto" then
+    refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/grpc or application/grpc-web here")
+  end
+end
+
+function envoy_on_response(handle)
+  if handle:headers():get("content-type") ~= "application/json" then
+    return
+  end
+  handle:headers():remove("grpc-status")
+  handle:headers():remove("grpc-message")
+  local status = handle:headers():get(":status")
+  if tonumber(status) < 400 then
+    return
+  end
+  -- a quotation mark without a backslash is never part of a text in it
+  local body = handle:body()
+  local text = body and body:getBytes(0, body:length()) or ""
+  local seconds, rest = text:match('"retryDelay":"(%d+)([.%d]*)s"')
+  if seconds then
+    handle:headers():replace("retry-after", tostring(tonumber(seconds) + (rest == "" and 0 or 1)))
+  end
+  if status == "401" then
+    local why = text:find('"reason":"TOKEN_INVALID"', 1, true) and ' error="invalid_token"' or ""
+    handle:headers():replace("www-authenticate", "Bearer" .. why)
+  end
+end

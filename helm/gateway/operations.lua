@@ -1,0 +1,54 @@
+-- Made by .ci/gateway-operations out of the protos. Do not edit.
+local Account = { name = true, email = true, emails = true, provider = true, displayName = true, createTime = true }
+local Delivery = { kind = true, state = true, attempts = true, smtpCode = true, detail = true, createTime = true, updateTime = true, waitsFor = true }
+local Invitation = { name = true, state = true, email = true, account = true, accountEmail = true, role = true, inviter = true, offerer = true, approver = true, organizationDisplayName = true, locale = true, createTime = true, updateTime = true, expireTime = true, deliveries = Delivery, etag = true, furtherDeliveries = true }
+local RequestAccessRequest = { code = true, requestId = true }
+local OfferMembershipRequest = { parent = true, username = true, email = true, role = true, requestId = true }
+local ApproveOfferRequest = { name = true, etag = true, requestId = true }
+local RejectAccessRequest = { name = true, etag = true, requestId = true }
+local RevokeInvitationRequest = { name = true, etag = true, requestId = true }
+local ResendInvitationRequest = { name = true, etag = true, requestId = true, rotateCode = true }
+local AcceptInvitationRequest = { name = true, etag = true, requestId = true }
+local DeclineInvitationRequest = { name = true, etag = true, requestId = true }
+local SuppressEmailRequest = { email = true, requestId = true }
+local UnsuppressEmailRequest = { email = true, requestId = true }
+local Policy = { allowedEmailDomains = true, blockedEmailDomains = true, allowedProviders = true, addressMatch = true, invitationLifetime = true, offerLifetime = true, approvalRole = true, remindersDisabled = true, expiryNotificationsDisabled = true, maxAttestationAge = true }
+local OrganizationLimits = { invitationsPerDay = true, openInvitations = true }
+local OrganizationChange = { policy = Policy, updateMask = true, author = true, createTime = true, effectiveTime = true, expireTime = true }
+local Organization = { name = true, displayName = true, notificationEmail = true, locale = true, policy = Policy, seatLimit = true, seatsTaken = true, createTime = true, updateTime = true, etag = true, limits = OrganizationLimits, notificationEmailVerified = true, pendingChange = OrganizationChange }
+local ApproveOrganizationChangeRequest = { name = true, etag = true, requestId = true }
+local WithdrawOrganizationChangeRequest = { name = true, etag = true, requestId = true }
+local VerifyNotificationEmailRequest = { name = true, code = true, requestId = true }
+local Member = { name = true, account = true, email = true, role = true, inviter = true, createTime = true, updateTime = true, etag = true }
+
+return {
+  { method = "POST", path = "^/v1/accounts$", body = Account, query = true },
+  { method = "POST", path = "^/v1/emailSuppressions:suppress$", body = SuppressEmailRequest, query = false },
+  { method = "POST", path = "^/v1/emailSuppressions:unsuppress$", body = UnsuppressEmailRequest, query = false },
+  { method = "POST", path = "^/v1/invitations:requestAccess$", body = RequestAccessRequest, query = false },
+  { method = "POST", path = "^/v1/organizations$", body = Organization, query = true },
+  { method = "PATCH", path = "^/v1/organizations/[^/:]+/members/[^/:]+$", body = Member, query = true },
+  { method = "DELETE", path = "^/v1/accounts/[^/:]+$", body = nil, query = true },
+  { method = "GET", path = "^/v1/accounts/[^/:]+$", body = nil, query = true },
+  { method = "GET", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+$", body = nil, query = true },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:accept$", body = AcceptInvitationRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:approve$", body = ApproveOfferRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:decline$", body = DeclineInvitationRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:reject$", body = RejectAccessRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:resend$", body = ResendInvitationRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations/[^/:]+:revoke$", body = RevokeInvitationRequest, query = false },
+  { method = "DELETE", path = "^/v1/organizations/[^/:]+/members/[^/:]+$", body = nil, query = true },
+  { method = "GET", path = "^/v1/organizations/[^/:]+/members/[^/:]+$", body = nil, query = true },
+  { method = "GET", path = "^/v1/organizations/[^/:]+$", body = nil, query = true },
+  { method = "POST", path = "^/v1/organizations/[^/:]+:approveChange$", body = ApproveOrganizationChangeRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+:verifyNotificationEmail$", body = VerifyNotificationEmailRequest, query = false },
+  { method = "POST", path = "^/v1/organizations/[^/:]+:withdrawChange$", body = WithdrawOrganizationChangeRequest, query = false },
+  { method = "PATCH", path = "^/v1/organizations/[^/:]+$", body = Organization, query = true },
+  { method = "GET", path = "^/v1/accounts/[^/:]+/invitations$", body = nil, query = true },
+  { method = "GET", path = "^/v1/accounts/[^/:]+/memberships$", body = nil, query = true },
+  { method = "GET", path = "^/v1/organizations/[^/:]+/events$", body = nil, query = true },
+  { method = "GET", path = "^/v1/organizations/[^/:]+/invitations$", body = nil, query = true },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations$", body = Invitation, query = true },
+  { method = "POST", path = "^/v1/organizations/[^/:]+/invitations:offerMembership$", body = OfferMembershipRequest, query = false },
+  { method = "GET", path = "^/v1/organizations/[^/:]+/members$", body = nil, query = true },
+}
