@@ -23,7 +23,6 @@ import (
 	"ipmhub.io/invitations/gateway/gen"
 )
 
-// Refuses an unknown field of the body: it would be ignored.
 var strictJSON = &runtime.JSONPb{UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false}}
 
 func main() {
@@ -32,11 +31,10 @@ func main() {
 	flag.Parse()
 	connection, err := grpc.NewClient(*service, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON), // an unknown field would be ignored
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
-		// `authorization` is passed on anyway
-		runtime.WithIncomingHeaderMatcher(only("idempotency-key", "if-match", "x-request-id", "traceparent")),
+		runtime.WithIncomingHeaderMatcher(only("idempotency-key", "if-match", "x-request-id")), // and authorization anyway
 		runtime.WithOutgoingHeaderMatcher(only("x-call-id")),
 		runtime.WithRoutingErrorHandler(unrouted),
 		runtime.WithErrorHandler(failed),
@@ -74,8 +72,8 @@ func checked(mux *runtime.ServeMux) http.Handler {
 
 // A wrong method is 405 here, 501 in the runtime.
 func unrouted(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, http int) {
-	code := map[int]codes.Code{400: codes.InvalidArgument, 404: codes.NotFound, 405: codes.Unimplemented}[http]
-	answer(w, http, status.New(code, "there is nothing under this path and method"))
+	code := map[int]codes.Code{400: codes.InvalidArgument, 404: codes.NotFound, 405: codes.Unimplemented}
+	answer(w, http, status.New(code[http], "there is nothing under this path and method"))
 }
 
 func failed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
@@ -97,6 +95,5 @@ func answer(w http.ResponseWriter, http int, problem *status.Status) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http)
-	body, _ := strictJSON.Marshal(problem.Proto())
-	_, _ = w.Write(body)
+	_ = strictJSON.NewEncoder(w).Encode(problem.Proto())
 }
