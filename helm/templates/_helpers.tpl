@@ -74,8 +74,14 @@ finishing take 11 s at most, and the end of the process a moment. */}}
 {{- .Values.terminationGracePeriodSeconds }}
 {{- end }}
 
-{{/* Container level. */}}
+{{/* Container level: the service's image without rights, and with the mounted files. */}}
 {{- define "invitations.container" -}}
+{{ include "invitations.image" . }}
+volumeMounts:
+  - {name: files, mountPath: /etc/invitations, readOnly: true}
+{{- end }}
+
+{{- define "invitations.image" -}}
 image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
@@ -83,8 +89,6 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
 resources: {{- toYaml .Values.resources | nindent 2 }}
-volumeMounts:
-  - {name: files, mountPath: /etc/invitations, readOnly: true}
 {{- end }}
 
 {{/* Asks the health service. Kubernetes' own gRPC probe speaks no TLS, so with TLS the binary asks itself; where clients
