@@ -102,8 +102,8 @@ impl Calls {
             return Ok(response);
         }
         let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        if !content_type.is_some_and(|value| value.starts_with(b"application/grpc")) {
-            let rule = "must begin with application/grpc";
+        if !content_type.is_some_and(is_grpc) {
+            let rule = "must be application/grpc or application/grpc+proto";
             return Ok(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", rule));
         }
         match metadata::refusal(request.headers()) {
@@ -145,6 +145,12 @@ impl Calls {
             }
         }
     }
+}
+
+/// gRPC with protobuf. gRPC-Web and gRPC with JSON begin with the same letters, and are a gateway's to translate.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
+    [&b"application/grpc"[..], b"application/grpc+proto"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
 }
 
 /// Requests of gRPC have no trailers. tonic puts them over the headers, so that a call could say who it is by in a place
