@@ -187,7 +187,7 @@ function envoy_on_request(handle)
   content_type = content_type and content_type:lower()
   if path:find("^/v1") then
     check_rest(handle, method, path, content_type)
-  elseif path:find("^/[%w.]+/%w+$") and content_type ~= "application/grpc" and content_type ~= "application/grpc+proto" then
+  elseif path:find("^/[%w.]+/%w+$") and not (content_type or ""):find("^application/grpc%f[%W]") then
     refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/grpc or application/grpc-web here")
   end
 end
