@@ -40,6 +40,19 @@ class Limits(unittest.TestCase):
         # the control: with the limit of the file the same calls pass
         self.assertEqual({status for status, _, _ in self.calls(rig.gateways()[0], "127.0.0.2", 100)}, {404})
 
+    def test_more_connections_than_allowed_are_closed(self):
+        few = lambda text: text.replace("max_active_downstream_connections: 10000", "max_active_downstream_connections: 4")
+        for gateway, expected in [(rig.envoy("connections", few), 4), (rig.gateways()[0], 10)]:
+            with contextlib.ExitStack() as open_ones:
+                answered = 0
+                for _ in range(10):
+                    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+                    open_ones.callback(connection.close)
+                    with contextlib.suppress(ConnectionError, http.client.RemoteDisconnected):
+                        connection.request("GET", "/healthz")
+                        answered += connection.getresponse().status == 200
+                self.assertEqual(answered, expected, gateway.name)
+
     def test_grpc_paths_take_grpc_and_grpc_web_alone(self):
         message = b"\0\0\0\0\x14\n\x12organizations/acme"
         envoy, owner = rig.gateways()[0], rig.token("olga")
