@@ -15,7 +15,7 @@ class Schema(unittest.TestCase):
             "--url": f"http://127.0.0.1:{gateway.port}",
             "--header": f"Authorization: Bearer {rig.token('olga')}",
             "--phases": "examples,coverage,fuzzing",
-            "--max-examples": "20",
+            "--max-examples": "10",
             "--seed": "1",
             "--workers": "1",
             "--request-timeout": "10",
