@@ -3,7 +3,6 @@
 
 local operations = require("operations") -- made of the annotations
 
-local MAX_BODY = 65536
 local MAX_DEPTH = 16
 
 -- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
@@ -135,9 +134,7 @@ local function operation(method, path)
 end
 
 local function check_body(handle, text, wanted)
-  if #text > MAX_BODY then
-    return refuse_field(handle, 413, "body", "FIELD_TOO_LONG", "may have " .. MAX_BODY .. " bytes")
-  elseif not wanted then
+  if not wanted then
     return refuse_field(handle, 400, "body", "FIELD_NOT_ALLOWED", "must be empty: this method has none")
   end
   local unknown = unknown_fields(text, wanted)
@@ -176,7 +173,7 @@ local function check_rest(handle, method, path, content_type)
   end
   local body = handle:body()
   if body and body:length() > 0 then
-    check_body(handle, body:getBytes(0, math.min(body:length(), MAX_BODY + 1)), found.body)
+    check_body(handle, body:getBytes(0, body:length()), found.body)
   end
 end
 

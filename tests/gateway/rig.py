@@ -96,8 +96,8 @@ class Gateway:
     def __init__(self, name, port):
         self.name, self.port = name, port
 
-    def send(self, method, path, who=None, body=None, headers=()):
-        """The answer; `who` is a token, and `body` is sent as JSON unless it is bytes."""
+    def send(self, method, path, who=None, body=None, headers=(), in_chunks=False):
+        """The answer; `who` is a token, and `body` is sent as JSON unless it is bytes; in chunks without its length."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         headers = {name.lower(): value for name, value in dict(headers).items()}
         if who:
@@ -106,7 +106,7 @@ class Gateway:
             body = json.dumps(body).encode()
             headers.setdefault("content-type", "application/json")
         with contextlib.closing(connection):
-            connection.request(method, path, body, headers)
+            connection.request(method, path, iter([body]) if in_chunks else body, headers)
             answer = connection.getresponse()
             return Answer(self.name, answer, answer.read())
 

@@ -119,7 +119,9 @@ class Refusals(unittest.TestCase):
     def test_too_long_is_refused(self):
         envoy, go = rig.gateways()
         long = {"email": "a" * 70000}
-        self.assertEqual(envoy.send("POST", INVITATIONS, self.owner, long).status, 413)
+        for in_chunks in [False, True]:
+            answer = envoy.send("POST", INVITATIONS, self.owner, long, in_chunks=in_chunks)
+            self.assertEqual((answer.status, answer.reason), (413, "FIELD_INVALID"), answer)
         self.assertEqual(go.send("POST", INVITATIONS, self.owner, long).status, 400)
         self.assertEqual(envoy.send("GET", ORGANIZATION, self.owner, headers={"x-long": "a" * 30000}).status, 431)
 
