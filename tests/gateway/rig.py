@@ -87,7 +87,9 @@ def service():
 def token(subject=None, *scopes):
     """Of a person, or of a service with these scopes."""
     email = "olga@acme.example" if subject == "olga" else f"{subject}@example.com"
-    who = ["--service", subject] + [word for scope in scopes for word in ("--scope", scope)] if scopes else ["--subject", subject, "--email", email]
+    who = ["--subject", subject, "--email", email]
+    if scopes:
+        who = ["--service", subject, *(word for scope in scopes for word in ("--scope", scope))]
     made = subprocess.run([binary(), "token", "--dir", folder / "dev", *who], check=True, capture_output=True, text=True)
     return made.stdout.strip()
 

@@ -23,13 +23,15 @@ class Schema(unittest.TestCase):
             "--generation-database": "none",
             "--warnings": "off",
         }
-        command = ["schemathesis", "run", document, *more, "--no-color", "--continue-on-failure", *(word for pair in options.items() for word in pair)]
+        words = [word for pair in options.items() for word in pair]
+        command = ["schemathesis", "run", document, *more, "--no-color", "--continue-on-failure", *words]
         result = subprocess.run(command, cwd=rig.folder, capture_output=True, text=True, timeout=600)
         return result.returncode, result.stdout + result.stderr
 
     def test_every_answer_is_by_its_schema(self):
         # nobody else calls here, and the limit of calls is another test's
-        many = rig.envoy("many", lambda text: re.sub(r"max_tokens: \d+, tokens_per_fill: \d+", "max_tokens: 100000, tokens_per_fill: 100000", text))
+        bucket = r"max_tokens: \d+, tokens_per_fill: \d+"
+        many = rig.envoy("many", lambda text: re.sub(bucket, "max_tokens: 100000, tokens_per_fill: 100000", text))
         for gateway in [many, rig.gateways()[1]]:
             with self.subTest(gateway=gateway.name):
                 status, out = self.run_schemathesis(gateway, rig.ROOT / "docs/openapi.yaml")
