@@ -1,0 +1,99 @@
+package invitations_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	"ipmhub.io/invitations"
+	pb "ipmhub.io/invitations/v1"
+)
+
+var plain = insecure.NewCredentials()
+
+func TestProblemNamesAllBadFields(t *testing.T) {
+	owner := pb.NewInvitationServiceClient(connect(t, "ADDRESS"))
+	_, err := owner.CreateInvitation(within(t, 10*time.Second), &pb.CreateInvitationRequest{
+		Parent:     "acme",
+		Invitation: &pb.Invitation{Email: "anna"},
+	})
+	problem := invitations.ProblemOf(err)
+	if problem.Code != codes.InvalidArgument || problem.Reason != pb.ErrorReason_FIELD_INVALID.String() {
+		t.Errorf("%+v", problem)
+	}
+	reasons := map[string]string{}
+	for _, field := range problem.Fields {
+		reasons[field.GetField()] = field.GetReason()
+	}
+	malformed := pb.FieldReason_FIELD_MALFORMED.String()
+	if len(reasons) != 2 || reasons["parent"] != malformed || reasons["invitation.email"] != malformed {
+		t.Errorf("fields: %v", reasons)
+	}
+}
+
+func TestProblemSaysHowLongToWait(t *testing.T) {
+	owner, ctx := pb.NewInvitationServiceClient(connect(t, "ADDRESS")), within(t, 10*time.Second)
+	invitation, err := owner.CreateInvitation(ctx, &pb.CreateInvitationRequest{
+		Parent:     "organizations/acme",
+		Invitation: &pb.Invitation{Email: uuid.NewString() + "@example.com"},
+		RequestId:  uuid.NewString(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = owner.ResendInvitation(ctx, &pb.ResendInvitationRequest{Name: invitation.GetName()})
+	problem := invitations.ProblemOf(err)
+	if problem.Reason != pb.ErrorReason_RESENT_TOO_SOON.String() ||
+		problem.RetryAfter <= 0 || problem.RetryAfter > time.Minute {
+		t.Errorf("%+v", problem)
+	}
+}
+
+func TestCallOutlastsAnUnavailableService(t *testing.T) {
+	get := func(conn *grpc.ClientConn, ctx context.Context) error {
+		_, err := pb.NewOrganizationServiceClient(conn).GetOrganization(ctx, &pb.GetOrganizationRequest{Name: "organizations/acme"})
+		return err
+	}
+	bare, err := grpc.NewClient(env(t, "FLAKY_ADDRESS"), grpc.WithTransportCredentials(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bare.Close()
+	ctx := metadata.AppendToOutgoingContext(within(t, 30*time.Second), "authorization", "Bearer "+env(t, "OWNER_TOKEN"))
+	if err := get(bare, ctx); invitations.ProblemOf(err).Code != codes.Unavailable {
+		t.Errorf("without the policy: %v", err)
+	}
+	if err := get(connect(t, "FLAKY_ADDRESS"), within(t, 30*time.Second)); err != nil {
+		t.Errorf("with the policy: %v", err)
+	}
+}
+
+func connect(t *testing.T, address string) *grpc.ClientConn {
+	conn, err := invitations.Connect(env(t, address), plain, env(t, "OWNER_TOKEN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func within(t *testing.T, deadline time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func env(t *testing.T, name string) string {
+	value, set := os.LookupEnv("IPMHUB_" + name)
+	if !set {
+		t.Fatalf("IPMHUB_%s is not set: run by tests/clients/run", name)
+	}
+	return value
+}
