@@ -25,10 +25,12 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	owner, person := as("OWNER"), as("PERSON")
-	if err := walk(ctx, owner, person); err != nil {
+	member, err := walk(ctx, owner, person)
+	if err != nil {
 		log.Fatal(err)
 	}
-	_, err := owner.CreateInvitation(ctx, &pb.CreateInvitationRequest{
+	fmt.Println(member.GetName(), "is", member.GetRole())
+	_, err = owner.CreateInvitation(ctx, &pb.CreateInvitationRequest{
 		Parent:     "acme",
 		Invitation: &pb.Invitation{Email: "anna"},
 	})
@@ -51,7 +53,7 @@ func as(who string) caller {
 	return caller{pb.NewInvitationServiceClient(conn), pb.NewOrganizationServiceClient(conn), pb.NewAccountServiceClient(conn)}
 }
 
-func walk(ctx context.Context, owner, person caller) error {
+func walk(ctx context.Context, owner, person caller) (*pb.Member, error) {
 	username, email := env("PERSON_USERNAME"), env("PERSON_EMAIL")
 
 	fmt.Println("1. an administrator invites", email)
@@ -60,24 +62,24 @@ func walk(ctx context.Context, owner, person caller) error {
 		Invitation: &pb.Invitation{Email: email},
 		RequestId:  uuid.NewString(), // however often the call is repeated, it is one invitation
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("2. the person creates the account", username)
 	if _, err := person.CreateAccount(ctx, &pb.CreateAccountRequest{AccountId: username, RequestId: uuid.NewString()}); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("3. the person requests access with the code of the email")
 	message, err := await(ctx, "X-Envelope-To: "+email)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	code := codeOfEmail.FindString(message)
 	if _, err := person.RequestAccess(ctx, &pb.RequestAccessRequest{Code: code, RequestId: uuid.NewString()}); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("4. the organization is told")
 	if _, err := await(ctx, "Subject: "+username+" requests access"); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("5. an administrator offers a role")
 	if _, err := owner.OfferMembership(ctx, &pb.OfferMembershipRequest{
@@ -87,31 +89,26 @@ func walk(ctx context.Context, owner, person caller) error {
 		Role:      pb.Role_CONTRIBUTOR,
 		RequestId: uuid.NewString(),
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("6. the person gets the organization invitation")
 	if _, err := await(ctx, "Hello "+username+","); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Println("7. the person accepts")
 	list, err := person.ListAccountInvitations(ctx, &pb.ListAccountInvitationsRequest{Parent: "accounts/me"})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, invitation := range list.GetInvitations() {
 		if _, err := person.AcceptInvitation(ctx, &pb.AcceptInvitationRequest{
 			Name:      invitation.GetName(),
 			RequestId: uuid.NewString(),
 		}); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	member, err := owner.GetMember(ctx, &pb.GetMemberRequest{Name: organization + "/members/" + username})
-	if err != nil {
-		return err
-	}
-	fmt.Println(member.GetName(), "is", member.GetRole())
-	return nil
+	return owner.GetMember(ctx, &pb.GetMemberRequest{Name: organization + "/members/" + username})
 }
 
 func explain(problem invitations.Problem) {
