@@ -1,0 +1,111 @@
+package io.ipmhub.invitations.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.rpc.BadRequest.FieldViolation;
+import io.grpc.Channel;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.ipmhub.invitations.v1.CreateInvitationRequest;
+import io.ipmhub.invitations.v1.ErrorReason;
+import io.ipmhub.invitations.v1.FieldReason;
+import io.ipmhub.invitations.v1.GetOrganizationRequest;
+import io.ipmhub.invitations.v1.Invitation;
+import io.ipmhub.invitations.v1.Organization;
+import io.ipmhub.invitations.v1.OrganizationServiceGrpc;
+import io.ipmhub.invitations.v1.ResendInvitationRequest;
+import io.ipmhub.invitations.v1.Role;
+import java.time.Duration;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** What CI checks, by tests/clients/run. */
+class InvitationsTest {
+  @Test
+  void personHasAccessAfterTheSevenSteps() throws Exception {
+    var username = Example.env("PERSON_USERNAME");
+    var owner = Example.connect("OWNER");
+    var person = Example.connect("PERSON");
+    try {
+      var member = Example.walk(owner, person, username, Example.env("PERSON_EMAIL"));
+      assertEquals("accounts/" + username, member.getAccount());
+      assertEquals(Role.CONTRIBUTOR, member.getRole());
+    } finally {
+      owner.shutdownNow();
+      person.shutdownNow();
+    }
+  }
+
+  @Test
+  void problemNamesAllBadFields() {
+    var owner = Example.connect("OWNER");
+    try {
+      var problem = problem(() -> Example.invitations(owner).createInvitation(creation("acme", "anna")));
+      assertEquals(Status.Code.INVALID_ARGUMENT, problem.code());
+      assertEquals(ErrorReason.FIELD_INVALID.name(), problem.reason());
+      var malformed = FieldReason.FIELD_MALFORMED.name();
+      assertEquals(
+          Map.of("parent", malformed, "invitation.email", malformed),
+          problem.fields().stream().collect(Collectors.toMap(FieldViolation::getField, FieldViolation::getReason)));
+    } finally {
+      owner.shutdownNow();
+    }
+  }
+
+  @Test
+  void problemSaysHowLongToWait() {
+    var owner = Example.connect("OWNER");
+    try {
+      var email = UUID.randomUUID() + "@example.com";
+      var invitation = Example.invitations(owner).createInvitation(creation(Example.ORGANIZATION, email));
+      var again = ResendInvitationRequest.newBuilder().setName(invitation.getName()).build();
+      var problem = problem(() -> Example.invitations(owner).resendInvitation(again));
+      assertEquals(ErrorReason.RESENT_TOO_SOON.name(), problem.reason());
+      var wait = problem.retryAfter().orElseThrow();
+      assertTrue(wait.toMillis() > 0 && wait.compareTo(Duration.ofMinutes(1)) <= 0, wait.toString());
+    } finally {
+      owner.shutdownNow();
+    }
+  }
+
+  @Test
+  void callOutlastsAnUnavailableService() {
+    var address = Example.env("FLAKY_ADDRESS");
+    var token = Example.env("OWNER_TOKEN");
+    var plain = InsecureChannelCredentials.create();
+    var bare = Grpc.newChannelBuilder(address, plain).intercept(Invitations.bearer(token)).build();
+    var channel = Invitations.connect(address, plain, token);
+    try {
+      assertEquals(Status.Code.UNAVAILABLE, problem(() -> organization(bare)).code());
+      assertEquals(Example.ORGANIZATION, organization(channel).getName());
+    } finally {
+      bare.shutdownNow();
+      channel.shutdownNow();
+    }
+  }
+
+  private static CreateInvitationRequest creation(String parent, String email) {
+    return CreateInvitationRequest.newBuilder()
+        .setParent(parent)
+        .setInvitation(Invitation.newBuilder().setEmail(email))
+        .build();
+  }
+
+  private static Organization organization(Channel channel) {
+    return OrganizationServiceGrpc.newBlockingStub(channel)
+        .withDeadlineAfter(30, TimeUnit.SECONDS)
+        .getOrganization(GetOrganizationRequest.newBuilder().setName(Example.ORGANIZATION).build());
+  }
+
+  private static Problem problem(Executable call) {
+    return Problem.of(assertThrows(StatusRuntimeException.class, call));
+  }
+}
