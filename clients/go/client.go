@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-//go:generate npx --yes @bufbuild/buf@1.75.0 generate
+//go:generate buf generate
 //go:generate cp ../service-config.json .
 
 //go:embed service-config.json
