@@ -16,20 +16,23 @@ import (
 //go:embed service-config.json
 var serviceConfig string
 
+// Token gives the access token. It is asked before each call, so that it can renew the token.
+type Token func(context.Context) (string, error)
+
 // Connect gives a connection whose calls carry the token and are repeated by the retry policy. Give each call a
 // deadline: until then, it waits for the service.
-func Connect(address string, transport credentials.TransportCredentials, token string) (*grpc.ClientConn, error) {
+func Connect(address string, transport credentials.TransportCredentials, token Token) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address,
 		grpc.WithTransportCredentials(transport),
-		grpc.WithPerRPCCredentials(bearer(token)),
+		grpc.WithPerRPCCredentials(token),
 		grpc.WithDefaultServiceConfig(serviceConfig))
 }
 
-type bearer string
-
-func (token bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(token)}, nil
+// GetRequestMetadata makes a Token credentials.PerRPCCredentials.
+func (token Token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	value, err := token(ctx)
+	return map[string]string{"authorization": "Bearer " + value}, err
 }
 
-// dev answers without TLS.
-func (bearer) RequireTransportSecurity() bool { return false }
+// RequireTransportSecurity is false because dev answers without TLS.
+func (Token) RequireTransportSecurity() bool { return false }

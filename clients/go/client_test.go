@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 
 	"ipmhub.io/invitations"
 	pb "ipmhub.io/invitations/v1"
@@ -18,9 +17,11 @@ import (
 
 var plain = insecure.NewCredentials()
 
+func owner(context.Context) (string, error) { return os.Getenv("IPMHUB_OWNER_TOKEN"), nil }
+
 func TestProblemNamesAllBadFields(t *testing.T) {
-	owner := pb.NewInvitationServiceClient(connect(t, "ADDRESS"))
-	_, err := owner.CreateInvitation(within(t, 10*time.Second), &pb.CreateInvitationRequest{
+	service := pb.NewInvitationServiceClient(connect(t, "ADDRESS"))
+	_, err := service.CreateInvitation(within(t, 10*time.Second), &pb.CreateInvitationRequest{
 		Parent:     "acme",
 		Invitation: &pb.Invitation{Email: "anna"},
 	})
@@ -39,8 +40,8 @@ func TestProblemNamesAllBadFields(t *testing.T) {
 }
 
 func TestProblemSaysHowLongToWait(t *testing.T) {
-	owner, ctx := pb.NewInvitationServiceClient(connect(t, "ADDRESS")), within(t, 10*time.Second)
-	invitation, err := owner.CreateInvitation(ctx, &pb.CreateInvitationRequest{
+	service, ctx := pb.NewInvitationServiceClient(connect(t, "ADDRESS")), within(t, 10*time.Second)
+	invitation, err := service.CreateInvitation(ctx, &pb.CreateInvitationRequest{
 		Parent:     "organizations/acme",
 		Invitation: &pb.Invitation{Email: uuid.NewString() + "@example.com"},
 		RequestId:  uuid.NewString(),
@@ -48,7 +49,7 @@ func TestProblemSaysHowLongToWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = owner.ResendInvitation(ctx, &pb.ResendInvitationRequest{Name: invitation.GetName()})
+	_, err = service.ResendInvitation(ctx, &pb.ResendInvitationRequest{Name: invitation.GetName()})
 	problem := invitations.ProblemOf(err)
 	if problem.Reason != pb.ErrorReason_RESENT_TOO_SOON.String() ||
 		problem.RetryAfter <= 0 || problem.RetryAfter > time.Minute {
@@ -58,16 +59,17 @@ func TestProblemSaysHowLongToWait(t *testing.T) {
 
 func TestCallOutlastsAnUnavailableService(t *testing.T) {
 	get := func(conn *grpc.ClientConn, ctx context.Context) error {
-		_, err := pb.NewOrganizationServiceClient(conn).GetOrganization(ctx, &pb.GetOrganizationRequest{Name: "organizations/acme"})
+		request := &pb.GetOrganizationRequest{Name: "organizations/acme"}
+		_, err := pb.NewOrganizationServiceClient(conn).GetOrganization(ctx, request)
 		return err
 	}
-	bare, err := grpc.NewClient(env(t, "FLAKY_ADDRESS"), grpc.WithTransportCredentials(plain))
+	bare, err := grpc.NewClient(env(t, "FLAKY_ADDRESS"),
+		grpc.WithTransportCredentials(plain), grpc.WithPerRPCCredentials(invitations.Token(owner)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer bare.Close()
-	ctx := metadata.AppendToOutgoingContext(within(t, 30*time.Second), "authorization", "Bearer "+env(t, "OWNER_TOKEN"))
-	if err := get(bare, ctx); invitations.ProblemOf(err).Code != codes.Unavailable {
+	if err := get(bare, within(t, 30*time.Second)); invitations.ProblemOf(err).Code != codes.Unavailable {
 		t.Errorf("without the policy: %v", err)
 	}
 	if err := get(connect(t, "FLAKY_ADDRESS"), within(t, 30*time.Second)); err != nil {
@@ -76,7 +78,7 @@ func TestCallOutlastsAnUnavailableService(t *testing.T) {
 }
 
 func connect(t *testing.T, address string) *grpc.ClientConn {
-	conn, err := invitations.Connect(env(t, address), plain, env(t, "OWNER_TOKEN"))
+	conn, err := invitations.Connect(env(t, address), plain, owner)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ TIMEOUT = 10
 
 def connect(who):
     # In production: credentials=grpc.ssl_channel_credentials().
-    return invitations.connect(os.environ["IPMHUB_ADDRESS"], os.environ[f"IPMHUB_{who}_TOKEN"])
+    return invitations.connect(os.environ["IPMHUB_ADDRESS"], lambda: os.environ[f"IPMHUB_{who}_TOKEN"])
 
 
 def request_id():

@@ -1,4 +1,7 @@
-"""Connects to the invitation service of IPMHub, and reads its errors. The generated code is in ipmhub.invitations.v1."""
+"""Connects to the invitation service of IPMHub, and reads its errors.
+
+The generated code is in ipmhub.invitations.v1.
+"""
 
 import dataclasses
 import datetime
@@ -12,8 +15,11 @@ SERVICE_CONFIG = (pathlib.Path(__file__).parents[1] / "service-config.json").rea
 
 
 def connect(address, token, credentials=None):
-    """A channel whose calls carry the token and are repeated by the retry policy. Give each call a timeout: until then,
-    it waits for the service. Without credentials there is no TLS."""
+    """A channel whose calls carry the token and are repeated by the retry policy.
+
+    `token()` is asked before each call, so that it can renew the token. Without credentials there is no TLS. Give each
+    call a timeout: until then, it waits for the service.
+    """
     options = [("grpc.service_config", SERVICE_CONFIG)]
     interceptors = [Bearer(token)]
     if credentials is None:
@@ -28,7 +34,7 @@ class Bearer(grpc.aio.UnaryUnaryClientInterceptor):
         self.token = token
 
     async def intercept_unary_unary(self, continuation, call, request):
-        metadata = grpc.aio.Metadata(*(call.metadata or ()), ("authorization", f"Bearer {self.token}"))
+        metadata = grpc.aio.Metadata(*(call.metadata or ()), ("authorization", f"Bearer {self.token()}"))
         return await continuation(call._replace(metadata=metadata), request)
 
 

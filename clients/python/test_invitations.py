@@ -47,7 +47,11 @@ class Invitations(unittest.IsolatedAsyncioTestCase):
         self.assertTrue(datetime.timedelta() < problem.retry_after <= datetime.timedelta(minutes=1), problem)
 
     async def test_call_outlasts_an_unavailable_service(self):
-        address, token = os.environ["IPMHUB_FLAKY_ADDRESS"], os.environ["IPMHUB_OWNER_TOKEN"]
+        address = os.environ["IPMHUB_FLAKY_ADDRESS"]
+
+        def token():
+            return os.environ["IPMHUB_OWNER_TOKEN"]
+
         request = GetOrganizationRequest(name=example.ORGANIZATION)
         bare = grpc.aio.insecure_channel(address, interceptors=[invitations.Bearer(token)])
         async with bare, invitations.connect(address, token) as channel:

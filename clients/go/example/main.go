@@ -45,12 +45,17 @@ type caller struct {
 }
 
 func as(who string) caller {
+	token := func(context.Context) (string, error) { return env(who + "_TOKEN"), nil }
 	// In production: credentials.NewTLS(nil).
-	conn, err := invitations.Connect(env("ADDRESS"), insecure.NewCredentials(), env(who+"_TOKEN"))
+	conn, err := invitations.Connect(env("ADDRESS"), insecure.NewCredentials(), token)
 	if err != nil {
 		log.Fatal(err)
 	}
-	return caller{pb.NewInvitationServiceClient(conn), pb.NewOrganizationServiceClient(conn), pb.NewAccountServiceClient(conn)}
+	return caller{
+		pb.NewInvitationServiceClient(conn),
+		pb.NewOrganizationServiceClient(conn),
+		pb.NewAccountServiceClient(conn),
+	}
 }
 
 func walk(ctx context.Context, owner, person caller) (*pb.Member, error) {
@@ -65,7 +70,10 @@ func walk(ctx context.Context, owner, person caller) (*pb.Member, error) {
 		return nil, err
 	}
 	fmt.Println("2. the person creates the account", username)
-	if _, err := person.CreateAccount(ctx, &pb.CreateAccountRequest{AccountId: username, RequestId: uuid.NewString()}); err != nil {
+	if _, err := person.CreateAccount(ctx, &pb.CreateAccountRequest{
+		AccountId: username,
+		RequestId: uuid.NewString(),
+	}); err != nil {
 		return nil, err
 	}
 	fmt.Println("3. the person requests access with the code of the email")

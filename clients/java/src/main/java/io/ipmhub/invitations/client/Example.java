@@ -53,7 +53,7 @@ public final class Example {
 
   static ManagedChannel connect(String who) {
     // In production: TlsChannelCredentials.create().
-    return Invitations.connect(env("ADDRESS"), InsecureChannelCredentials.create(), env(who + "_TOKEN"));
+    return Invitations.connect(env("ADDRESS"), InsecureChannelCredentials.create(), () -> env(who + "_TOKEN"));
   }
 
   /** For one call, whose deadline begins now. */

@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -79,7 +80,7 @@ class InvitationsTest {
   @Test
   void callOutlastsAnUnavailableService() {
     var address = Example.env("FLAKY_ADDRESS");
-    var token = Example.env("OWNER_TOKEN");
+    Supplier<String> token = () -> Example.env("OWNER_TOKEN");
     var plain = InsecureChannelCredentials.create();
     var bare = Grpc.newChannelBuilder(address, plain).intercept(Invitations.bearer(token)).build();
     var channel = Invitations.connect(address, plain, token);
