@@ -23,9 +23,8 @@ local Member = { name = true, account = true, email = true, role = true, inviter
 
 return {
   { method = "POST", path = "^/v1/accounts$", body = Account, query = true },
-  { method = "POST", path = "^/v1/emailSuppressions:suppress$", body = SuppressEmailRequest, query = false },
-  { method = "POST", path = "^/v1/emailSuppressions:unsuppress$", body = UnsuppressEmailRequest, query = false },
   { method = "POST", path = "^/v1/invitations:requestAccess$", body = RequestAccessRequest, query = false },
+  { method = "GET", path = "^/v1/organizations$", body = nil, query = true },
   { method = "POST", path = "^/v1/organizations$", body = Organization, query = true },
   { method = "PATCH", path = "^/v1/organizations/[^/:]+/members/[^/:]+$", body = Member, query = true },
   { method = "DELETE", path = "^/v1/accounts/[^/:]+$", body = nil, query = true },
@@ -51,4 +50,6 @@ return {
   { method = "POST", path = "^/v1/organizations/[^/:]+/invitations$", body = Invitation, query = true },
   { method = "POST", path = "^/v1/organizations/[^/:]+/invitations:offerMembership$", body = OfferMembershipRequest, query = false },
   { method = "GET", path = "^/v1/organizations/[^/:]+/members$", body = nil, query = true },
+  { method = "POST", path = "^/v1:suppressEmail$", body = SuppressEmailRequest, query = false },
+  { method = "POST", path = "^/v1:unsuppressEmail$", body = UnsuppressEmailRequest, query = false },
 }
