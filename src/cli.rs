@@ -57,7 +57,7 @@ pub enum Cli {
     /// Ask the health service; succeeds only when it says SERVING within 2 seconds.
     Probe(Probe),
     /// Print the API's protos to standard output, as a binary FileDescriptorSet for gateways and grpcurl -protoset.
-    Descriptor,
+    Descriptor(Descriptor),
     /// Run everything on this machine: a private Postgres, the service, and a mailbox for what it sends.
     ///
     /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, keys and
@@ -67,6 +67,13 @@ pub enum Cli {
     /// Print a token of `dev`'s issuer, good for 12 hours.
     #[cfg(feature = "dev")]
     Token(Token),
+}
+
+#[derive(Debug, Args)]
+pub struct Descriptor {
+    /// Write to this file instead: the image has no shell that could redirect standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,13 @@
 use std::{
     env,
     error::Error,
+    fs,
     io::{self, Write},
     process::ExitCode,
 };
 
 use invitations::{
-    cli::{Cli, Distribute},
+    cli::{Cli, Descriptor, Distribute},
     config::{self, Log},
     grpc::probe,
     pb::DESCRIPTOR_SET,
@@ -95,7 +96,8 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             let tls = probe.tls();
             probe::serving(&probe.address, probe.service, tls).await?;
         }
-        Cli::Descriptor => {
+        Cli::Descriptor(Descriptor { output: Some(file) }) => fs::write(file, DESCRIPTOR_SET)?,
+        Cli::Descriptor(Descriptor { output: None }) => {
             let mut out = io::stdout();
             out.write_all(DESCRIPTOR_SET)?;
             out.flush()?;
