@@ -1,0 +1,15 @@
+// Calls of one caller from Node: gRPC over HTTP/2.
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { retry } from "./retry.js";
+
+export const bearer = (token: string): Interceptor => (next) => (request) => {
+  request.header.set("authorization", `Bearer ${token}`);
+  return next(request);
+};
+
+/** `address` is a URL, such as `http://127.0.0.1:50051`. Every call has a deadline, in which it may be repeated. */
+export function connect(address: string, token: string): Transport {
+  const interceptors = [retry, bearer(token)];
+  return createGrpcTransport({ baseUrl: address, interceptors, defaultTimeoutMs: 20_000 });
+}
