@@ -1,12 +1,8 @@
 // Calls of one caller from Node: gRPC over HTTP/2.
-import type { Interceptor, Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { bearer } from "./bearer.js";
 import { retry } from "./retry.js";
-
-export const bearer = (token: string): Interceptor => (next) => (request) => {
-  request.header.set("authorization", `Bearer ${token}`);
-  return next(request);
-};
 
 /** `address` is a URL, such as `http://127.0.0.1:50051`. Every call has a deadline, in which it may be repeated. */
 export function connect(address: string, token: string): Transport {

@@ -1,5 +1,6 @@
 // Connect knows no service config: this is the retry policy of ../../service-config.json as an interceptor.
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { problem } from "./problem.js";
 
 export const policy = { maxAttempts: 5, initialBackoffMs: 500, maxBackoffMs: 5000, backoffMultiplier: 2 };
 
@@ -11,8 +12,8 @@ export const retry: Interceptor = (next) => async (request) => {
     } catch (error) {
       const failure = ConnectError.from(error);
       // the server's word, where it gives one; a negative number says: do not try again
-      const pushback = failure.metadata.get("grpc-retry-pushback-ms");
-      const wait = pushback === null ? backoff * (0.8 + 0.4 * Math.random()) : Number(pushback);
+      const told = failure.metadata.get("grpc-retry-pushback-ms") ?? problem(failure).retryAfterMs;
+      const wait = Number(told ?? backoff * (0.8 + 0.4 * Math.random()));
       const again = !request.stream && failure.code === Code.Unavailable && attempt < policy.maxAttempts && wait >= 0;
       if (!again) throw failure;
       await pause(wait, request.signal);

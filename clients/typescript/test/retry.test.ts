@@ -5,8 +5,10 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter, createGrpcTransport } from "@connectrpc/connect-node";
+import { RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { InvitationService } from "../gen/ipmhub/invitations/v1/invitation_service_pb.js";
 import { policy, retry } from "../src/retry.js";
 
@@ -64,6 +66,9 @@ test("the control: without the interceptor it fails", async () => {
 test("it waits as long as the server says, and else by its own backoff", async () => {
   const told = await against([unavailable({ "grpc-retry-pushback-ms": "900" })], [retry]);
   assert.ok(told.ms >= 900, `${told.ms} ms`);
+  const info = { desc: RetryInfoSchema, value: { retryDelay: durationFromMs(900) } };
+  const advised = await against([new ConnectError("", Code.Unavailable, undefined, [info])], [retry]);
+  assert.ok(advised.ms >= 900, `${advised.ms} ms`);
   const own = await against([unavailable()], [retry]);
   assert.ok(own.ms >= 400 && own.ms < 900, `${own.ms} ms`);
 });
