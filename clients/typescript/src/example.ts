@@ -9,10 +9,10 @@ import { problem } from "./problem.js";
 import { sevenSteps } from "./seven-steps.js";
 
 const { address, ownerToken, personToken, email, username, mailbox: folder } = environment();
-const owner = connect(address, ownerToken);
+const owner = connect(address, () => ownerToken);
 
 try {
-  const person = { transport: connect(address, personToken), email, username };
+  const person = { transport: connect(address, () => personToken), email, username };
   const member = await sevenSteps(owner, person, mailbox(folder));
   console.log(`${member.name} is a member with the role ${Role[member.role]}`);
 

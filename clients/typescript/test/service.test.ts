@@ -11,14 +11,14 @@ import { problem } from "../src/problem.js";
 import { requestId, sevenSteps } from "../src/seven-steps.js";
 
 const { address, ownerToken, personToken, email, username, mailbox: folder } = environment();
-const owner = connect(address, ownerToken);
+const owner = connect(address, () => ownerToken);
 const invitations = createClient(InvitationService, owner);
 const parent = "organizations/acme";
 
 const failed = async (call: Promise<unknown>) => problem(await call.then(() => assert.fail("it succeeded"), (e) => e));
 
 test("the seven steps end with a membership", async () => {
-  const person = { transport: connect(address, personToken), email, username };
+  const person = { transport: connect(address, () => personToken), email, username };
   const member = await sevenSteps(owner, person, mailbox(folder));
   assert.equal(member.name, `${parent}/members/${username}`);
   assert.equal(member.role, Role.CONTRIBUTOR);
@@ -52,7 +52,7 @@ test("an error that waiting helps against says how long", async () => {
 });
 
 test("an error without a status of the service is one, too", async () => {
-  const closed = createClient(InvitationService, connect("http://127.0.0.1:1", ownerToken));
+  const closed = createClient(InvitationService, connect("http://127.0.0.1:1", () => ownerToken));
   const call = closed.getInvitation({ name: `${parent}/invitations/1` }, { timeoutMs: 100 });
   const { code, reason, fields } = await failed(call);
   assert.deepEqual([code, reason, fields], ["DeadlineExceeded", undefined, []]);
