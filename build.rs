@@ -37,8 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     rust.file.retain(|file| [PACKAGE, "google.protobuf"].contains(&file.package()));
     let mut names = tonic_prost_build::Config::new();
     names.enable_type_names();
+    let has_server = env::var_os("CARGO_FEATURE_SERVER").is_some();
     tonic_prost_build::configure()
-        .codec_path("crate::pb::Bounded")
+        .build_server(has_server)
+        // who only calls reads answers, and these are not bounded
+        .codec_path(if has_server { "crate::pb::Bounded" } else { "tonic_prost::ProstCodec" })
         // The derived ones would print the code; `src/pb.rs` has some that do not.
         .skip_debug(["RequestAccessRequest", "VerifyNotificationEmailRequest"].map(|name| format!(".{PACKAGE}.{name}")))
         .compile_fds_with_config(rust, names)?;

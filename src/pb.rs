@@ -4,12 +4,14 @@
 
 #![expect(clippy::pedantic, reason = "generated code, whose docs are the comments of the protos")]
 
+#[cfg(feature = "server")]
 mod bounded;
 #[cfg(test)]
 pub(crate) mod reference;
 
 use std::fmt;
 
+#[cfg(feature = "server")]
 pub use bounded::Bounded;
 
 tonic::include_proto!("ipmhub.invitations.v1");
