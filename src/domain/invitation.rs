@@ -108,7 +108,7 @@ impl Invitation {
 /// no number, nobody counts with it.
 pub fn etag(revision: i32) -> String {
     let digest = Sha256::digest(revision.to_be_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_be_bytes(std::array::from_fn(|n| digest[n])))
 }
 
 /// An update that names an etag must name the present one.

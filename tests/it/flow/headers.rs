@@ -114,6 +114,6 @@ async fn a_change_with_one_key_happens_once() {
     let revoke = pb::RevokeInvitationRequest { name, ..Default::default() };
     let mut revoke = Request::new(revoke);
     revoke.metadata_mut().insert("idempotency-key", ID.parse().unwrap());
-    let reused = owner.invitations.clone().revoke_invitation(revoke).await;
-    assert_eq!(reason(reused), "REQUEST_ID_REUSED");
+    let another = owner.invitations.clone().revoke_invitation(revoke).await;
+    assert_eq!(reason(another), "REQUEST_ID_REUSED");
 }

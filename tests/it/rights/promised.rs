@@ -181,8 +181,8 @@ impl Answers<'_> {
     }
 }
 
-fn invitation_of(email: &str) -> Option<pb::Invitation> {
-    Some(pb::Invitation { email: email.to_owned(), ..Default::default() })
+fn invitation_of(email: &str) -> pb::Invitation {
+    pb::Invitation { email: email.to_owned(), ..Default::default() }
 }
 
 /// Every change that answers with something, by whoever may make it and sees least.
@@ -197,7 +197,7 @@ async fn change_everything(answers: &mut Answers<'_>, owner: &Person) {
             answers.ask($who, $person, $rpc, &pb::$message { $($field: $value,)* ..Default::default() }).await
         };
     }
-    let invite = |email| (parent.clone(), invitation_of(email));
+    let invite = |email| (parent.clone(), Some(invitation_of(email)));
     let (to, invitation) = invite("ina@example.com");
     let ina =
         ask!("writer", writer, "CreateInvitation", CreateInvitationRequest { parent: to, invitation: invitation });
@@ -341,7 +341,7 @@ async fn every_answer_holds_what_the_schema_promises_whoever_reads() {
     }
     let preview = pb::CreateInvitationRequest {
         parent: "organizations/acme".to_owned(),
-        invitation: invitation_of("later@example.com"),
+        invitation: Some(invitation_of("later@example.com")),
         validate_only: true,
         ..Default::default()
     };
