@@ -38,7 +38,9 @@ impl From<Problem> for Status {
         }
         let mut status = Self::with_error_details((problem.code as i32).into(), problem.sentence, details);
         if let Some(wait) = problem.wait.filter(|_| problem.code == Code::Unavailable) {
-            status.metadata_mut().insert(PUSHBACK, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).into());
+            // rounded up: a millisecond too early would be refused again
+            let milliseconds = wait.as_nanos().div_ceil(1_000_000);
+            status.metadata_mut().insert(PUSHBACK, u64::try_from(milliseconds).unwrap_or(u64::MAX).into());
         }
         status
     }
