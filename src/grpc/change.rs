@@ -110,12 +110,11 @@ impl Fields {
         if headers.contains_key(IF_MATCH) {
             let rule = "one etag as it was returned, quoted or not";
             let tag = Header { name: IF_MATCH, rule, is_good: |text| !text.is_empty() && is_etag(text) };
-            match message.etag_mut() {
-                Some((field, etag)) => self.fill(field, etag, &tag, headers),
-                None => {
-                    let rule = "must not be sent: this method has no etag to compare it with";
-                    self.refuse(IF_MATCH, FieldFault::NotAllowed, rule);
-                }
+            if let Some((field, etag)) = message.etag_mut() {
+                self.fill(field, etag, &tag, headers);
+            } else {
+                let rule = "must not be sent: this method has no etag to compare it with";
+                self.refuse(IF_MATCH, FieldFault::NotAllowed, rule);
             }
         }
         Asked(message)
