@@ -1,5 +1,7 @@
 //! Against a server on a real connection that fails as it is told; the service itself does not do so on request.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
