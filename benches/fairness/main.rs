@@ -98,7 +98,7 @@ async fn watch(service: &Service, flood: Option<Flood>, run: u16) -> Result<Seen
         }
     }
     let (address, people) = (service.address.clone(), Arc::clone(&service.people));
-    let mut seen = tokio::task::spawn_blocking(move || bystander(address, people, run, begin)).await??;
+    let mut seen = tokio::task::spawn_blocking(move || bystander(&address, people, run, begin)).await??;
     for attacker in attackers {
         seen.flood += attacker.await?;
     }
@@ -107,7 +107,7 @@ async fn watch(service: &Service, flood: Option<Flood>, run: u16) -> Result<Seen
 }
 
 /// In a runtime of its own: in the one of the flood it would wait behind whatever that sends.
-fn bystander(address: String, people: Arc<People>, run: u16, begin: Instant) -> Result<Seen> {
+fn bystander(address: &str, people: Arc<People>, run: u16, begin: Instant) -> Result<Seen> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let connection = Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;

@@ -26,12 +26,11 @@ impl Mailer {
         let counted = count(database, notices.iter().map(ask).collect()).await?;
         let mut too_many = BTreeMap::<_, Vec<&mut Judged>>::new();
         for (judged, counted) in notices.into_iter().zip(counted) {
-            match counted {
-                Ok(charge) => judged.item.charges.push(charge),
-                Err(_) => {
-                    let Held { organization, recipient, .. } = &judged.item.held;
-                    too_many.entry((organization.clone(), recipient.key().to_owned())).or_default().push(judged);
-                }
+            if let Ok(charge) = counted {
+                judged.item.charges.push(charge);
+            } else {
+                let Held { organization, recipient, .. } = &judged.item.held;
+                too_many.entry((organization.clone(), recipient.key().to_owned())).or_default().push(judged);
             }
         }
         let mut groups = too_many.into_values().collect::<Vec<_>>();
@@ -43,11 +42,15 @@ impl Mailer {
                 Ok(charge) => {
                     group[0].item.charges.push(charge);
                     gathering.push((group[0].item.held.clone(), group[0].is_to_owner()));
-                    group.iter_mut().for_each(|judged| judged.gather());
+                    for judged in group {
+                        judged.gather();
+                    }
                 }
                 Err(wait) => {
                     let wait = wait.try_into().unwrap_or(PAUSE);
-                    group.iter_mut().for_each(|judged| judged.verdict = Verdict::Limited(wait));
+                    for judged in group {
+                        judged.verdict = Verdict::Limited(wait);
+                    }
                 }
             }
         }

@@ -260,12 +260,13 @@ fn a_message_names_the_first_bad_fields_and_the_details_all_of_them() {
 
 #[test]
 fn every_fault_of_a_field_is_a_reason_of_the_contract() {
-    use crate::pb::FieldReason;
-    let told = (1..).map_while(|number| FieldReason::try_from(number).ok()).map(|reason| reason.as_str_name());
-    let told = told.collect::<BTreeSet<_>>();
     use FieldFault::{
         Conflict, Malformed, Missing, NotAllowed, OutOfRange, TooLong, TooMany, UnknownPath, UnknownValue,
     };
+
+    use crate::pb::FieldReason;
+    let told = (1..).map_while(|number| FieldReason::try_from(number).ok()).map(|reason| reason.as_str_name());
+    let told = told.collect::<BTreeSet<_>>();
     let faults = [Missing, Malformed, TooLong, TooMany, OutOfRange, UnknownValue, UnknownPath, NotAllowed, Conflict];
     let given = faults.map(|fault| fault.reason().as_str_name());
     assert_eq!(BTreeSet::from(given), told);
