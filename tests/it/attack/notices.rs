@@ -230,7 +230,7 @@ async fn what_an_address_is_told_too_often_is_gathered_into_one_email_an_hour() 
     drop(service.tables().await);
     assert_eq!((to(&service, address, DECLINED), to(&service, address, "26 notices about")), (4, 1));
     assert_eq!(count().await, 0);
-    let text = words(&*gathered);
+    let text = words(&gathered);
     for n in 4..30 {
         assert!(text.contains(&format!("guest-acme-{n} (guest-acme-{n}@example.com) has declined")), "{n} {text}");
     }

@@ -357,7 +357,7 @@ fn of_organizations(world: &World) -> Vec<Row> {
         other(
             "organization.seat_limit",
             &[("negative", |m: &mut pb::UpdateOrganizationRequest| {
-                m.organization.get_or_insert_default().seat_limit = Some(-1)
+                m.organization.get_or_insert_default().seat_limit = Some(-1);
             })],
         )
         .told("FIELD_OUT_OF_RANGE"),

@@ -170,7 +170,7 @@ async fn whatever_is_refused_on_the_way_has_a_reason_of_the_contract() {
         ("compressed as nobody said", GET, &[], framed(1, 6, &get("anna")), Code::InvalidArgument),
         ("broken gzip", GET, &[("grpc-encoding", "gzip")], framed(1, 6, &get("anna")), Code::InvalidArgument),
         ("no protobuf", GET, &[], framed(0, 2, b"\xff\xff"), Code::InvalidArgument),
-        ("too large", GET, &[], framed(0, 70_000, &[0; 70_000]), Code::InvalidArgument),
+        ("too large", GET, &[], framed(0, 70_000, &vec![0; 70_000]), Code::InvalidArgument),
         ("an odd deadline", GET, &[("grpc-timeout", "soon")], good.clone(), Code::InvalidArgument),
     ] {
         let (response, mut sent) = connection.begin(path, headers).await.unwrap();
