@@ -110,7 +110,7 @@ async fn no_limit_is_lifted_and_what_differs_from_the_defaults_is_printed() {
         assert_ne!(value, default, "{key}");
     }
     let limits = defaults.iter().filter(|(key, _)| key.ends_with("_limit")).collect::<Vec<_>>();
-    assert_eq!(limits.len(), 13);
+    assert_eq!(limits.len(), 14);
     for (key, default) in limits {
         let value = printed.get(key).map_or(default, |(value, _)| value).parse::<u32>().unwrap();
         let wanted = if key == "wrong_codes_limit" { 7 } else { 100 * default.parse::<u32>().unwrap() };
