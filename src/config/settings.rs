@@ -88,7 +88,7 @@ pub struct Calls {
     pub max_concurrent_streams: u32,
 
     /// Calls that are carried out at a time, 8 to 100000. As many wait for up to 200 milliseconds; further ones are
-    /// refused. A list counts as 16 calls. Health and reflection are not counted.
+    /// refused. A list or a DeleteAccount counts as 32 calls. Health and reflection are not counted.
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(8..=100_000_usize))]
     pub max_calls: usize,
 

@@ -27,10 +27,11 @@ const SHARE: usize = 8;
 /// So many times what is carried out at a time may wait.
 const WAITING: usize = 1;
 
-/// What a call weighs by the processor time that it takes at most: a page of 100 as much as 16 other reads, in the service
-/// and in Postgres together (`benches/throughput`), and so does looking through an account's 100 organizations.
+/// What a call weighs by the processor time that it takes at most, in the service and in Postgres together: a page of 100 as
+/// much as 16 other reads (`benches/throughput`), and so does looking through an account's 100 organizations. Twice that, so
+/// that one caller's share is one of them at a time (`benches/fairness`).
 fn weight(method: Method) -> usize {
-    if method.is_list() || method == Method::DeleteAccount { 16 } else { 1 }
+    if method.is_list() || method == Method::DeleteAccount { 32 } else { 1 }
 }
 
 /// The calls that are carried out and those that wait. Clones share them.
