@@ -19,7 +19,7 @@ pub fn reject(
     else {
         return Err(invitation.refuse(state.id(), now));
     };
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     let invitation =
         state.transition(invitation, InvitationState::Rejected, EventKind::Rejected, Some(actor.clone()), now);
     state.send(EmailKind::AccessRejected, &invitation, email, now);
@@ -41,7 +41,7 @@ pub fn revoke(
     if !invitation.is_open(now) {
         return Err(invitation.refuse(state.id(), now));
     }
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     state.transition(invitation, InvitationState::Revoked, EventKind::Revoked, Some(actor.clone()), now);
     Ok(())
 }
@@ -75,7 +75,7 @@ pub fn resend(
     {
         return Err(invitation.refuse(state.id(), now));
     }
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     match (present, &invitation.account_email) {
         (InvitationState::Invited, _) => state.organization.policy.admits_address(&invitation.email)?,
         (InvitationState::Offered, Some(email)) => {

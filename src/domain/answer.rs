@@ -23,7 +23,7 @@ pub fn accept(
     let (true, Some(role), Some(email)) = (offered, invitation.role, invitation.account_email.clone()) else {
         return Err(invitation.refuse(state.id(), now));
     };
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     state.check_covered(&invitation, context)?;
     let policy = &state.organization.policy;
     policy.admits_account(account, &email, now)?;
@@ -61,7 +61,7 @@ pub fn decline(
     if !invitation.is_open(now) {
         return Err(invitation.refuse(state.id(), now));
     }
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     let actor = Some(Actor::Account(caller.clone()));
     let invitation = state.transition(invitation, InvitationState::Declined, EventKind::Declined, actor, now);
     state.notify(EmailKind::InvitationDeclined, &invitation, context, now);

@@ -95,7 +95,7 @@ impl Invitation {
     }
 
     pub fn etag(&self) -> String {
-        etag(self.revision)
+        etag(self.create_time, self.revision)
     }
 
     /// The refusal of a transition that its present state does not allow.
@@ -104,34 +104,41 @@ impl Invitation {
     }
 }
 
-/// The token of a revision. Letters and digits need no escape in JSON, in a shell, in a URL and in a header; and as it is
-/// no number, nobody counts with it.
-pub fn etag(revision: i32) -> String {
-    let digest = Sha256::digest(revision.to_be_bytes());
+/// The token of a revision of what was created then: a member who left and came back has none of the etags of before.
+/// Letters and digits need no escape in JSON, in a shell, in a URL and in a header; and as it is no number, nobody counts
+/// with it.
+pub fn etag(create_time: Timestamp, revision: i32) -> String {
+    // as precise as it is stored
+    let microseconds = create_time.unix_timestamp_nanos().div_euclid(1_000);
+    let digest = Sha256::new().chain_update(microseconds.to_be_bytes()).chain_update(revision.to_be_bytes()).finalize();
     format!("{:016x}", u64::from_be_bytes(std::array::from_fn(|n| digest[n])))
 }
 
 /// An update that names an etag must name the present one.
-pub fn check_etag(given: Option<&str>, revision: i32) -> Result<(), Refusal> {
+pub fn check_etag(given: Option<&str>, create_time: Timestamp, revision: i32) -> Result<(), Refusal> {
     match given {
-        Some(given) if given != etag(revision) => Err(Refusal::EtagMismatch),
+        Some(given) if given != etag(create_time, revision) => Err(Refusal::EtagMismatch),
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
 
     #[test]
-    fn an_etag_is_a_token_and_no_two_revisions_have_the_same() {
-        let tags = (0..10_000).map(etag).collect::<std::collections::HashSet<_>>();
+    fn an_etag_is_a_token_of_one_revision_of_one_resource() {
+        let created = datetime!(2026-11-30 12:00:00.000_001 UTC);
+        let tags = (0..10_000).map(|revision| etag(created, revision)).collect::<std::collections::HashSet<_>>();
         assert_eq!(tags.len(), 10_000);
         assert!(tags.iter().all(|tag| tag.len() == 16 && tag.bytes().all(|byte| byte.is_ascii_alphanumeric())));
-        assert_eq!(check_etag(Some(&etag(7)), 7), Ok(()));
-        assert_eq!(check_etag(None, 7), Ok(()));
-        for other in [&etag(6), &etag(8), "7", "W/\"7\""] {
-            assert_eq!(check_etag(Some(other), 7), Err(Refusal::EtagMismatch), "{other}");
+        assert_eq!(check_etag(Some(&etag(created, 7)), created, 7), Ok(()));
+        assert_eq!(check_etag(None, created, 7), Ok(()));
+        let later = created + time::Duration::MICROSECOND;
+        for other in [&etag(created, 6), &etag(created, 8), &etag(later, 7), "7", "W/\"7\""] {
+            assert_eq!(check_etag(Some(other), created, 7), Err(Refusal::EtagMismatch), "{other}");
         }
     }
 }

@@ -30,7 +30,7 @@ pub fn update(
     } else if !oneself {
         standing.check(Action::Grant(member.role))?;
     }
-    check_etag(etag, member.revision)?;
+    check_etag(etag, member.create_time, member.revision)?;
     if role == member.role {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub fn delete(
     if !oneself {
         standing.check(Action::Grant(member.role))?;
     }
-    check_etag(etag, member.revision)?;
+    check_etag(etag, member.create_time, member.revision)?;
     check_owner_stays(state, member.role, None)?;
     remove(state, context, actor, &member);
     Ok(())

@@ -85,7 +85,7 @@ pub fn approve(
     if invitation.offerer.as_ref() == Some(actor) || invitation.username.as_ref() == actor.username() {
         return Err(Refusal::SecondPersonRequired);
     }
-    check_etag(etag, invitation.revision)?;
+    check_etag(etag, invitation.create_time, invitation.revision)?;
     state.check_covered(&invitation, context)?;
     invitation.approver = Some(actor.clone());
     invitation.expire_time = Some(now + state.organization.policy.offer_lifetime);

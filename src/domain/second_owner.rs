@@ -41,7 +41,7 @@ pub fn approve(
     if member.is_none_or(|member| member.update_time >= pending.create_time) {
         return Err(Refusal::ApproverTooNew);
     }
-    check_etag(etag, state.organization.revision)?;
+    check_etag(etag, state.organization.create_time, state.organization.revision)?;
     state.organization.policy.check_known()?;
     let old = state.organization.policy.clone();
     state.organization.policy = pending.policy.apply(old.clone());
@@ -59,7 +59,7 @@ pub fn withdraw(
     etag: Option<&str>,
 ) -> Result<(), Refusal> {
     waiting(state)?;
-    check_etag(etag, state.organization.revision)?;
+    check_etag(etag, state.organization.create_time, state.organization.revision)?;
     end(state, EventKind::ChangeWithdrawn, Some(actor.clone()), Vec::new(), context.now);
     Ok(())
 }

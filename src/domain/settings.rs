@@ -147,7 +147,7 @@ pub fn update(
         let is_granted = matches!(standing, Standing::Service(_));
         check_name(name, is_granted, context, owners.flat_map(|owner| &owner.emails))?;
     }
-    check_etag(edit.etag.as_deref(), old.revision)?;
+    check_etag(edit.etag.as_deref(), old.create_time, old.revision)?;
 
     if edit.policy != PolicyEdit::default() {
         // what cannot be read here would be lost

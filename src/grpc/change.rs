@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_header_fills_the_field_wherever_it_is() {
-        let tag = &etag(7);
+        let tag = &etag(time::OffsetDateTime::UNIX_EPOCH, 7);
         let quoted = format!("\"{tag}\"");
         for (id, given) in [(ID, tag.as_str()), (&format!("\"{ID}\""), &quoted)] {
             let headers = [(IDEMPOTENCY_KEY, id), (IF_MATCH, given)];

@@ -101,7 +101,7 @@ pub fn organization(view: OrganizationView) -> pb::Organization {
         locale: organization.locale,
         create_time: Some(timestamp(organization.create_time)),
         update_time: Some(timestamp(organization.update_time)),
-        etag: etag(organization.revision),
+        etag: etag(organization.create_time, organization.revision),
         ..pb::Organization::default()
     };
     if !view.sees_settings {
@@ -171,7 +171,7 @@ pub fn member(view: MemberView) -> pb::Member {
         inviter: actor(member.inviter.as_ref()),
         create_time: Some(timestamp(member.create_time)),
         update_time: Some(timestamp(member.update_time)),
-        etag: etag(member.revision),
+        etag: etag(member.create_time, member.revision),
         ..common
     }
 }

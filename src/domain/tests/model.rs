@@ -30,6 +30,7 @@ pub(super) struct Row {
     pub generation: i32,
     /// The key of the code.
     pub key: Name,
+    pub created: i64,
     pub updated: i64,
     pub ends: Option<i64>,
     /// When somebody last asked for an email.

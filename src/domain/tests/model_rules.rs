@@ -99,6 +99,7 @@ impl Model {
             approver: none,
             generation: 0,
             key: "",
+            created: self.now,
             updated,
             ends: None,
             asked,

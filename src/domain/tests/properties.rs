@@ -229,6 +229,7 @@ fn rows(state: &OrganizationState) -> Vec<Row> {
         approver: i.approver.as_ref().map(|actor| known(name_of(actor))),
         generation: i.code.as_ref().map_or(0, |code| code.generation),
         key: i.code.as_ref().map_or("", |code| known(&code.key_id)),
+        created: hours(i.create_time),
         updated: hours(i.update_time),
         ends: i.expire_time.map(hours),
         asked: hours(i.send_time),

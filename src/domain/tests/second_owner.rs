@@ -38,8 +38,13 @@ fn rule(role: Option<Role>) -> Operation {
     edit(PolicyEdit { approval_role: Some(role), ..PolicyEdit::default() })
 }
 
+fn etag_of(world: &mut World) -> String {
+    let organization = &world.state().organization;
+    etag(organization.create_time, organization.revision)
+}
+
 fn approve(world: &mut World, caller: &str) -> Result<Subject, Refusal> {
-    let etag = Some(etag(world.state().organization.revision));
+    let etag = Some(etag_of(world));
     world.decide(caller, Operation::ApproveOrganizationChange { etag })
 }
 
@@ -70,7 +75,7 @@ fn the_rule_holds_until_another_owner_approves() {
     assert_eq!(approve(&mut world, "olga"), Err(Refusal::SecondPersonRequired));
     assert_eq!(approve(&mut world, "max"), Err(Refusal::RoleRequired(Role::Owner)));
     assert_eq!(approve(&mut world, "robot"), Err(Refusal::PersonRequired));
-    let stale = Operation::ApproveOrganizationChange { etag: Some(etag(1)) };
+    let stale = Operation::ApproveOrganizationChange { etag: Some(etag(at(0), 1)) };
     assert_eq!(world.decide("otto", stale), Err(Refusal::EtagMismatch));
     // the control
     assert_eq!(approve(&mut world, "otto"), DONE);
@@ -241,7 +246,7 @@ fn a_change_that_takes_the_place_of_another_one_is_read_anew() {
         ..PolicyEdit::default()
     };
     world.decide("olga", edit(less)).unwrap();
-    let read = Some(etag(world.state().organization.revision));
+    let read = Some(etag_of(&mut world));
     world.decide("olga", rule(None)).unwrap();
     let approval = Operation::ApproveOrganizationChange { etag: read };
     assert_eq!(world.decide("otto", approval), Err(Refusal::EtagMismatch));

@@ -39,11 +39,13 @@ impl Tag {
         if matches!(self, Self::Stale) { Err(Refusal::EtagMismatch) } else { Ok(()) }
     }
 
-    fn of(self, revision: Option<i32>) -> Option<String> {
+    /// Of what was created at that hour and has that revision.
+    fn of(self, read: Option<(i64, i32)>) -> Option<String> {
+        let (created, revision) = read.unwrap_or_default();
         match self {
             Self::None => None,
-            Self::Right => revision.map(etag),
-            Self::Stale => Some(etag(revision.unwrap_or(0) - 1)),
+            Self::Right => read.map(|_| etag(at(created), revision)),
+            Self::Stale => Some(etag(at(created), revision - 1)),
         }
     }
 }
@@ -380,8 +382,10 @@ impl World {
 impl Call {
     fn operation(&self, model: &Model) -> Operation {
         let next = id(model.rows.len());
-        let tag = |row: usize, tag: Tag| tag.of(model.rows.get(row).map(|row: &Row| row.revision));
-        let member_tag = |name, tag: Tag| tag.of(model.members.get(name).map(|member| member.revision));
+        let tag = |row: usize, tag: Tag| tag.of(model.rows.get(row).map(|row: &Row| (row.created, row.revision)));
+        let own = Some((0, model.revision));
+        let member_tag =
+            |name, tag: Tag| tag.of(model.members.get(name).map(|member| (member.joined, member.revision)));
         match *self {
             Self::Create(address) => {
                 Operation::CreateInvitation(Invite { id: next, email: email(address), locale: None })
@@ -409,10 +413,10 @@ impl Call {
             }
             Self::DeleteMember(name, t) => Operation::DeleteMember { member: user(name), etag: member_tag(name, t) },
             Self::Edit(setting, t) => {
-                Operation::UpdateOrganization(Box::new(Edit { etag: t.of(Some(model.revision)), ..setting.edit() }))
+                Operation::UpdateOrganization(Box::new(Edit { etag: t.of(own), ..setting.edit() }))
             }
-            Self::ApproveChange(t) => Operation::ApproveOrganizationChange { etag: t.of(Some(model.revision)) },
-            Self::WithdrawChange(t) => Operation::WithdrawOrganizationChange { etag: t.of(Some(model.revision)) },
+            Self::ApproveChange(t) => Operation::ApproveOrganizationChange { etag: t.of(own) },
+            Self::WithdrawChange(t) => Operation::WithdrawOrganizationChange { etag: t.of(own) },
         }
     }
 }

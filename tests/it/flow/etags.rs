@@ -89,3 +89,21 @@ async fn a_stale_etag_stops_every_change() {
     approve.metadata_mut().insert("if-match", etag.parse().unwrap());
     others.clone().approve_organization_change(approve).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_member_who_left_and_came_back_has_another_etag() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    let max = service.member(&owner, "acme", "max", "CONTRIBUTOR").await;
+    let read = owner.member("acme", "max").await.unwrap();
+    owner.remove("acme", "max").await.unwrap();
+    let offer = owner.offer("acme", "max", "max@example.com", "MANAGER").await.unwrap();
+    max.accept(&offer.name).await.unwrap();
+    let message = |etag| pb::DeleteMemberRequest { name: read.name.clone(), etag, ..Default::default() };
+    let organizations = &owner.organizations;
+    let refused = organizations.clone().delete_member(message(read.etag.clone())).await;
+    assert_eq!(reason(refused), "ETAG_MISMATCH");
+    // the control
+    let now = owner.member("acme", "max").await.unwrap().etag;
+    organizations.clone().delete_member(message(now)).await.unwrap();
+}
