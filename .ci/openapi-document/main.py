@@ -80,7 +80,9 @@ class Operations:
         if resource:
             operation |= self.resource_body(method, verb, resource)
         etags = self.protos.types[resource["typeName"]]["field"] if verb == "patch" else []
-        operation["parameters"] += headers(fields + [field for field in etags if field["name"] == "etag"])
+        operation["parameters"] += headers(
+            fields + [field for field in etags if field["name"] == "etag"], NEEDED.get(method["name"], ())
+        )
         operation["responses"] = self.answers(method, fields)
         self.paths.setdefault(path, {})[verb] = operation
 
@@ -183,8 +185,8 @@ class Operations:
         return re.sub(r"{(\w+)}", lambda part: PATHS[part[1]][1], patterns.get(resource.get("type"), ""))
 
 
-def headers(fields):
-    kinds = {field["name"]: HEADERS[field["name"]] + ("Required" if "REQUIRED" in behavior(field) else "")
+def headers(fields, needed):
+    kinds = {field["name"]: HEADERS[field["name"]] + ("Required" if field["name"] in needed else "")
              for field in fields if field["name"] in HEADERS}  # fmt: skip
     return [ref("parameters", kinds[name]) for name in HEADERS if name in kinds]
 

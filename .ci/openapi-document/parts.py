@@ -14,7 +14,11 @@ The HTTP and JSON form of the invitation service, as its gateway serves it.
 LOCAL = {"url": "http://127.0.0.1:8080", "description": "gateway/envoy.yaml beside `invitations dev`"}
 
 # What a creation needs although an answer may lack it, so that the protos do not require it of the resource.
-NEEDED = {"CreateInvitation": ["email"], "CreateOrganization": ["displayName", "notificationEmail"]}
+NEEDED = {
+    "CreateInvitation": ["email"],
+    "CreateOrganization": ["displayName", "notificationEmail"],
+    "ApproveOrganizationChange": ["etag"],
+}
 
 PATHS = {
     "organization": ("The organization's slug.", "acme"),
