@@ -197,10 +197,8 @@ fn in_our_words(response: Response<Body>, method: &str) -> Result<Response<Body>
     }
     match refused.code() {
         Code::Unimplemented if refused.message().is_empty() => Err(status::method_unknown(method).into()),
-        Code::Internal => Err(status::unreadable(FieldFault::Malformed, refused.message()).into()),
-        Code::OutOfRange | Code::ResourceExhausted => {
-            Err(status::unreadable(FieldFault::TooLong, refused.message()).into())
-        }
+        Code::Internal => Err(status::unreadable().into()),
+        Code::OutOfRange | Code::ResourceExhausted => Err(status::too_long().into()),
         // gRPC wants UNIMPLEMENTED here, with what can be read
         Code::Unimplemented => {
             let mut status = Status::from(status::encoding_unsupported());

@@ -20,9 +20,6 @@ pub const DOMAIN: &str = "invitations.ipmhub.io";
 /// UNAVAILABLE: grpc-java repeats whatever carries it.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The longest rule of a bad field, in characters.
-const LONGEST_RULE: usize = 100;
-
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
         telemetry::note_reason(problem.reason);
@@ -102,11 +99,26 @@ pub fn encoding_unsupported() -> Problem {
     Problem::new(Code::Unimplemented, ErrorReason::EncodingUnsupported, sentence)
 }
 
-/// What tonic could not make a request of; `why` is its own word for it, which quotes nothing.
-pub fn unreadable(fault: FieldFault, why: &str) -> Problem {
-    let why = &why[..why.floor_char_boundary(LONGEST_RULE)];
-    let sentence = format!("the request cannot be read, because {why}: compare with the method's message");
-    Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field("request", fault, why)
+/// What tonic could not make a request of.
+pub fn unreadable() -> Problem {
+    let (sentence, rule) = (
+        "the request cannot be read: send the message of this method",
+        "must be one protobuf message of this method in one gRPC frame",
+    );
+    Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field(
+        "request",
+        FieldFault::Malformed,
+        rule,
+    )
+}
+
+pub fn too_long() -> Problem {
+    let sentence = "the request is longer than 64 KiB: leave something out";
+    Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field(
+        "request",
+        FieldFault::TooLong,
+        "must have at most 64 KiB",
+    )
 }
 
 /// What is wrong with the call around the message: a header, by its name.

@@ -13,12 +13,12 @@ pub(super) fn organization(name: String) -> Problem {
 }
 
 pub(super) fn invitation(name: String) -> Problem {
-    let sentence = format!("{name} does not exist or is not yours: see ListInvitations or ListAccountInvitations");
+    let sentence = format!("{name} does not exist or is not yours: look for it in the list of invitations");
     not_found(ErrorReason::InvitationNotFound, sentence).with("invitation", name)
 }
 
 pub(super) fn member(name: String) -> Problem {
-    let sentence = format!("{name} does not exist or you cannot see it: see ListMembers");
+    let sentence = format!("{name} does not exist or you cannot see it: look for it in the list of members");
     not_found(ErrorReason::MemberNotFound, sentence).with("member", name)
 }
 

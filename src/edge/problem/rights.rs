@@ -10,7 +10,7 @@ fn denied(reason: ErrorReason, sentence: impl Into<String>) -> Problem {
 
 /// Not a matter of rights for programs: the call works once there is an account.
 pub(super) fn account_required() -> Problem {
-    let sentence = "you have no account yet: call CreateAccount first";
+    let sentence = "you have no account yet: create one first";
     Problem::new(Code::FailedPrecondition, ErrorReason::AccountRequired, sentence)
 }
 
@@ -19,7 +19,7 @@ pub(super) fn person_required() -> Problem {
 }
 
 pub(super) fn invitee_required() -> Problem {
-    let sentence = "only the invited account answers an invitation: to take it back, call RevokeInvitation";
+    let sentence = "only the invited account answers an invitation: to take it back, revoke it";
     denied(ErrorReason::InviteeRequired, sentence)
 }
 

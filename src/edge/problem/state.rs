@@ -30,7 +30,9 @@ pub(super) fn invitation(name: String, state: InvitationState) -> Problem {
     let anew = "a new invitation is possible";
     let (reason, sentence) = match state {
         InvitationState::Newer => return replica::newer_version_needed(),
-        InvitationState::Accepted => (ErrorReason::InvitationAccepted, format!("{name} was accepted: see ListMembers")),
+        InvitationState::Accepted => {
+            (ErrorReason::InvitationAccepted, format!("{name} was accepted: see the list of members"))
+        }
         InvitationState::Declined => (ErrorReason::InvitationDeclined, format!("{name} was declined: {anew}")),
         InvitationState::Rejected => (ErrorReason::InvitationRejected, format!("{name} was rejected: {anew}")),
         InvitationState::Revoked => (ErrorReason::InvitationRevoked, format!("{name} was revoked: {anew}")),
@@ -40,7 +42,10 @@ pub(super) fn invitation(name: String, state: InvitationState) -> Problem {
         | InvitationState::PendingApproval
         | InvitationState::Offered => (
             ErrorReason::InvitationNotOpenForThis,
-            format!("{name} is in {}, which this call does not start from: see GetInvitation", state.as_str()),
+            format!(
+                "{name} is in {}, which this does not start from: get it again and see what comes next",
+                state.as_str()
+            ),
         ),
     };
     not_now(reason, sentence).with("invitation", name).with("state", state.as_str())

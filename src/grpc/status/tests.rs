@@ -143,8 +143,7 @@ fn groups() -> Vec<Vec<Status>> {
     }
     groups.push(vec![encoding_unsupported().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
-    let unreadable = |why| unreadable(FieldFault::Malformed, why).into();
-    groups.push(vec![unreadable("it ends too early"), unreadable("it is too large")]);
+    groups.extend([vec![unreadable().into()], vec![too_long().into()]]);
     groups
 }
 
