@@ -1,9 +1,10 @@
 -- What people expect of REST and Envoy has no setting for. Nothing is passed on that would be ignored: an unknown field of
--- the body, a query where the body holds everything, a body where there should be none.
+-- the body or the query, a body where there should be none. And nothing in the query wins over the path or the body.
 
 local operations = require("operations") -- made of the annotations
 
 local MAX_DEPTH = 16
+local MAX_BAD = 20
 
 -- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
 local function refuse(handle, http, code, reason, message, violations, headers)
@@ -152,11 +153,38 @@ local function check_body(handle, text, wanted)
       rule = rule .. ": send the header If-Match"
     end
     bad[number] = { field = field, reason = "FIELD_UNKNOWN_PATH", rule = rule }
-    if number == 20 then
+    if number == MAX_BAD then
       break
     end
   end
   refuse(handle, 400, 3, "FIELD_INVALID", bad[1].field .. " " .. bad[1].rule, bad)
+end
+
+-- Refuses a query with a parameter that the method does not have, or has once and is given twice.
+local function check_query(handle, query, wanted)
+  local seen, bad = {}, {}
+  for part in query:gmatch("[^&]+") do
+    local name = part:match("^([%w_.]+)=")
+    local key = name and name:gsub("_(%l)", string.upper)
+    if not name then
+      -- Envoy decodes a name before it looks it up, and ignores one without a value
+      bad[#bad + 1] = { field = "query", reason = "FIELD_MALFORMED", rule = "must be name=value, with names in plain letters" }
+    elseif not wanted[key] then
+      bad[#bad + 1] = { field = name:sub(1, 64), reason = "FIELD_NOT_ALLOWED", rule = "is no query parameter of this method" }
+    elseif seen[key] and wanted[key] ~= "repeated" then
+      bad[#bad + 1] = { field = name, reason = "FIELD_CONFLICT", rule = "must come once in the query" }
+    end
+    if key then
+      seen[key] = true
+    end
+    if #bad == MAX_BAD then
+      break
+    end
+  end
+  if #bad > 0 then
+    refuse(handle, 400, 3, "FIELD_INVALID", bad[1].field .. " " .. bad[1].rule, bad)
+    return true
+  end
 end
 
 local function check_rest(handle, method, path, content_type)
@@ -168,8 +196,10 @@ local function check_rest(handle, method, path, content_type)
     return refuse(handle, 405, 12, "METHOD_UNKNOWN", message, nil, { allow = allowed })
   elseif content_type and not content_type:find("^application/json *$") and not content_type:find("^application/json *;") then
     return refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/json")
-  elseif not found.query and path:find("?", 1, true) then
-    return refuse_field(handle, 400, "query", "FIELD_NOT_ALLOWED", "must be empty: everything is in the body of this method")
+  end
+  local query = path:match("%?(.*)$")
+  if query and check_query(handle, query, found.query) then
+    return
   end
   local body = handle:body()
   if body and body:length() > 0 then

@@ -1,4 +1,4 @@
-"""A `name` in the body never decides whom a change hits."""
+"""Neither a `name` in the body nor one in the query decides whom a change hits."""
 
 import unittest
 
@@ -34,6 +34,27 @@ class Names(unittest.TestCase):
     def test_grpc_gateway_takes_the_name_of_the_url(self):
         answer, *states = self.revoke_with_another_name(rig.gateways()[1])
         self.assertEqual((answer.status, states), (200, ["REVOKED", "INVITED"]), answer)
+
+    def test_the_query_never_wins_over_the_url_or_the_body(self):
+        envoy, acme = rig.gateways()[0], "/v1/organizations/acme"
+        email = {"email": f"{rig.new('name')}@example.com"}
+        for method, path, body, fields in [
+            ("GET", f"{acme}/members/nobody?name=organizations/acme/members/olga", None, ["name"]),
+            ("GET", f"{acme}/members/nobody?n%61me=organizations/acme/members/olga", None, ["query"]),
+            ("GET", f"{acme}/members/nobody?name", None, ["query"]),
+            ("DELETE", f"{acme}/members/nobody?name=organizations/acme/members/olga", None, ["name"]),
+            ("POST", "/v1/organizations/other/invitations?parent=organizations/acme", email, ["parent"]),
+            ("PATCH", f"{acme}?organization.name=organizations/other", {"displayName": "Acme"}, ["organization.name"]),
+            ("PATCH", f"{acme}?organization.displayName=Foo&x=1", {"displayName": "Acme"}, ["organization.displayName", "x"]),
+            ("GET", f"{acme}/members?pageSize=1&pageSize=2", None, ["pageSize"]),
+            ("GET", f"{acme}/members?pageSize=1&page_size=2", None, ["page_size"]),
+            ("POST", f"{acme}/invitations:offerMembership?requestId=1", {}, ["requestId"]),
+        ]:
+            answer = envoy.send(method, path, self.owner, body)
+            self.assertEqual((answer.status, answer.reason, answer.fields), (400, "FIELD_INVALID", fields), f"{method} {path} {answer}")
+        for query in ["pageSize=1&pageToken=", "page_size=1", "states=INVITED&states=ACCEPTED", ""]:
+            answer = envoy.send("GET", f"{acme}/invitations?{query}", self.owner)
+            self.assertEqual(answer.status, 200, f"{query} {answer}")
 
     def test_the_same_name_in_both_is_fine(self):
         for gateway in rig.gateways():
