@@ -20,7 +20,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $_ := set $files "gateway_key" (dict "secretName" . "key" "tls.key") }}
 {{- end }}
 {{- if hasKey .Values.files "tls_certificate_file" }}
-{{- $_ := set $files "service_ca" (required "gateway.serviceCa: whom to trust, as the service has TLS (files.tls_certificate_file)" .Values.gateway.serviceCa) }}
+{{- if not .Values.gateway.serviceCa }}
+{{- fail "gateway.serviceCa must say whom to trust, as the service has TLS (files.tls_certificate_file)" }}
+{{- end }}
+{{- $_ := set $files "service_ca" .Values.gateway.serviceCa }}
 {{- if hasKey .Values.files "tls_client_ca_file" }}
 {{- $_ := set $files "tls_certificate_file" .Values.files.tls_certificate_file }}
 {{- $_ := set $files "tls_key_file" .Values.files.tls_key_file }}
