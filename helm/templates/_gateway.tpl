@@ -40,8 +40,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $_ := set $listener.address "socket_address" (dict "address" "0.0.0.0" "port_value" 8080) }}
 {{- $chain := index $listener.filter_chains 0 }}
 {{- if $gateway.tls.secretName }}
-{{- $certificate := include "invitations.gateway.certificate" (list "gateway_certificate" "gateway_key") | fromYaml }}
-{{- $tls := dict "alpn_protocols" (list "h2" "http/1.1") "tls_certificates" (list $certificate) }}
+{{- $certificate := include "invitations.gateway.sds" "gateway_tls" | fromYaml }}
+{{- $tls := dict "alpn_protocols" (list "h2" "http/1.1") "tls_certificate_sds_secret_configs" (list $certificate) }}
 {{- $type := "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext" }}
 {{- $_ := set $chain "transport_socket" (dict "name" "envoy.transport_sockets.tls" "typed_config" (dict "@type" $type "common_tls_context" $tls)) }}
 {{- end }}
@@ -71,20 +71,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $endpoint := index (index $cluster.load_assignment.endpoints 0).lb_endpoints 0 }}
 {{- $_ := set $endpoint.endpoint.address "socket_address" (dict "address" $name "port_value" 50051) }}
 {{- if hasKey .Values.files "tls_certificate_file" }}
-{{- $names := list }}
-{{- range $gateway.serviceNames | default (list (printf "%s.%s.svc" .Release.Name .Release.Namespace)) }}
-{{- $names = append $names (dict "san_type" "DNS" "matcher" (dict "exact" .)) }}
-{{- end }}
-{{- $trust := dict "trusted_ca" (dict "filename" "/etc/invitations/service_ca") "match_typed_subject_alt_names" $names }}
-{{- $tls := dict "alpn_protocols" (list "h2") "validation_context" $trust }}
+{{- $trust := include "invitations.gateway.sds" "service_trust" | fromYaml }}
+{{- $tls := dict "alpn_protocols" (list "h2") "validation_context_sds_secret_config" $trust }}
 {{- if hasKey .Values.files "tls_client_ca_file" }}
-{{- $own := include "invitations.gateway.certificate" (list "tls_certificate_file" "tls_key_file") | fromYaml }}
-{{- $_ := set $tls "tls_certificates" (list $own) }}
+{{- $_ := set $tls "tls_certificate_sds_secret_configs" (list (include "invitations.gateway.sds" "client_tls" | fromYaml)) }}
 {{- end }}
 {{- $type := "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" }}
-{{- $sni := (index $names 0).matcher.exact }}
+{{- $sni := first (include "invitations.gateway.names" . | fromYamlArray) }}
 {{- $_ := set $cluster "transport_socket" (dict "name" "envoy.transport_sockets.tls" "typed_config" (dict "@type" $type "sni" $sni "common_tls_context" $tls)) }}
 {{- end }}
+{{- $_ := set $envoy "node" (dict "id" "gateway" "cluster" .Release.Name) }}
 {{- $_ := set $envoy "admin" (dict "address" (dict "socket_address" (dict "address" "127.0.0.1" "port_value" 9901))) }}
 {{- toPrettyJson $envoy }}
 {{- end }}
@@ -94,10 +90,50 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {max_tokens: {{ mul 2 . }}, tokens_per_fill: {{ . }}, fill_interval: 1s}
 {{- end }}
 
+{{/* The names of which one has to stand in the service's certificate. */}}
+{{- define "invitations.gateway.names" -}}
+{{- .Values.gateway.serviceNames | default (list (printf "%s.%s.svc" .Release.Name .Release.Namespace)) | toYaml }}
+{{- end }}
+
+{{/* Certificates and whom to trust, each in a file beside envoy.json: in envoy.json itself they would be read only once. */}}
+{{- define "invitations.gateway.secrets" -}}
+{{- $secrets := dict }}
+{{- if .Values.gateway.tls.secretName }}
+{{- $_ := set $secrets "gateway_tls" (include "invitations.gateway.certificate" (list "gateway_certificate" "gateway_key") | fromYaml) }}
+{{- end }}
+{{- if hasKey .Values.files "tls_certificate_file" }}
+{{- $names := list }}
+{{- range include "invitations.gateway.names" . | fromYamlArray }}
+{{- $names = append $names (dict "san_type" "DNS" "matcher" (dict "exact" .)) }}
+{{- end }}
+{{- $folder := "/etc/invitations" }}
+{{- $trust := dict "trusted_ca" (dict "filename" (print $folder "/service_ca")) "watched_directory" (dict "path" $folder) }}
+{{- $_ := set $secrets "service_trust" (dict "validation_context" (set $trust "match_typed_subject_alt_names" $names)) }}
+{{- if hasKey .Values.files "tls_client_ca_file" }}
+{{- $_ := set $secrets "client_tls" (include "invitations.gateway.certificate" (list "tls_certificate_file" "tls_key_file") | fromYaml) }}
+{{- end }}
+{{- end }}
+{{- range $name, $secret := $secrets }}
+{{- $_ := set $secret "name" $name }}
+{{- $_ := set $secret "@type" "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret" }}
+{{- $_ := set $secrets $name (dict "resources" (list $secret)) }}
+{{- end }}
+{{- toYaml $secrets }}
+{{- end }}
+
 {{/* A certificate and its key among the mounted files, taken anew when they change. */}}
 {{- define "invitations.gateway.certificate" -}}
 {{- $folder := "/etc/invitations" }}
-certificate_chain: {filename: {{ $folder }}/{{ index . 0 }}}
-private_key: {filename: {{ $folder }}/{{ index . 1 }}}
-watched_directory: {path: {{ $folder }}}
+tls_certificate:
+  certificate_chain: {filename: {{ $folder }}/{{ index . 0 }}}
+  private_key: {filename: {{ $folder }}/{{ index . 1 }}}
+  watched_directory: {path: {{ $folder }}}
+{{- end }}
+
+{{/* Where Envoy finds the secret of this name. */}}
+{{- define "invitations.gateway.sds" -}}
+name: {{ . }}
+sds_config:
+  resource_api_version: V3
+  path_config_source: {path: /etc/gateway/{{ . }}.json}
 {{- end }}
