@@ -136,8 +136,8 @@ class Answer:
         return f"{self.gateway}: {self.status} {self.headers} {self.text}"
 
 
-def envoy(name="envoy", change=lambda text: text):
-    """Envoy with gateway/envoy.yaml, in which `change` may change something."""
+def envoy(name="envoy", change=lambda text: text, up=401):
+    """Envoy with gateway/envoy.yaml, in which `change` may change something; it is there once the answer is `up`."""
     port, protos = free_port(), folder / "descriptor.bin"
     if not protos.exists():
         subprocess.run([binary(), "descriptor", "--output", protos], check=True)
@@ -153,8 +153,7 @@ def envoy(name="envoy", change=lambda text: text):
     process = start(name, "envoy", "--disable-hot-restart", "--config-path", folder / f"{name}.yaml", cwd=ROOT)
     gateway = Gateway(name, port)
     # the service counts as away until it was found healthy
-    up = lambda: accepts(port) and gateway.send("GET", "/v1/organizations/acme").status == 401
-    wait_for(up, name, process)
+    wait_for(lambda: accepts(port) and gateway.send("GET", "/v1/organizations/acme").status == up, name, process)
     return gateway
 
 
