@@ -5,6 +5,10 @@ local operations = require("operations") -- made of the annotations
 
 local MAX_DEPTH = 16
 local MAX_BAD = 20
+-- google.rpc.Status with RESOURCE_EXHAUSTED, ErrorInfo (OVERLOADED) and RetryInfo (1 s); a test reads it
+local TOO_MANY_CALLS = "CAgSFHRvbyBtYW55IGNhbGxzOiB3YWl0Gk8KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SIwoKT1ZF" ..
+  "UkxPQURFRBIVaW52aXRhdGlvbnMuaXBtaHViLmlvGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8S" ..
+  "BAoCCAE"
 
 -- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
 local function refuse(handle, http, code, reason, message, violations, headers)
@@ -219,7 +223,27 @@ function envoy_on_request(handle)
   end
 end
 
+-- Gives gRPC and gRPC-Web what REST has in the body. Envoy's own 429 has no details, and in gRPC-Web would be UNAVAILABLE,
+-- which clients repeat at once.
+local function word_too_many_calls(handle)
+  local status, kind = handle:headers():get(":status"), handle:headers():get("content-type")
+  if handle:headers():get("grpc-message") ~= "local_rate_limited" then
+    local body = status == "429" and kind ~= "application/json" and handle:body()
+    if not body or body:getBytes(0, body:length()) ~= "local_rate_limited" then
+      return
+    end
+    body:setBytes("")
+  end
+  local headers = handle:headers() -- those from before the body was there are gone
+  headers:replace(":status", "200")
+  headers:replace("content-type", "application/grpc")
+  headers:replace("grpc-status", "8")
+  headers:replace("grpc-message", "too many calls: wait")
+  headers:replace("grpc-status-details-bin", TOO_MANY_CALLS)
+end
+
 function envoy_on_response(handle)
+  word_too_many_calls(handle)
   if handle:headers():get("content-type") ~= "application/json" then
     return
   end

@@ -1,5 +1,6 @@
 """What Envoy refuses by itself: too many calls, content types that only begin like ours, pages of other origins."""
 
+import base64
 import concurrent.futures
 import contextlib
 import http.client
@@ -39,6 +40,20 @@ class Limits(unittest.TestCase):
         self.assertEqual({status for status, _, _ in self.calls(gateway, "127.0.0.3", 10)}, {404})
         # the control: with the limit of the file the same calls pass
         self.assertEqual({status for status, _, _ in self.calls(rig.gateways()[0], "127.0.0.2", 100)}, {404})
+
+    def test_grpc_and_grpc_web_are_told_to_wait_as_well(self):
+        few = lambda text: text.replace("max_tokens: 200, tokens_per_fill: 100", "max_tokens: 2, tokens_per_fill: 1")
+        gateway = rig.envoy("none", few, 429)
+        for kind in ["application/grpc", "application/grpc-web", "application/grpc-web-text"]:
+            answer = [gateway.send("POST", RPC, None, b"", {"content-type": kind, "te": "trailers"}) for _ in range(4)][-1]
+            self.assertEqual(answer.headers["grpc-status"], "8", answer)
+            self.assertEqual((answer.status, answer.text), (200, ""), answer)
+            self.assertEqual(answer.headers["grpc-message"], "too many calls: wait", answer)
+            details = base64.b64decode(answer.headers["grpc-status-details-bin"] + "==")
+            self.assertEqual(details[:2], b"\x08\x08")
+            for word in [b"google.rpc.ErrorInfo", b"OVERLOADED", b"invitations.ipmhub.io", b"google.rpc.RetryInfo"]:
+                self.assertIn(word, details)
+            self.assertTrue(details.endswith(b"\n\x02\x08\x01"), details)
 
     def test_more_connections_than_allowed_are_closed(self):
         few = lambda text: text.replace("max_active_downstream_connections: 10000", "max_active_downstream_connections: 4")
