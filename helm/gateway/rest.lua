@@ -5,6 +5,8 @@ local operations = require("operations") -- made of the annotations
 
 local MAX_DEPTH = 16
 local MAX_BAD = 20
+-- what Envoy takes for gRPC; gRPC-Web has become it before
+local GRPC_TYPES = { ["application/grpc"] = true, ["application/grpc+proto"] = true }
 -- google.rpc.Status with RESOURCE_EXHAUSTED, ErrorInfo (OVERLOADED) and RetryInfo (1 s); a test reads it
 local TOO_MANY_CALLS = "CAgSFHRvbyBtYW55IGNhbGxzOiB3YWl0Gk8KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SIwoKT1ZF" ..
   "UkxPQURFRBIVaW52aXRhdGlvbnMuaXBtaHViLmlvGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8S" ..
@@ -45,15 +47,18 @@ local function string_end(text, at)
       return stop
     elseif found ~= "\\" then
       return nil
+    elseif not text:find('^["\\/bfnrt]', stop + 1) and not text:find("^u%x%x%x%x", stop + 1) then
+      return nil
     end
     at = stop + 2
   end
 end
 
--- The fields of a JSON text that its message does not have, or nil where it is no JSON object. Envoy's own parser takes
--- more than JSON, and what it does not know it ignores.
+-- The fields of a JSON text that its message does not have, or nil and the rule that the text breaks. Envoy's own parser
+-- takes more than JSON, and what it does not know it ignores; so it does with a null or a list in a list.
 local function unknown_fields(text, message)
   local unknown = {}
+  local rule = "must be a JSON object in which no field comes twice"
   local value
 
   local function skip(at)
@@ -66,7 +71,11 @@ local function unknown_fields(text, message)
     if text:sub(at, at) == close then
       return at + 1
     end
-    while depth < MAX_DEPTH do
+    if depth >= MAX_DEPTH then
+      rule = "must not have objects and lists so deep in each other"
+      return nil
+    end
+    while true do
       at = element(at)
       at = at and skip(at)
       local found = at and text:sub(at, at)
@@ -107,7 +116,16 @@ local function unknown_fields(text, message)
       return members(at + 1, fields, path, depth)
     elseif first == "[" then
       return list(at + 1, "]", depth, function(start)
-        return value(start, fields, path, depth + 1)
+        if text:find("^null", start) then
+          rule = "must not have null in a list"
+          return nil
+        end
+        local stop = value(start, fields, path, depth + 1)
+        if stop and text:find("^%[", start) then
+          rule = "must not have a list in a list"
+          return nil
+        end
+        return stop
       end)
     elseif first == '"' then
       local stop = string_end(text, at + 1)
@@ -122,6 +140,7 @@ local function unknown_fields(text, message)
   if stop and skip(stop) > #text then
     return unknown
   end
+  return nil, rule
 end
 
 -- The operation of a request, or the methods that its path has: "" where there is none.
@@ -142,9 +161,9 @@ local function check_body(handle, text, wanted)
   if not wanted then
     return refuse_field(handle, 400, "body", "FIELD_NOT_ALLOWED", "must be empty: this method has none")
   end
-  local unknown = unknown_fields(text, wanted)
+  local unknown, broken = unknown_fields(text, wanted)
   if not unknown then
-    return refuse_field(handle, 400, "body", "FIELD_MALFORMED", "must be a JSON object in which no field comes twice")
+    return refuse_field(handle, 400, "body", "FIELD_MALFORMED", broken)
   elseif #unknown == 0 then
     return
   end
@@ -156,7 +175,7 @@ local function check_body(handle, text, wanted)
     elseif field == "etag" then
       rule = rule .. ": send the header If-Match"
     end
-    bad[number] = { field = field, reason = "FIELD_UNKNOWN_PATH", rule = rule }
+    bad[number] = { field = field, reason = "FIELD_NOT_ALLOWED", rule = rule }
     if number == MAX_BAD then
       break
     end
@@ -191,15 +210,22 @@ local function check_query(handle, query, wanted)
   end
 end
 
-local function check_rest(handle, method, path, content_type)
+local function is_json(content_type)
+  local charset = content_type:match('charset *= *"?([^"; ]*)')
+  return content_type:match("^([^; ]*) *;?") == "application/json" and (not charset or charset == "utf-8")
+end
+
+local function check_rest(handle, method, path, content_type, encoding)
   local found, allowed = operation(method, path:match("^[^?]*"))
   if not found and allowed == "" then
     return refuse(handle, 404, 5, "METHOD_UNKNOWN", "there is nothing under this path: see the API's description")
   elseif not found then
     local message = "this path has another method: " .. allowed
     return refuse(handle, 405, 12, "METHOD_UNKNOWN", message, nil, { allow = allowed })
-  elseif content_type and not content_type:find("^application/json *$") and not content_type:find("^application/json *;") then
-    return refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/json")
+  elseif content_type and not is_json(content_type) then
+    return refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/json, in UTF-8")
+  elseif encoding and encoding:lower() ~= "identity" then
+    return refuse_field(handle, 415, "content-encoding", "FIELD_NOT_ALLOWED", "must be identity: bodies are not compressed")
   end
   local query = path:match("%?(.*)$")
   if query and check_query(handle, query, found.query) then
@@ -217,8 +243,8 @@ function envoy_on_request(handle)
   local content_type = headers:get("content-type")
   content_type = content_type and content_type:lower()
   if path:find("^/v1") then
-    check_rest(handle, method, path, content_type)
-  elseif path:find("^/[%w.]+/%w+$") and not (content_type or ""):find("^application/grpc%f[%W]") then
+    check_rest(handle, method, path, content_type, headers:get("content-encoding"))
+  elseif path:find("^/[%w.]+/%w+$") and not GRPC_TYPES[(content_type or ""):match("^[^; ]*")] then
     refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/grpc or application/grpc-web here")
   end
 end

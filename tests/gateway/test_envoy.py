@@ -37,6 +37,59 @@ class Envoy(unittest.TestCase):
             self.assertEqual((answer.status, answer.json["code"], answer.reason), (504, 4, "DEADLINE_PASSED"), answer)
             self.assertEqual("change" in answer.json["message"], change, answer)
 
+    def test_what_envoy_would_take_otherwise_than_sent(self):
+        envoy, owner = rig.gateways()[0], rig.token("olga")
+        kind = {"content-type": "application/json"}
+        for body, rule in [
+            (b'{"displayName":"a\\qb"}', "JSON object"),
+            (b'{"displayName":"\\x41"}', "JSON object"),
+            (b'{"displayName":"\\u00g1"}', "JSON object"),
+            (b'{"policy":{"allowedProviders":[null]}}', "null in a list"),
+            (b'{"policy":{"allowedProviders":[["entra"]]}}', "a list in a list"),
+            (b'{"policy":' * 20 + b"1" + b"}" * 20, "so deep"),
+        ]:
+            answer = envoy.send("PATCH", "/v1/organizations/acme", owner, body, kind)
+            self.assertEqual((answer.status, answer.fields), (400, ["body"]), f"{body} {answer}")
+            self.assertIn(rule, answer.json["message"])
+        good = b'{"displayName":"Ac\\u006de","policy":{"allowedProviders":["entra"]}}'
+        for headers, expected in [
+            (kind | {"content-encoding": "gzip"}, 415),
+            ({"content-type": "application/json; charset=latin1"}, 415),
+            (kind | {"if_match": "1"}, 400),
+            ({"content-type": 'application/json; charset="UTF-8"', "content-encoding": "identity"}, 200),
+        ]:
+            answer = envoy.send("PATCH", "/v1/organizations/acme", owner, good, headers)
+            self.assertEqual(answer.status, expected, f"{headers} {answer}")
+            self.assertEqual(bool(answer.reason), expected != 200, answer)
+
+    def test_what_is_no_call_at_all(self):
+        envoy = rig.gateways()[0]
+        get, host = "GET /v1/organizations/acme HTTP/1.1\r\n", "host: x\r\n"
+        for request, expected, words in [
+            (get + "\r\n", 400, "the path or a header is not well formed"),
+            (get.replace("acme", "acme%2Fmembers") + host + "\r\n", 400, "the path or a header is not well formed"),
+            (get + host + "x-long: " + "a" * 30000 + "\r\n\r\n", 431, "FIELD_TOO_LONG"),
+            (get + host + "connection: upgrade\r\nupgrade: websocket\r\n\r\n", 403, "the gateway does not take this"),
+            (get.replace("1.1", "1.0") + host + "\r\n", 426, "the gateway does not take this"),
+        ]:
+            status, answer = raw(envoy, request)
+            self.assertEqual(status, expected, answer)
+            for word in [words, "FIELD_INVALID", '"description":"']:
+                self.assertIn(word, answer)
+            self.assertNotIn('"description":""', answer)
+        answer = envoy.send("POST", RPC, None, b"{}", {"content-type": "application/grpc-web+json"})
+        self.assertEqual((answer.status, answer.fields), (415, ["content-type"]), answer)
+        answer = envoy.send("POST", "/v1/accounts", None, {"displayName": "a" * 70000})
+        self.assertEqual((answer.status, answer.fields), (413, ["body"]), answer)
+        self.assertIn("64 KiB", answer.json["message"])
+
+    def test_a_body_that_comes_too_slowly(self):
+        slow = rig.envoy("body", lambda text: text.replace("request_timeout: 30s", "request_timeout: 1s"))
+        head = "POST /v1/accounts HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+        status, answer = raw(slow, head)
+        self.assertEqual(status, 408, answer)
+        self.assertIn("DEADLINE_PASSED", answer)
+
 
 if __name__ == "__main__":
     unittest.main()
