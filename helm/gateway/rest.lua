@@ -5,15 +5,13 @@ local operations = require("operations") -- made of the annotations
 
 local MAX_DEPTH = 16
 local MAX_BAD = 20
--- what Envoy takes for gRPC; gRPC-Web has become it before
-local GRPC_TYPES = { ["application/grpc"] = true, ["application/grpc+proto"] = true }
 -- google.rpc.Status with RESOURCE_EXHAUSTED, ErrorInfo (OVERLOADED) and RetryInfo (1 s); a test reads it
 local TOO_MANY_CALLS = "CAgSFHRvbyBtYW55IGNhbGxzOiB3YWl0Gk8KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SIwoKT1ZF" ..
   "UkxPQURFRBIVaW52aXRhdGlvbnMuaXBtaHViLmlvGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8S" ..
   "BAoCCAE"
 
 -- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
-local function refuse(handle, http, code, reason, message, violations, headers)
+local function status_json(code, reason, message, violations)
   local details = {
     '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"' .. reason .. '","domain":"invitations.ipmhub.io"}',
   }
@@ -24,13 +22,14 @@ local function refuse(handle, http, code, reason, message, violations, headers)
   if #fields > 0 then
     details[2] = '{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[' .. table.concat(fields, ",") .. "]}"
   end
+  return '{"code":' .. code .. ',"message":"' .. message .. '","details":[' .. table.concat(details, ",") .. "]}"
+end
+
+local function refuse(handle, http, code, reason, message, violations, headers)
   local answer = headers or {}
   answer[":status"] = tostring(http)
   answer["content-type"] = "application/json"
-  handle:respond(
-    answer,
-    '{"code":' .. code .. ',"message":"' .. message .. '","details":[' .. table.concat(details, ",") .. "]}"
-  )
+  handle:respond(answer, status_json(code, reason, message, violations))
 end
 
 local function refuse_field(handle, http, field, reason, rule)
@@ -215,6 +214,12 @@ local function is_json(content_type)
   return content_type:match("^([^; ]*) *;?") == "application/json" and (not charset or charset == "utf-8")
 end
 
+-- gRPC-Web that Envoy knows has become gRPC here, and of gRPC the service knows which kinds there are.
+local function is_grpc(content_type)
+  local kind = content_type:match("^[^; ]*")
+  return kind == "application/grpc" or kind:find("^application/grpc%+")
+end
+
 local function check_rest(handle, method, path, content_type, encoding)
   local found, allowed = operation(method, path:match("^[^?]*"))
   if not found and allowed == "" then
@@ -244,7 +249,7 @@ function envoy_on_request(handle)
   content_type = content_type and content_type:lower()
   if path:find("^/v1") then
     check_rest(handle, method, path, content_type, headers:get("content-encoding"))
-  elseif path:find("^/[%w.]+/%w+$") and not GRPC_TYPES[(content_type or ""):match("^[^; ]*")] then
+  elseif path:find("^/[%w.]+/%w+$") and not is_grpc(content_type or "") then
     refuse_field(handle, 415, "content-type", "FIELD_NOT_ALLOWED", "must be application/grpc or application/grpc-web here")
   end
 end
@@ -268,6 +273,20 @@ local function word_too_many_calls(handle)
   headers:replace("grpc-status-details-bin", TOO_MANY_CALLS)
 end
 
+-- What the transcoder refuses, without its types and the caller's value: "bad request: " and its words come from envoy.yaml.
+local function word_transcoder(text)
+  local said = text:match('"message":"bad request: (.*)')
+  if not said then
+    return nil
+  end
+  local field, rule = said:match("^([%w_.%[%]]+): "), "has a value that its type does not have"
+  if not field then
+    field, rule = "request", "is not well formed, or says in the body otherwise than in the path"
+  end
+  local bad = { field = field, reason = "FIELD_MALFORMED", rule = rule }
+  return status_json(3, "FIELD_INVALID", field .. " " .. rule, { bad })
+end
+
 function envoy_on_response(handle)
   word_too_many_calls(handle)
   if handle:headers():get("content-type") ~= "application/json" then
@@ -282,6 +301,10 @@ function envoy_on_response(handle)
   -- a quotation mark without a backslash is never part of a text in it
   local body = handle:body()
   local text = body and body:getBytes(0, body:length()) or ""
+  local worded = status == "400" and word_transcoder(text)
+  if worded then
+    body:setBytes(worded)
+  end
   local seconds, rest = text:match('"retryDelay":"(%d+)([.%d]*)s"')
   if seconds then
     handle:headers():replace("retry-after", tostring(tonumber(seconds) + (rest == "" and 0 or 1)))

@@ -62,6 +62,25 @@ class Envoy(unittest.TestCase):
             self.assertEqual(answer.status, expected, f"{headers} {answer}")
             self.assertEqual(bool(answer.reason), expected != 200, answer)
 
+    def test_a_value_of_another_type_is_named_by_its_field(self):
+        envoy, owner = rig.gateways()[0], rig.token("olga")
+        acme = "/v1/organizations/acme"
+        for method, path, body, field in [
+            ("PATCH", acme, {"seatLimit": "x"}, "organization.seat_limit"),
+            ("PATCH", acme, {"policy": {"remindersDisabled": "x"}}, "organization.policy.reminders_disabled"),
+            ("PATCH", acme, {"policy": {"invitationLifetime": "x"}}, "organization.policy.invitation_lifetime"),
+            ("POST", f"{acme}/invitations", {"role": "BOSS"}, "invitation.role"),
+            ("PATCH", acme, {"displayName": ["a"]}, "organization"),
+            ("GET", f"{acme}/invitations?pageSize=x", None, "page_size"),
+            ("PATCH", acme, b'{"displayName":"\\ud800"}', "request"),
+        ]:
+            answer = envoy.send(method, path, owner, body, {"content-type": "application/json"})
+            self.assertEqual((answer.status, answer.reason, answer.fields), (400, "FIELD_INVALID", [field]), f"{path} {answer}")
+            for word in ["type.googleapis.com/ip", "TYPE_", "google.protobuf", "bad request", "BOSS", "surrogate"]:
+                self.assertNotIn(word, answer.text)
+        answer = envoy.send("PATCH", acme, owner, {"colour": 1})
+        self.assertEqual(answer.detail("BadRequest")["fieldViolations"][0]["reason"], "FIELD_NOT_ALLOWED", answer)
+
     def test_what_is_no_call_at_all(self):
         envoy = rig.gateways()[0]
         get, host = "GET /v1/organizations/acme HTTP/1.1\r\n", "host: x\r\n"
