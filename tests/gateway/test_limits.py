@@ -92,6 +92,7 @@ class Limits(unittest.TestCase):
         self.assertIn("idempotency-key", allowed.headers["access-control-allow-headers"])
         other = envoy.send("OPTIONS", "/v1/accounts", headers=asks | {"origin": "https://evil.example"})
         self.assertNotIn("access-control-allow-origin", other.headers, other)
+        self.assertIn("grpc-retry-pushback-ms", envoy.send("GET", "/v1/nothing", headers={"origin": PAGE}).headers["access-control-expose-headers"])
         # an error has to be readable by the page as well
         for origin, permitted in [(PAGE, True), ("https://evil.example", False)]:
             for path in ["/v1/organizations/acme", "/v1/nothing"]:
