@@ -276,7 +276,8 @@ pub async fn channel_to(server: SocketAddr) -> Channel {
     let mut health =
         HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let serving = async { while health.message().await.unwrap().unwrap().status() != ServingStatus::Serving {} };
-    tokio::time::timeout(PATIENCE, serving).await.expect("the service becomes ready");
+    // a start makes many connections, and on a busy machine each may take long
+    tokio::time::timeout(3 * PATIENCE, serving).await.expect("the service becomes ready");
     channel
 }
 
