@@ -60,9 +60,9 @@ pub(super) struct Batch {
 /// What goes out as one email.
 pub(super) struct Ready {
     pub item: Item,
-    pub known: Box<Known>,
+    known: Box<Known>,
     /// Further ones of the outbox that it stands for.
-    pub others: Vec<(Item, Box<Known>)>,
+    others: Vec<(Item, Box<Known>)>,
     is_gathered: bool,
 }
 

@@ -1,7 +1,7 @@
-//! What an organization is told about its invitations, where that is a lot: one email an hour instead of many.
+//! Limits how many notices about its invitations an organization gets at one address.
 //!
-//! Up to a limit an address gets one email for each notice. Of what comes after, the first to be sent takes along whatever
-//! else waits for the same address, and the rest waits for the next hour.
+//! Up to a limit, each notice is an email of its own. Beyond it, one email an hour holds all notices that wait for the
+//! address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::Result;
-use super::rows::{HeadRow, OrganizationRow};
+use super::rows::{HeadRow, organization_row};
 use super::source::Engine;
 use super::{organizations, texts};
 use crate::domain::{Head, Organization, OrganizationId};
@@ -72,23 +72,7 @@ pub async fn get_all(
     .fetch_all(connection)
     .await?;
     let found = rows.into_iter().map(|row| {
-        let organization = OrganizationRow {
-            organization: row.organization,
-            display_name: row.display_name,
-            notification_email: row.notification_email,
-            notification_email_key: row.notification_email_key,
-            notification_key_id: row.notification_key_id,
-            notification_generation: row.notification_generation,
-            notification_expire_time: row.notification_expire_time,
-            locale: row.locale,
-            policy: row.policy,
-            pending_change: row.pending_change,
-            pending_create_time: row.pending_create_time,
-            pending_effective_time: row.pending_effective_time,
-            create_time: row.create_time,
-            update_time: row.update_time,
-            revision: row.revision,
-        };
+        let organization = organization_row!(row);
         let head = HeadRow {
             event_position: row.event_position,
             seat_limit: row.seat_limit,

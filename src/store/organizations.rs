@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::Result;
 use super::columns::only;
-use super::rows::{HeadRow, MemberRow, OrganizationRow};
+use super::rows::{HeadRow, MemberRow, organization_row};
 use crate::domain::{DisplayName, Head, Member, Organization, OrganizationId, Role, Timestamp, Username};
 
 /// An organization with what is counted; overdue offers hold no seat here, whether or not the sweep has been there: this
@@ -20,23 +20,7 @@ pub async fn get(connection: &mut PgConnection, id: &OrganizationId) -> Result<O
     .fetch_optional(&mut *connection)
     .await?;
     let organization = organization.map(|row| {
-        let stored = OrganizationRow {
-            organization: row.organization,
-            display_name: row.display_name,
-            notification_email: row.notification_email,
-            notification_email_key: row.notification_email_key,
-            notification_key_id: row.notification_key_id,
-            notification_generation: row.notification_generation,
-            notification_expire_time: row.notification_expire_time,
-            locale: row.locale,
-            policy: row.policy,
-            pending_change: row.pending_change,
-            pending_create_time: row.pending_create_time,
-            pending_effective_time: row.pending_effective_time,
-            create_time: row.create_time,
-            update_time: row.update_time,
-            revision: row.revision,
-        };
+        let stored = organization_row!(row);
         Organization::from(stored).at(row.now)
     });
     let head = sqlx::query_as!(

@@ -197,6 +197,30 @@ pub(super) struct OrganizationRow {
     pub revision: i32,
 }
 
+/// An [`OrganizationRow`] of a record that has its columns among others.
+macro_rules! organization_row {
+    ($row:ident) => {
+        $crate::store::rows::OrganizationRow {
+            organization: $row.organization,
+            display_name: $row.display_name,
+            notification_email: $row.notification_email,
+            notification_email_key: $row.notification_email_key,
+            notification_key_id: $row.notification_key_id,
+            notification_generation: $row.notification_generation,
+            notification_expire_time: $row.notification_expire_time,
+            locale: $row.locale,
+            policy: $row.policy,
+            pending_change: $row.pending_change,
+            pending_create_time: $row.pending_create_time,
+            pending_effective_time: $row.pending_effective_time,
+            create_time: $row.create_time,
+            update_time: $row.update_time,
+            revision: $row.revision,
+        }
+    };
+}
+pub(super) use organization_row;
+
 impl From<OrganizationRow> for Organization {
     fn from(row: OrganizationRow) -> Self {
         Self {
