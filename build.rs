@@ -37,6 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     rust.file.retain(|file| [PACKAGE, "google.protobuf"].contains(&file.package()));
     let mut names = tonic_prost_build::Config::new();
     names.enable_type_names();
+    // a request is digested in the order of its keys
+    names.btree_map(["."]);
+    names.extern_path(".google.rpc.Status", "::tonic_types::pb::Status");
     let has_server = env::var_os("CARGO_FEATURE_SERVER").is_some();
     tonic_prost_build::configure()
         .build_server(has_server)

@@ -8,9 +8,9 @@ impl Method {
         self.path().rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether it changes nothing (AIP-131, AIP-132).
+    /// Whether it changes nothing (AIP-131, AIP-132, AIP-231).
     pub fn is_read(self) -> bool {
-        ["Get", "List"].iter().any(|verb| self.name().starts_with(verb))
+        ["Get", "BatchGet", "List", "Watch"].iter().any(|verb| self.name().starts_with(verb))
     }
 
     /// Whether it answers with a page (AIP-132).

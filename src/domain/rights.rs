@@ -43,7 +43,9 @@ impl Method {
         let grant = Action::Grant(Role::None);
         match self {
             Self::CreateInvitation => Organization(Action::Invite),
+            Self::BatchCreateInvitations => Organization(Action::Invite),
             Self::GetInvitation => InviteeOr(Action::SeeInvitations),
+            Self::BatchGetInvitations => Organization(Action::SeeInvitations),
             Self::ListInvitations => Organization(Action::SeeInvitations),
             Self::ListAccountInvitations => Oneself(Scope::AccountsRead),
             Self::RequestAccess => Account,
@@ -51,6 +53,7 @@ impl Method {
             Self::ApproveOffer => Organization(Action::Approve),
             Self::RejectAccess => Organization(Action::Invite),
             Self::RevokeInvitation => Organization(Action::Invite),
+            Self::RevokeInvitations => Organization(Action::Invite),
             Self::ResendInvitation => Organization(Action::Invite),
             Self::AcceptInvitation => Invitee,
             Self::DeclineInvitation => Invitee,
@@ -67,6 +70,7 @@ impl Method {
             Self::UpdateMember => MemberOr(grant),
             Self::DeleteMember => MemberOr(grant),
             Self::ListEvents => Organization(Action::SeeEvents),
+            Self::WatchEvents => Organization(Action::SeeEvents),
 
             Self::CreateAccount => Person,
             Self::GetAccount => Oneself(Scope::AccountsRead),

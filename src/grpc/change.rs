@@ -59,11 +59,13 @@ macro_rules! changes {
 
 changes! {
     CreateInvitation(CreateInvitationRequest);
+    BatchCreateInvitations(BatchCreateInvitationsRequest);
     RequestAccess(RequestAccessRequest);
     OfferMembership(OfferMembershipRequest);
     ApproveOffer(ApproveOfferRequest): "etag" at |m| &mut m.etag;
     RejectAccess(RejectAccessRequest): "etag" at |m| &mut m.etag;
     RevokeInvitation(RevokeInvitationRequest): "etag" at |m| &mut m.etag;
+    RevokeInvitations(RevokeInvitationsRequest);
     ResendInvitation(ResendInvitationRequest): "etag" at |m| &mut m.etag;
     AcceptInvitation(AcceptInvitationRequest): "etag" at |m| &mut m.etag;
     DeclineInvitation(DeclineInvitationRequest): "etag" at |m| &mut m.etag;

@@ -43,6 +43,27 @@ impl InvitationService for Api {
         self.change_invitation(&call, command).await
     }
 
+    async fn batch_create_invitations(
+        &self,
+        request: Request<pb::BatchCreateInvitationsRequest>,
+    ) -> Result<Response<pb::BatchCreateInvitationsResponse>, Status> {
+        self.batch_create(request).await
+    }
+
+    async fn batch_get_invitations(
+        &self,
+        request: Request<pb::BatchGetInvitationsRequest>,
+    ) -> Result<Response<pb::BatchGetInvitationsResponse>, Status> {
+        self.batch_get(request).await
+    }
+
+    async fn revoke_invitations(
+        &self,
+        request: Request<pb::RevokeInvitationsRequest>,
+    ) -> Result<Response<pb::RevokeInvitationsResponse>, Status> {
+        self.revoke_all(request).await
+    }
+
     async fn get_invitation(&self, request: Request<pb::GetInvitationRequest>) -> Result<Response<Invitation>, Status> {
         let call = self.invitation_reader(Method::GetInvitation, &request, &request.get_ref().name).await?;
         let mut fields = Fields::default();

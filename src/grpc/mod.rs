@@ -3,6 +3,8 @@
 mod accept;
 mod accounts;
 mod authenticate;
+mod batch_create;
+mod batch_get;
 mod call;
 mod change;
 mod deadline;
@@ -20,6 +22,7 @@ mod page;
 mod page_token;
 mod places;
 pub mod probe;
+mod revoke_all;
 pub mod serve;
 mod serve_settings;
 mod shares;
@@ -27,6 +30,7 @@ pub mod status;
 mod telemetry;
 pub mod tls;
 mod update_mask;
+mod watch;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use tonic::{Request, Response, Status};
 use super::change::{Asked, Change};
 use super::fields::Fields;
 use super::page_token::Binding;
+use super::watch::Watch;
 use super::{Api, encode, organization_fields, page, status, update_mask};
 use crate::app::Call;
 use crate::domain::{Caller, Command, FieldFault, Method, NewOrganization, Operation, OrganizationId, Username};
@@ -251,6 +252,12 @@ impl OrganizationService for Api {
         let page = self.app.events(&call, &organization, invitation, after, size).await.map_err(status::from_error)?;
         let (events, next) = page::encode(page, |event| encode::event(&organization, event));
         Ok(Response::new(pb::ListEventsResponse { events, next_page_token: binding.write(next) }))
+    }
+
+    type WatchEventsStream = Watch;
+
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Result<Response<Watch>, Status> {
+        self.watch(request).await
     }
 }
 
