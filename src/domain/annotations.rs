@@ -39,6 +39,11 @@ impl Annotations {
     pub fn pairs(&self) -> &BTreeMap<String, String> {
         &self.0
     }
+
+    /// How much they hold.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
 }
 
 /// It shows nothing: neither logs nor spans may hold what stands in annotations.

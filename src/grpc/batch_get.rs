@@ -1,16 +1,19 @@
 //! BatchGetInvitations: decode, ask, encode.
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
 use super::{Api, encode, status};
-use crate::domain::{FieldFault, InvitationId, Method, OrganizationId};
+use crate::domain::{FieldFault, InvitationId, Method, OrganizationId, Refusal};
 use crate::pb;
 
 /// The most names of one request.
 const MOST: usize = 1000;
 /// So many bad ones are told: all of them would be too long for an answer.
 const TOLD: usize = 20;
+/// As much as clients of gRPC take, unless they are told to take more.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 impl Api {
     pub(super) async fn batch_get(
@@ -25,7 +28,12 @@ impl Api {
         let (organization, ids) = fields.finish(|| organization.zip(ids)).map_err(status::from_refusal)?;
         let views = self.app.invitations_named(&call, &organization, &ids).await.map_err(status::from_error)?;
         let invitations = views.into_iter().map(encode::invitation).collect();
-        Ok(Response::new(pb::BatchGetInvitationsResponse { invitations }))
+        let response = pb::BatchGetInvitationsResponse { invitations };
+        if response.encoded_len() > MOST_BYTES {
+            let rule = "must be fewer: the answer would have over 4 MiB";
+            return Err(status::from_refusal(Refusal::field("names", FieldFault::TooMany, rule)));
+        }
+        Ok(Response::new(response))
     }
 }
 

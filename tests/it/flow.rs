@@ -2,6 +2,7 @@
 
 mod accept;
 mod administer;
+mod annotations;
 mod answers;
 mod approvals;
 mod codes;

@@ -29,6 +29,7 @@ const TABLE: &str = "
     RPC                     admitted             new gone rival NONE READER CONTRIBUTOR SECURITY_MANAGER MANAGER OWNER guest all bare out low
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     GetInvitation           OK                   a   a    n     r    r      r           +                +       +     +     +   s    n   +
+    BatchGetInvitations     OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListInvitations         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListAccountInvitations  OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     RequestAccess           CODE_NOT_FOUND       a   a    +     +    +      +           +                +       +     ok    p   p    p   p
@@ -155,6 +156,7 @@ impl Scene {
                 bytes!(CreateInvitationRequest { parent, invitation: email("x@example.com"), validate_only: true })
             }
             "GetInvitation" => bytes!(GetInvitationRequest { name: offered }),
+            "BatchGetInvitations" => bytes!(BatchGetInvitationsRequest { parent, names: vec![offered] }),
             "ListInvitations" => bytes!(ListInvitationsRequest { parent }),
             "ListAccountInvitations" => bytes!(ListAccountInvitationsRequest { parent: guest }),
             "RequestAccess" => bytes!(RequestAccessRequest { code: self.code.clone() }),
