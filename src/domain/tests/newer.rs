@@ -162,7 +162,7 @@ fn a_request_that_a_newer_version_has_carried_out_is_not_carried_out_again() {
     let offer_again = |resource: &str| {
         let mut world = world();
         world.account("bert", "github", &["bert@one.example"]);
-        let request = Some(crate::domain::Request { id: uuid::Uuid::from_u128(1), digest: [7; 32] });
+        let request = Some(crate::domain::Request::new(uuid::Uuid::from_u128(1), [7; 32]));
         let caller = Some(world.caller("manager"));
         let command = Command { organization: acme(), caller, request, operation: offer("bert", Role::Reader) };
         let World { state, accounts, deployment, now, .. } = &mut world;

@@ -11,7 +11,7 @@ use crate::domain::{
 const ANNA: &str = "anna@one.example";
 
 fn request(id: u128) -> Request {
-    Request { id: Uuid::from_u128(id), digest: [1; 32] }
+    Request::new(Uuid::from_u128(id), [1; 32])
 }
 
 fn world() -> World {
