@@ -16,6 +16,7 @@ mod offers;
 mod policy;
 mod repeats;
 mod requests;
+pub mod revocations;
 mod settled;
 mod states;
 mod uncovered;

@@ -37,6 +37,7 @@ const TABLE: &str = "
     ApproveOffer            ETAG_MISMATCH        a   a    n     r    r      r           g                +       +     n     p   p    n   p
     RejectAccess            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   +
     RevokeInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
+    RevokeInvitations       OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ResendInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     AcceptInvitation        ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
     DeclineInvitation       ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
@@ -169,6 +170,9 @@ impl Scene {
             "ApproveOffer" => bytes!(ApproveOfferRequest { name: self.pending.clone(), etag }),
             "RejectAccess" => bytes!(RejectAccessRequest { name: self.requested.clone(), etag }),
             "RevokeInvitation" => bytes!(RevokeInvitationRequest { name: offered, etag }),
+            "RevokeInvitations" => {
+                bytes!(RevokeInvitationsRequest { parent, filter: "email = \"nobody@example.com\"".to_owned() })
+            }
             "ResendInvitation" => bytes!(ResendInvitationRequest { name: offered, etag }),
             "AcceptInvitation" => bytes!(AcceptInvitationRequest { name: offered, etag }),
             "DeclineInvitation" => bytes!(DeclineInvitationRequest { name: offered, etag }),

@@ -158,6 +158,36 @@ fn of_transitions(world: &World) -> Vec<Row> {
     rows.extend(transition!("ApproveOffer", ApproveOfferRequest, moa, pending));
     rows.extend(transition!("RejectAccess", RejectAccessRequest, olga, requested));
     rows.extend(transition!("RevokeInvitation", RevokeInvitationRequest, olga, invited));
+    let (caller, control) = (olga.clone(), bare.clone());
+    let good = pb::RevokeInvitationsRequest {
+        parent: acme(),
+        filter: "email = \"nobody@example.com\"".into(),
+        request_id: ID.into(),
+        validate_only: false,
+    };
+    let bad = [
+        "",
+        "state",
+        "state = ",
+        "state = OPEN",
+        "foo = bar",
+        "state != INVITED",
+        "NOT state = INVITED",
+        "((((",
+        "\0",
+        "é",
+    ];
+    let bad = bad.map(str::to_owned).into_iter().chain(["a".repeat(60_000), "(".repeat(60_000)]);
+    let fields = vec![
+        organization("parent", |m: &mut pb::RevokeInvitationsRequest| &mut m.parent),
+        required(texts("filter", |m| &mut m.filter, bad)),
+        request_id(|m| &mut m.request_id),
+    ];
+    let form_of = Form { rpc: "RevokeInvitations", caller, control, good, fields };
+    rows.extend(form_of.rows());
+    let mut dry = form_of;
+    dry.good.validate_only = true;
+    rows.extend(dry.rows());
     rows.extend(transition!("ResendInvitation", ResendInvitationRequest, olga, invited));
 
     let good = pb::OfferMembershipRequest {
