@@ -2,12 +2,14 @@
 
 #![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
 
+use std::collections::BTreeMap;
+
 use time::Duration;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField, InvitationCode,
-    InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username, parse_filter,
+    ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField,
+    InvitationCode, InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username, parse_filter,
 };
 use crate::pb;
 
@@ -185,6 +187,19 @@ impl Fields {
             let is_tag = locale.split('-').next().is_some_and(is_language) && locale.split('-').all(part);
             (is_tag || locale.is_empty()).then(|| given(locale))
         })
+    }
+
+    /// A key that cannot be repeated is told of without its name.
+    pub fn annotations(&mut self, field: &str, pairs: &BTreeMap<String, String>) -> Option<Annotations> {
+        let faults = match Annotations::parse(pairs.clone()) {
+            Ok(annotations) => return Some(annotations),
+            Err(faults) => faults,
+        };
+        for (key, fault, rule) in faults {
+            let path = key.map_or_else(|| field.to_owned(), |key| format!("{field}[\"{key}\"]"));
+            self.refuse(&path, fault, rule);
+        }
+        None
     }
 
     pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {

@@ -28,9 +28,11 @@ impl InvitationService for Api {
         let organization = fields.organization("parent", &message.parent);
         let email = fields.email("invitation.email", &input.email);
         let locale = fields.locale("invitation.locale", &input.locale);
+        let annotations = fields.annotations("invitation.annotations", &input.annotations);
         let request = fields.request(&message);
         let command = fields.finish(|| {
-            let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
+            let id = InvitationId(Uuid::now_v7());
+            let invite = Invite { id, email: email?, locale: locale?, annotations: annotations? };
             let request = request?.filter(|_| !message.validate_only);
             let operation = Operation::CreateInvitation(invite);
             Some(Command { organization: organization?, caller: Some(call.caller.clone()), request, operation })

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::world::{World, at, code_hash, email, id, service, user};
 use crate::domain::{
-    DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, OrganizationState, Refusal, Request, Role,
-    Scope, Subject,
+    Annotations, DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, OrganizationState, Refusal,
+    Request, Role, Scope, Subject,
 };
 
 const ANNA: &str = "anna@one.example";
@@ -29,7 +29,12 @@ fn world() -> World {
 }
 
 fn invite(row: usize, address: &str) -> Operation {
-    Operation::CreateInvitation(Invite { id: id(row), email: email(address), locale: None })
+    Operation::CreateInvitation(Invite {
+        id: id(row),
+        email: email(address),
+        locale: None,
+        annotations: Annotations::default(),
+    })
 }
 
 fn remove(name: &str) -> Operation {
