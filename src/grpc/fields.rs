@@ -9,7 +9,8 @@ use time::Duration;
 use super::page_token::{self, Binding};
 use crate::domain::{
     ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField,
-    InvitationCode, InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username, parse_filter,
+    InvitationCode, InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username,
+    parse_filter,
 };
 use crate::pb;
 
