@@ -83,7 +83,7 @@ impl App {
     }
 
     /// Carries out what is a command, and charges what is counted of it.
-    async fn carry_out_rows(
+    pub(super) async fn carry_out_rows(
         &self,
         rows: Vec<Row>,
         changer: &Changer,
@@ -144,7 +144,10 @@ impl App {
     }
 
     /// Decides commands in their order, each as if those before it had been carried out.
-    async fn try_out_rows(&self, commands: &[Numbered]) -> Result<Vec<std::result::Result<Decided, Refusal>>> {
+    pub(super) async fn try_out_rows(
+        &self,
+        commands: &[Numbered],
+    ) -> Result<Vec<std::result::Result<Decided, Refusal>>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -202,7 +205,7 @@ impl App {
     }
 
     /// The answers. Only what was made before is read.
-    async fn show_rows(
+    pub(super) async fn show_rows(
         &self,
         outcomes: Vec<Result<Decided>>,
         organization: &OrganizationId,

@@ -12,18 +12,17 @@ use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, InvitationCode, InvitationId, InvitationState,
-    Method, Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
+    Account, Caller, Command, Deliveries, DisplayName, InvitationCode, InvitationId, InvitationSearch, Method,
+    Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, FIRST_PAGE};
-use crate::store::{self, accounts};
+use crate::store::{self, accounts, search};
 
 /// Which invitations of an organization are wanted.
 #[derive(Debug)]
 pub struct InvitationFilter {
-    /// As a read shows them; empty: all.
-    pub states: Vec<InvitationState>,
-    pub email: Option<EmailAddress>,
+    /// `None`: there can be none.
+    pub search: Option<InvitationSearch>,
     /// Where the page begins.
     pub before: Option<InvitationId>,
     pub size: usize,
@@ -103,19 +102,18 @@ impl App {
         filter: InvitationFilter,
     ) -> Result<Page<InvitationView, InvitationId>> {
         let (access, _) = call.admitted(Method::ListInvitations, organization, &Subject::Organization)?;
-        let before = filter.before.map_or(FIRST_PAGE, |InvitationId(id)| id);
-        let limit = one_more(filter.size);
-        let states = &filter.states;
+        let InvitationFilter { search, before, size } = filter;
+        let Some(search) = search else { return Ok(Page { items: Vec::new(), next: None }) };
         let (page, mut deliveries) = read!(self.reads, connection, async {
-            let found = match &filter.email {
-                Some(email) => {
-                    invitations::list_by_email(&mut connection, organization, before, limit, email.key(), states)
-                        .await?
-                }
-                None if states.is_empty() => invitations::list(&mut connection, organization, before, limit).await?,
-                None => invitations::list_by_state(&mut connection, organization, before, limit, states).await?,
+            let page = if search == InvitationSearch::default() {
+                let before = before.map_or(FIRST_PAGE, |InvitationId(id)| id);
+                let found = invitations::list(&mut connection, organization, before, one_more(size)).await?;
+                Page::cut(found, size, |invitation| invitation.id)
+            } else {
+                let found = search::find(&mut connection, organization, &search, before, size).await?;
+                let items = found.invitations.into_iter().map(|invitation| (invitation.id, invitation));
+                Page { items: items.collect(), next: found.next }
             };
-            let page = Page::cut(found, filter.size, |invitation| invitation.id);
             let ids = page.items.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
             let deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
             store::Result::Ok((page, deliveries))

@@ -23,6 +23,7 @@ pub mod registrations;
 pub mod request_ids;
 pub mod retention;
 pub mod roles;
+pub mod search;
 pub mod suppressions;
 pub mod sweep;
 pub mod waits;
