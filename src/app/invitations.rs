@@ -1,5 +1,7 @@
 //! Invitations: what is read, and the two changes that count wrong tries.
 
+use std::collections::{BTreeSet, HashMap};
+
 use uuid::Uuid;
 
 use super::batch::{Decided, Shown};
@@ -10,18 +12,17 @@ use super::reading::read;
 use super::views::{Audience, InvitationView};
 use super::{App, Error, InvitationPlace, Page, Result, one_more};
 use crate::domain::{
-    Account, Caller, Command, Deliveries, DisplayName, EmailAddress, InvitationCode, InvitationId, InvitationState,
-    Method, Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
+    Account, Caller, Command, Deliveries, DisplayName, InvitationCode, InvitationId, InvitationSearch, Method,
+    Operation, OrganizationId, Refusal, Request, Subject, Timestamp, Username,
 };
 use crate::store::invitations::{self, FIRST_PAGE};
-use crate::store::{self, accounts};
+use crate::store::{self, accounts, search};
 
 /// Which invitations of an organization are wanted.
 #[derive(Debug)]
 pub struct InvitationFilter {
-    /// As a read shows them; empty: all.
-    pub states: Vec<InvitationState>,
-    pub email: Option<EmailAddress>,
+    /// `None`: there can be none.
+    pub search: Option<InvitationSearch>,
     /// Where the page begins.
     pub before: Option<InvitationId>,
     pub size: usize,
@@ -101,19 +102,18 @@ impl App {
         filter: InvitationFilter,
     ) -> Result<Page<InvitationView, InvitationId>> {
         let (access, _) = call.admitted(Method::ListInvitations, organization, &Subject::Organization)?;
-        let before = filter.before.map_or(FIRST_PAGE, |InvitationId(id)| id);
-        let limit = one_more(filter.size);
-        let states = &filter.states;
+        let InvitationFilter { search, before, size } = filter;
+        let Some(search) = search else { return Ok(Page { items: Vec::new(), next: None }) };
         let (page, mut deliveries) = read!(self.reads, connection, async {
-            let found = match &filter.email {
-                Some(email) => {
-                    invitations::list_by_email(&mut connection, organization, before, limit, email.key(), states)
-                        .await?
-                }
-                None if states.is_empty() => invitations::list(&mut connection, organization, before, limit).await?,
-                None => invitations::list_by_state(&mut connection, organization, before, limit, states).await?,
+            let page = if search == InvitationSearch::default() {
+                let before = before.map_or(FIRST_PAGE, |InvitationId(id)| id);
+                let found = invitations::list(&mut connection, organization, before, one_more(size)).await?;
+                Page::cut(found, size, |invitation| invitation.id)
+            } else {
+                let found = search::find(&mut connection, organization, &search, before, size).await?;
+                let items = found.invitations.into_iter().map(|invitation| (invitation.id, invitation));
+                Page { items: items.collect(), next: found.next }
             };
-            let page = Page::cut(found, filter.size, |invitation| invitation.id);
             let ids = page.items.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
             let deliveries = invitations::deliveries(&mut connection, organization, &ids).await?;
             store::Result::Ok((page, deliveries))
@@ -122,6 +122,35 @@ impl App {
             let audience = Audience::Inviter(deliveries.remove(&invitation.id).unwrap_or_default());
             InvitationView::new(organization.clone(), access.display_name.clone(), invitation, call.now(), audience)
         }))
+    }
+
+    /// The invitations with these ids, one for each and in their order; all of them or none.
+    pub async fn invitations_named(
+        &self,
+        call: &Call,
+        organization: &OrganizationId,
+        ids: &[InvitationId],
+    ) -> Result<Vec<InvitationView>> {
+        let (access, _) = call.admitted(Method::BatchGetInvitations, organization, &Subject::Organization)?;
+        let different = ids.iter().map(|InvitationId(id)| *id).collect::<BTreeSet<_>>();
+        let different = Vec::from_iter(different);
+        let (found, deliveries) = read!(self.reads, connection, async {
+            let found = invitations::named(&mut connection, organization, &different).await?;
+            let deliveries = if found.len() == different.len() {
+                invitations::deliveries(&mut connection, organization, &different).await?
+            } else {
+                HashMap::new()
+            };
+            store::Result::Ok((found, deliveries))
+        })?;
+        let view = |id: &InvitationId| {
+            let invitation = found.get(id).cloned();
+            let invitation = invitation.ok_or_else(|| Refusal::InvitationNotFound(id.name(organization)))?;
+            let audience = Audience::Inviter(deliveries.get(id).cloned().unwrap_or_default());
+            let name = access.display_name.clone();
+            Ok(InvitationView::new(organization.clone(), name, invitation, call.now(), audience))
+        };
+        ids.iter().map(view).collect()
     }
 
     /// A page of the invitations that are bound to an account, newest first.

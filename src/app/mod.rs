@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batch;
+mod bulk;
 mod callers;
 mod changer;
 mod charges;
@@ -17,6 +18,7 @@ mod organizations;
 mod readiness;
 mod reading;
 mod registrar;
+mod revocations;
 mod suppressions;
 mod sweep;
 mod together;
@@ -41,6 +43,7 @@ use lookup::CallerLookup;
 use readiness::Readiness;
 pub use registrar::NewAccount;
 use registrar::Registrar;
+pub use revocations::Revocations;
 pub use suppressions::Suppression;
 pub use sweep::{Old, Retention, Step, Sweeper, Swept};
 use together::Queue;
@@ -222,7 +225,11 @@ impl App {
     ///
     /// [`Error::Overloaded`].
     pub fn admit(&self, method: Method) -> Result<()> {
-        let is_behind = if method.is_read() { self.reads.is_behind() } else { self.writer.is_behind() };
+        let is_behind = match method {
+            Method::BatchCreateInvitations | Method::RevokeInvitations => self.writer.is_bulk_behind(),
+            _ if method.is_read() => self.reads.is_behind(),
+            _ => self.writer.is_behind(),
+        };
         if is_behind || self.callers.is_behind() { Err(Error::Overloaded) } else { Ok(()) }
     }
 
@@ -237,21 +244,24 @@ impl App {
 pub struct Page<T, C> {
     /// Each with where a page begins that follows it.
     pub items: Vec<(C, T)>,
-    /// Whether another page follows.
-    pub has_more: bool,
+    /// Where the next page begins, if there is one. All of these may be left out of this page from some item on: then the
+    /// next one begins behind the last that was not.
+    pub next: Option<C>,
 }
 
-impl<T, C> Page<T, C> {
+impl<T, C: Clone> Page<T, C> {
     /// Takes one item more than the page holds: whether it is there tells whether there is a next page.
     fn cut(mut items: Vec<T>, size: usize, cursor: impl Fn(&T) -> C) -> Self {
         let has_more = items.len() > size;
         items.truncate(size);
-        Self { items: items.into_iter().map(|item| (cursor(&item), item)).collect(), has_more }
+        let items = items.into_iter().map(|item| (cursor(&item), item)).collect::<Vec<_>>();
+        let next = items.last().map(|(cursor, _)| cursor.clone()).filter(|_| has_more);
+        Self { items, next }
     }
 
     fn map<U>(self, mut show: impl FnMut(T) -> U) -> Page<U, C> {
         let items = self.items.into_iter().map(|(cursor, item)| (cursor, show(item))).collect();
-        Page { items, has_more: self.has_more }
+        Page { items, next: self.next }
     }
 }
 

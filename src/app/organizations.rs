@@ -62,7 +62,7 @@ impl App {
             let (organization, head) = all.remove(&id)?;
             Some((id, OrganizationView::new(organization, head, &standing)))
         };
-        Ok(Page { items: page.items.into_iter().filter_map(shown).collect(), has_more: page.has_more })
+        Ok(Page { items: page.items.into_iter().filter_map(shown).collect(), next: page.next })
     }
 
     /// Founds or edits an organization, and answers with it as it is then.

@@ -16,8 +16,9 @@ use super::details::Details;
 
 /// Calls of other services, such as health and reflection, may be streams, which nothing repeats. Ours are none.
 const OURS: &str = "/ipmhub.invitations.v1.";
-/// What the service takes.
-const LARGEST_REQUEST: usize = 64 * 1024;
+/// What the service takes, in KiB: of most methods, and of those with rows.
+const LARGEST_REQUEST: usize = 64;
+const LARGEST_OF_ROWS: (usize, [&str; 2]) = (1024, ["/BatchCreateInvitations", "/BatchGetInvitations"]);
 
 /// How often and when a call is repeated that failed with UNAVAILABLE; no other is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -104,7 +105,7 @@ where
 {
     async fn attempts(self, request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
-        let body = whole(body).await?;
+        let body = whole(body, largest(parts.uri.path())).await?;
         let mut backoff = self.policy.initial_backoff;
         let mut number = 1;
         loop {
@@ -131,12 +132,18 @@ where
     channel.oneshot(request).await.map_err(|error| Status::from_error(error.into()))
 }
 
-/// A request can be sent again only if all of it is there.
-async fn whole(body: Body) -> Result<Bytes, Status> {
-    let collected = Limited::new(body, LARGEST_REQUEST).collect().await;
+/// The largest request of the method with that path, in KiB.
+fn largest(path: &str) -> usize {
+    let (largest, methods) = LARGEST_OF_ROWS;
+    if methods.iter().any(|method| path.ends_with(method)) { largest } else { LARGEST_REQUEST }
+}
+
+/// A request can be sent again only if all of it is there: so many KiB at most.
+async fn whole(body: Body, largest: usize) -> Result<Bytes, Status> {
+    let collected = Limited::new(body, largest * 1024).collect().await;
     let collected = collected.map_err(|error| match error.downcast::<Status>() {
         Ok(status) => *status,
-        Err(_) => Status::invalid_argument("a request has at most 64 KiB"),
+        Err(_) => Status::invalid_argument(format!("a request has at most {largest} KiB")),
     });
     Ok(collected?.to_bytes())
 }

@@ -15,8 +15,8 @@ pub struct Retention {
     pub emails_retention_days: Age,
 
     /// Days that an invitation keeps its addresses after its end, up to 36500; 0 keeps them as long as the invitation.
-    /// Then `email` and `account_email` are empty, and so are the recipients of its emails; those that were not sent
-    /// yet are dropped.
+    /// Then `email`, `account_email` and `annotations` are empty, and so are the recipients of its emails; those that
+    /// were not sent yet are dropped.
     #[arg(long, value_name = "DAYS", default_value = "0", value_parser = values::age)]
     pub invitation_addresses_retention_days: Age,
 

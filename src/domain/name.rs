@@ -4,6 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use super::Timestamp;
 use super::display_name::{NameFault, reserved_word};
 
 /// What is wrong with a name; the text completes "{field} …".
@@ -89,6 +90,12 @@ impl InvitationId {
     pub fn parse(text: &str) -> Option<Self> {
         let id = Uuid::try_parse(text).ok()?;
         (id.hyphenated().to_string() == text).then_some(Self(id))
+    }
+
+    /// The least of those that are made at a time, which is before 1970 as in it.
+    pub fn first_of(time: Timestamp) -> Self {
+        let millis = u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(0);
+        Self(Uuid::from_u128(u128::from(millis) << 80))
     }
 
     /// The resource name below its organization.

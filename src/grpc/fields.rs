@@ -2,12 +2,15 @@
 
 #![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
 
+use std::collections::BTreeMap;
+
 use time::Duration;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode, InvitationId,
-    LIFETIMES, NameFault, OrganizationId, Refusal, Role, Username,
+    ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField,
+    InvitationCode, InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username,
+    parse_filter,
 };
 use crate::pb;
 
@@ -187,6 +190,19 @@ impl Fields {
         })
     }
 
+    /// A key that cannot be repeated is told of without its name.
+    pub fn annotations(&mut self, field: &str, pairs: &BTreeMap<String, String>) -> Option<Annotations> {
+        let faults = match Annotations::parse(pairs.clone()) {
+            Ok(annotations) => return Some(annotations),
+            Err(faults) => faults,
+        };
+        for (key, fault, rule) in faults {
+            let path = key.map_or_else(|| field.to_owned(), |key| format!("{field}[\"{key}\"]"));
+            self.refuse(&path, fault, rule);
+        }
+        None
+    }
+
     pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {
         let parsed = pb::Role::try_from(role).ok().and_then(|role| Role::parse(role.as_str_name()));
         self.take(
@@ -243,6 +259,20 @@ impl Fields {
             self.refuse_as(Refusal::PageTokenInvalid, "page_token", "does not belong to this list");
         }
         begin.map(Some)
+    }
+
+    /// A filter; `table` knows the fields and makes of all restrictions what is searched by. Empty is `None`.
+    pub fn filter<T>(
+        &mut self,
+        filter: &str,
+        table: impl FnOnce(&[Restriction]) -> Result<T, FilterFault>,
+    ) -> Option<Option<T>> {
+        let parsed =
+            if filter.is_empty() { Ok(None) } else { parse_filter(filter).and_then(|all| table(&all)).map(Some) };
+        if let Err(fault) = &parsed {
+            self.refuse("filter", fault.kind(), fault.to_string());
+        }
+        parsed.ok()
     }
 
     /// 0 is 50, above 200 is 200.

@@ -9,7 +9,8 @@ use super::page_token::Binding;
 use super::{Api, encode, page, status};
 use crate::app::{About, Call, InvitationFilter, RequestAccess};
 use crate::domain::{
-    Caller, Command, FieldFault, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId,
+    Caller, Command, FieldFault, InvitationId, InvitationSearch, InvitationState, Method, Offer, Operation,
+    OrganizationId,
 };
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
@@ -23,16 +24,12 @@ impl InvitationService for Api {
         let call = self.changer(Method::CreateInvitation, &request, &request.get_ref().parent).await?;
         let mut fields = Fields::default();
         let message = fields.change(request);
-        let none = Invitation::default();
-        let input = message.invitation.as_ref().unwrap_or(&none);
         let organization = fields.organization("parent", &message.parent);
-        let email = fields.email("invitation.email", &input.email);
-        let locale = fields.locale("invitation.locale", &input.locale);
+        let invite = fields.invite(message.invitation.as_ref());
         let request = fields.request(&message);
         let command = fields.finish(|| {
-            let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
-            let operation = Operation::CreateInvitation(invite);
+            let operation = Operation::CreateInvitation(invite?);
             Some(Command { organization: organization?, caller: Some(call.caller.clone()), request, operation })
         });
         let command = command.map_err(status::from_refusal)?;
@@ -84,15 +81,20 @@ impl InvitationService for Api {
         let size = fields.page_size(message.page_size);
         let states = states(&mut fields, &message.states);
         let email = fields.optional(!message.email.is_empty(), |fields| fields.email("email", &message.email));
-        let filters = states.as_ref().zip(email.as_ref());
-        let binding = organization.as_ref().zip(filters).map(|(organization, (states, email))| {
+        let search = fields.filter(&message.filter, |all| InvitationSearch::read(all, call.caller.username()));
+        let filters = states.as_ref().zip(email.as_ref()).zip(search.as_ref());
+        let binding = organization.as_ref().zip(filters).map(|(organization, ((states, email), _))| {
             let states = states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",");
             let key = email.as_ref().map_or("", |email| email.key());
-            Binding::new(Method::ListInvitations, &[organization.as_str(), &states, key])
+            // without a filter as the release before makes it
+            let filter = Some(message.filter.as_str()).filter(|filter| !filter.is_empty());
+            let parts = [organization.as_str(), &states, key].into_iter().chain(filter).collect::<Vec<_>>();
+            Binding::new(Method::ListInvitations, &parts)
         });
         let before = fields.page_token(binding.as_ref(), &message.page_token, InvitationId::parse);
         let parsed = fields.finish(|| {
-            let filter = InvitationFilter { states: states?, email: email?, before: before?, size: size? };
+            let search = search?.unwrap_or_default().narrowed(&states?, email?.as_ref());
+            let filter = InvitationFilter { search, before: before?, size: size? };
             Some((organization?, binding?, filter))
         });
         let (organization, binding, filter) = parsed.map_err(status::from_refusal)?;

@@ -25,8 +25,8 @@ pub fn encode<T, C, M: Message>(page: Page<T, C>, encode: impl Fn(T) -> M) -> (V
         items.push(item);
         last = Some(cursor);
     }
-    let is_last = items.len() == count && !page.has_more;
-    (items, last.filter(|_| !is_last))
+    let next = if items.len() == count { page.next } else { last };
+    (items, next)
 }
 
 #[cfg(test)]
@@ -35,7 +35,8 @@ mod tests {
     use crate::pb;
 
     fn page(items: i32, bytes: usize, has_more: bool) -> (Vec<pb::Member>, Option<i32>) {
-        let page = Page { items: (0..items).map(|n| (n, "x".repeat(bytes))).collect(), has_more };
+        let page =
+            Page { items: (0..items).map(|n| (n, "x".repeat(bytes))).collect(), next: has_more.then_some(items - 1) };
         encode(page, |name| pb::Member { name, ..pb::Member::default() })
     }
 

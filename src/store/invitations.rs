@@ -50,97 +50,12 @@ pub async fn list(
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY invitation DESC LIMIT $3"#,
         organization.as_str(),
         before,
         limit,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(Invitation::try_from).collect()
-}
-
-/// The same, of some shown states: one ordered index scan for each, of as many rows as the page needs, and what is
-/// overdue but not yet swept. Mostly that is little and read as a whole; where it is much, because the sweep was away,
-/// each state that can be overdue is scanned in order as well.
-///
-/// The scans stop at `limit`. That it is never above 201, and that they go along the index of states (its condition, and
-/// its order), is said to the planner: for values that it does not know it would take a plan for a tenth of the table.
-pub async fn list_by_state(
-    connection: &mut PgConnection,
-    organization: &OrganizationId,
-    before: Uuid,
-    limit: i64,
-    states: &[InvitationState],
-) -> Result<Vec<Invitation>> {
-    let states = states.iter().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
-    let rows = sqlx::query_as!(
-        InvitationRow,
-        r#"WITH overdue AS MATERIALIZED (
-             SELECT i.* FROM invitations i
-              WHERE 'EXPIRED' = ANY($4) AND i.organization = $1 AND i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')
-                AND i.expire_time <= now()
-              ORDER BY i.expire_time LIMIT 201)
-           SELECT organization AS "organization!", invitation AS "invitation!", state::text AS "state!", email AS "email!",
-                  email_key AS "email_key!", username, account_email, account_email_key, role::text, inviter, offerer, approver,
-                  locale, code_hash, code_key_id, generation AS "generation!", create_time AS "create_time!",
-                  update_time AS "update_time!", expire_time, send_time AS "send_time!", request_time,
-                  revision AS "revision!"
-             FROM (
-               SELECT n.* FROM unnest($4::text[]) AS s(shown), LATERAL (SELECT * FROM (
-                 SELECT * FROM invitations i
-                  WHERE i.organization = $1 AND i.generation >= 0 AND i.state >= s.shown::invitation_state
-                    AND (i.state, i.invitation) < (s.shown::invitation_state, $2)
-                    AND NOT (i.state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND i.expire_time <= now())
-                  ORDER BY i.state DESC, i.invitation DESC LIMIT 201) ordered LIMIT $3) n
-               UNION ALL
-               SELECT o.* FROM overdue o WHERE o.invitation < $2 AND (SELECT count(*) FROM overdue) <= 200
-               UNION ALL
-               SELECT n.* FROM unnest(CASE WHEN (SELECT count(*) FROM overdue) > 200
-                 THEN ARRAY['INVITED', 'PENDING_APPROVAL', 'OFFERED'] ELSE '{}' END) AS s(written), LATERAL (SELECT * FROM (
-                 SELECT * FROM invitations i
-                  WHERE i.organization = $1 AND i.generation >= 0 AND i.state >= s.written::invitation_state
-                    AND (i.state, i.invitation) < (s.written::invitation_state, $2) AND i.expire_time <= now()
-                  ORDER BY i.state DESC, i.invitation DESC LIMIT 201) ordered LIMIT $3) n) found
-            ORDER BY invitation DESC LIMIT $3"#,
-        organization.as_str(),
-        before,
-        limit,
-        &states,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(Invitation::try_from).collect()
-}
-
-/// The same, of one address and, unless empty, some shown states. An address has few invitations: the states filter.
-pub async fn list_by_email(
-    connection: &mut PgConnection,
-    organization: &OrganizationId,
-    before: Uuid,
-    limit: i64,
-    email_key: &str,
-    states: &[InvitationState],
-) -> Result<Vec<Invitation>> {
-    let states = states.iter().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
-    let rows = sqlx::query_as!(
-        InvitationRow,
-        r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
-                  create_time, update_time, expire_time, send_time, request_time, revision
-             FROM invitations
-            WHERE organization = $1 AND email_key = $4 AND invitation < $2
-              AND (cardinality($5::text[]) = 0
-                OR CASE WHEN state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED') AND expire_time <= now() THEN 'EXPIRED'
-                        ELSE state::text END = ANY($5))
-            ORDER BY invitation DESC LIMIT $3"#,
-        organization.as_str(),
-        before,
-        limit,
-        email_key,
-        &states,
     )
     .fetch_all(connection)
     .await?;
@@ -160,7 +75,7 @@ pub async fn list_of_account(
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
             WHERE username = $1 AND (invitation, organization) < ($2, $3) AND ($5::text[] IS NULL OR organization = ANY($5))
@@ -174,6 +89,28 @@ pub async fn list_of_account(
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(|row| Ok((OrganizationId::stored(row.organization.clone()), row.try_into()?))).collect()
+}
+
+/// Those of an organization with these ids, as far as they exist.
+pub async fn named(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<HashMap<InvitationId, Invitation>> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT n.organization, n.invitation, n.state::text AS "state!", n.email, n.email_key, n.username,
+                  n.account_email, n.account_email_key, n.role::text, n.inviter, n.offerer, n.approver, n.locale,
+                  n.annotations, n.code_hash, n.code_key_id, n.generation, n.create_time, n.update_time, n.expire_time,
+                  n.send_time, n.request_time, n.revision
+             FROM unnest($2::uuid[]) AS w(i), LATERAL (
+               SELECT * FROM invitations WHERE organization = $1 AND invitation = w.i OFFSET 0) n"#,
+        organization.as_str(),
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((InvitationId(row.invitation), row.try_into()?))).collect()
 }
 
 /// The display names of organizations.

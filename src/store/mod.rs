@@ -23,10 +23,12 @@ pub mod registrations;
 pub mod request_ids;
 pub mod retention;
 pub mod roles;
+pub mod search;
 pub mod suppressions;
 pub mod sweep;
 pub mod waits;
 
+mod annotations;
 mod columns;
 mod live;
 mod pending_change;

@@ -2,6 +2,7 @@
 
 mod accept;
 mod administer;
+mod annotations;
 mod answers;
 mod approvals;
 mod codes;
@@ -15,6 +16,7 @@ mod offers;
 mod policy;
 mod repeats;
 mod requests;
+pub mod revocations;
 mod settled;
 mod states;
 mod uncovered;

@@ -1,6 +1,7 @@
 //! Lists: every row exactly once over pages of any size, in the order that is promised, with tokens for one list only.
 
 mod cost;
+mod named;
 mod organizations;
 pub mod size;
 

@@ -6,6 +6,7 @@ mod deletion;
 mod locks;
 mod organizations;
 mod requests;
+mod revocations;
 mod workers;
 
 use std::fmt::Debug;

@@ -29,6 +29,7 @@ const TABLE: &str = "
     RPC                     admitted             new gone rival NONE READER CONTRIBUTOR SECURITY_MANAGER MANAGER OWNER guest all bare out low
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     GetInvitation           OK                   a   a    n     r    r      r           +                +       +     +     +   s    n   +
+    BatchGetInvitations     OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListInvitations         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListAccountInvitations  OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     RequestAccess           CODE_NOT_FOUND       a   a    +     +    +      +           +                +       +     ok    p   p    p   p
@@ -36,6 +37,7 @@ const TABLE: &str = "
     ApproveOffer            ETAG_MISMATCH        a   a    n     r    r      r           g                +       +     n     p   p    n   p
     RejectAccess            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   +
     RevokeInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
+    RevokeInvitations       OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ResendInvitation        ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     AcceptInvitation        ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
     DeclineInvitation       ETAG_MISMATCH        a   a    n     n    n      n           i                i       i     +     p   p    n   p
@@ -155,6 +157,7 @@ impl Scene {
                 bytes!(CreateInvitationRequest { parent, invitation: email("x@example.com"), validate_only: true })
             }
             "GetInvitation" => bytes!(GetInvitationRequest { name: offered }),
+            "BatchGetInvitations" => bytes!(BatchGetInvitationsRequest { parent, names: vec![offered] }),
             "ListInvitations" => bytes!(ListInvitationsRequest { parent }),
             "ListAccountInvitations" => bytes!(ListAccountInvitationsRequest { parent: guest }),
             "RequestAccess" => bytes!(RequestAccessRequest { code: self.code.clone() }),
@@ -167,6 +170,9 @@ impl Scene {
             "ApproveOffer" => bytes!(ApproveOfferRequest { name: self.pending.clone(), etag }),
             "RejectAccess" => bytes!(RejectAccessRequest { name: self.requested.clone(), etag }),
             "RevokeInvitation" => bytes!(RevokeInvitationRequest { name: offered, etag }),
+            "RevokeInvitations" => {
+                bytes!(RevokeInvitationsRequest { parent, filter: "email = \"nobody@example.com\"".to_owned() })
+            }
             "ResendInvitation" => bytes!(ResendInvitationRequest { name: offered, etag }),
             "AcceptInvitation" => bytes!(AcceptInvitationRequest { name: offered, etag }),
             "DeclineInvitation" => bytes!(DeclineInvitationRequest { name: offered, etag }),

@@ -15,6 +15,8 @@ pub struct Evidence {
     /// The files where no secret may be.
     pub shown: Vec<PathBuf>,
     pub tokens: BTreeSet<String>,
+    /// Values of annotations: only answers show them, and only two tables hold them.
+    pub annotations: BTreeSet<String>,
     /// Codes that were leaked on purpose: where each of them is, and it.
     pub canaries: BTreeSet<(String, String)>,
 }
@@ -30,6 +32,7 @@ impl Evidence {
             is_whole: arguments.lines().all(is_harmless),
             shown: entries(&folder.join("shown")),
             tokens: lines("tokens").lines().map(str::to_owned).collect(),
+            annotations: lines("annotations").lines().map(str::to_owned).collect(),
             canaries: lines("canaries").lines().map(|line| canary(line).unwrap()).collect(),
         })
     }

@@ -39,6 +39,24 @@ fn of_invitations(world: &World) -> Vec<Row> {
         organization("parent", |m: &mut pb::CreateInvitationRequest| &mut m.parent),
         required(email("invitation.email", |m| &mut m.invitation.get_or_insert_default().email)),
         locale("invitation.locale", |m| &mut m.invitation.get_or_insert_default().locale),
+        // with a name in them: tests/it/flow/annotations.rs
+        other(
+            "invitation.annotations",
+            &[("many", |m: &mut pb::CreateInvitationRequest| {
+                let pairs = (0..17).map(|n| (format!("k{n}"), "v".to_owned()));
+                m.invitation.get_or_insert_default().annotations = pairs.collect();
+            })],
+        )
+        .told("FIELD_TOO_MANY")
+        .and(
+            other(
+                "invitation.annotations",
+                &[("a long key", |m: &mut pb::CreateInvitationRequest| {
+                    m.invitation.get_or_insert_default().annotations = [("k".repeat(60_000), "v".to_owned())].into();
+                })],
+            )
+            .told("FIELD_TOO_LONG"),
+        ),
         request_id(|m| &mut m.request_id),
     ];
     let form_of = Form { rpc: "CreateInvitation", caller, control, good, fields };
@@ -51,6 +69,27 @@ fn of_invitations(world: &World) -> Vec<Row> {
     let good = pb::GetInvitationRequest { name: invited.name.clone() };
     let fields = vec![invitation("name", |m: &mut pb::GetInvitationRequest| &mut m.name)];
     rows.extend(Form { rpc: "GetInvitation", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::BatchGetInvitationsRequest { parent: acme(), names: vec![invited.name.clone()] };
+    // one by one: tests/it/lists/named.rs
+    let fields = vec![
+        organization("parent", |m: &mut pb::BatchGetInvitationsRequest| &mut m.parent),
+        required(
+            other("names", &[("none", |m: &mut pb::BatchGetInvitationsRequest| m.names = Vec::new())])
+                .told("FIELD_MISSING")
+                .and(
+                    other(
+                        "names",
+                        &[("many", |m: &mut pb::BatchGetInvitationsRequest| {
+                            m.names = vec![m.names[0].clone(); 1001];
+                        })],
+                    )
+                    .told("FIELD_TOO_MANY"),
+                ),
+        ),
+    ];
+    rows.extend(Form { rpc: "BatchGetInvitations", caller, control, good, fields }.rows());
 
     let (caller, control) = form();
     let good = pb::ListInvitationsRequest {
@@ -119,6 +158,36 @@ fn of_transitions(world: &World) -> Vec<Row> {
     rows.extend(transition!("ApproveOffer", ApproveOfferRequest, moa, pending));
     rows.extend(transition!("RejectAccess", RejectAccessRequest, olga, requested));
     rows.extend(transition!("RevokeInvitation", RevokeInvitationRequest, olga, invited));
+    let (caller, control) = (olga.clone(), bare.clone());
+    let good = pb::RevokeInvitationsRequest {
+        parent: acme(),
+        filter: "email = \"nobody@example.com\"".into(),
+        request_id: ID.into(),
+        validate_only: false,
+    };
+    let bad = [
+        "",
+        "state",
+        "state = ",
+        "state = OPEN",
+        "foo = bar",
+        "state != INVITED",
+        "NOT state = INVITED",
+        "((((",
+        "\0",
+        "é",
+    ];
+    let bad = bad.map(str::to_owned).into_iter().chain(["a".repeat(60_000), "(".repeat(60_000)]);
+    let fields = vec![
+        organization("parent", |m: &mut pb::RevokeInvitationsRequest| &mut m.parent),
+        required(texts("filter", |m| &mut m.filter, bad)),
+        request_id(|m| &mut m.request_id),
+    ];
+    let form_of = Form { rpc: "RevokeInvitations", caller, control, good, fields };
+    rows.extend(form_of.rows());
+    let mut dry = form_of;
+    dry.good.validate_only = true;
+    rows.extend(dry.rows());
     rows.extend(transition!("ResendInvitation", ResendInvitationRequest, olga, invited));
 
     let good = pb::OfferMembershipRequest {

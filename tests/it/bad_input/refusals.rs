@@ -90,6 +90,19 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
         let parent = format!("organizations/{id}");
         let list = pb::ListInvitationsRequest { parent: parent.clone(), ..Default::default() };
         rows.push(refusal("ListInvitations", what, olga, &list, NotFound, reason));
+        let names = vec![format!("{parent}/invitations/{UNKNOWN}")];
+        let get = pb::BatchGetInvitationsRequest { parent: parent.clone(), names };
+        rows.push(refusal("BatchGetInvitations", what, olga, &get, NotFound, reason));
+        let filter = "state = INVITED".to_owned();
+        for validate_only in [false, true] {
+            let all = pb::RevokeInvitationsRequest {
+                parent: parent.clone(),
+                filter: filter.clone(),
+                validate_only,
+                ..Default::default()
+            };
+            rows.push(refusal("RevokeInvitations", what, olga, &all, NotFound, reason));
+        }
         let list = pb::ListEventsRequest { parent, ..Default::default() };
         rows.push(refusal("ListEvents", what, olga, &list, NotFound, reason));
         let message = offer(id, "rita", "rita@example.com", "");
@@ -117,6 +130,16 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
         let message = pb::RequestAccessRequest { code: code.clone(), request_id: String::new() };
         rows.push(refusal("RequestAccess", what, otto, &message, NotFound, "CODE_NOT_FOUND"));
     }
+    let all = pb::RevokeInvitationsRequest {
+        parent: "organizations/acme".into(),
+        filter: "state = INVITED".into(),
+        request_id: USED.into(),
+        ..Default::default()
+    };
+    rows.push(refusal("RevokeInvitations", "a used id", olga, &all, FailedPrecondition, "REQUEST_ID_REUSED"));
+    let names = vec![world.invited.name.clone(), format!("organizations/acme/invitations/{UNKNOWN}")];
+    let get = pb::BatchGetInvitationsRequest { parent: "organizations/acme".into(), names };
+    rows.push(refusal("BatchGetInvitations", "one unknown", olga, &get, NotFound, "INVITATION_NOT_FOUND"));
     for parent in ["accounts/rosa", "accounts/nobody-at-all"] {
         let message = pb::ListAccountInvitationsRequest { parent: parent.into(), ..Default::default() };
         rows.push(refusal("ListAccountInvitations", parent, olga, &message, NotFound, "ACCOUNT_NOT_FOUND"));

@@ -85,7 +85,8 @@ const TABLE: [(&str, &str, &str, &str); 8] = [
     ("service", ALL_OF_INVITATION, ALL_OF_MEMBER, ALL_OF_ORGANIZATION),
 ];
 const ALL_OF_INVITATION: &str = "name state email account account_email role inviter offerer approver \
-                                 organization_display_name locale create_time update_time expire_time deliveries etag";
+                                 organization_display_name locale annotations create_time update_time expire_time \
+                                 deliveries etag";
 /// Without `email`: the invited address is not one of theirs.
 const SOME_OF_INVITATION: &str =
     "name state account account_email role organization_display_name create_time update_time expire_time etag";
@@ -121,8 +122,12 @@ async fn each_reader_sees_the_fields_that_are_theirs_and_no_others() {
 
     // an invitation in which every field is set: invited under another address, offered, approved
     owner.ask_for_approval_of("acme", pb::Role::Reader).await;
-    let input =
-        pb::Invitation { email: "guest@work.example".to_owned(), locale: "en-GB".to_owned(), ..Default::default() };
+    let input = pb::Invitation {
+        email: "guest@work.example".to_owned(),
+        locale: "en-GB".to_owned(),
+        annotations: [("ticket".to_owned(), "OPS-7".to_owned())].into(),
+        ..Default::default()
+    };
     let message = pb::CreateInvitationRequest {
         parent: "organizations/acme".to_owned(),
         invitation: Some(input),

@@ -26,6 +26,7 @@ struct Evidence {
     answers: File,
     tokens: File,
     canaries: File,
+    annotations: File,
     /// Where what this process has counted can be read.
     metrics: SocketAddr,
 }
@@ -48,6 +49,7 @@ impl Evidence {
             answers: file(shown.join("answers")),
             tokens: file(folder.join("tokens")),
             canaries: file(folder.join("canaries")),
+            annotations: file(folder.join("annotations")),
             metrics: count(),
             shown,
         }
@@ -72,6 +74,11 @@ pub fn token(token: &str) {
 /// A code that was leaked on purpose, and which evidence must hold it.
 pub fn canary(place: &str, code: &str) {
     append(&EVIDENCE.canaries, format!("{place} {code}\n").as_bytes());
+}
+
+/// The value of an annotation, which is shown in answers and nowhere else; of one line, and unlike everything else.
+pub fn annotation(value: &str) {
+    append(&EVIDENCE.annotations, format!("{value}\n").as_bytes());
 }
 
 /// How much this process has logged so far, in bytes.

@@ -12,12 +12,23 @@ use tonic::Code;
 use super::{Old, Retention, Step, count, days, execute, let_pass, sweep, sweeper, turn, without_addresses};
 use crate::support::{PATIENCE, Person, Service, reason};
 
+const ANNOTATIONS: &str = "SELECT count(*) FROM annotations";
+
 /// An invitation in each final state, and one that is open: the person whom it is bound to, if any.
 async fn one_of_each(service: &Service, owner: &Person) -> Vec<(Option<Person>, Invitation)> {
     let expired = owner.invite("acme", "Ina@Example.com").await.unwrap();
     service.let_expire(&expired.name).await;
     owner.invite("acme", "ina@example.com").await.unwrap();
-    let revoked = owner.invite("acme", "rico@example.com").await.unwrap();
+    let annotated = pb::CreateInvitationRequest {
+        parent: "organizations/acme".to_owned(),
+        invitation: Some(Invitation {
+            email: "rico@example.com".to_owned(),
+            annotations: [("ticket".to_owned(), "OPS-7".to_owned())].into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let revoked = owner.invitations.clone().create_invitation(annotated).await.unwrap().into_inner();
     owner.revoke(&revoked.name).await.unwrap();
     let (rita, rejected) = service.requested(owner, "acme", "rita").await;
     owner.reject(&rejected.name).await.unwrap();
@@ -98,6 +109,7 @@ async fn an_invitation_without_addresses_reads_lists_and_answers_as_before() {
     for (_, invitation) in &ended {
         before.push(owner.get(&invitation.name).await.unwrap());
     }
+    assert_eq!((before[1].annotations.len(), count(service.pool(), ANNOTATIONS).await), (1, 1));
     let listed = list(&owner, &[State::Expired, State::Accepted, State::Declined], "").await;
     assert_eq!((listed.len(), list(&owner, &[], "INA@example.com").await.len()), (3, 2), "the control");
     assert_eq!(turn(&sweeper(&service, without_addresses()).await, Step::Old(Old::Addresses)).await.rows, 5);
@@ -105,8 +117,9 @@ async fn an_invitation_without_addresses_reads_lists_and_answers_as_before() {
     for ((person, invitation), before) in ended.iter().zip(before) {
         let after = owner.get(&invitation.name).await.unwrap();
         assert!(!before.email.is_empty() && !before.deliveries.is_empty());
-        let erased = Invitation { email: String::new(), account_email: String::new(), ..before };
-        assert_eq!(after, erased, "nothing but the addresses has gone");
+        let annotations = Default::default();
+        let erased = Invitation { email: String::new(), account_email: String::new(), annotations, ..before };
+        assert_eq!(after, erased, "nothing but addresses and annotations has gone");
         assert_eq!(
             reason(owner.resend(&invitation.name, false).await),
             format!("INVITATION_{}", after.state().as_str_name())
@@ -116,6 +129,7 @@ async fn an_invitation_without_addresses_reads_lists_and_answers_as_before() {
             assert_eq!((own.state(), own.email.as_str(), own.account_email.as_str()), (after.state(), "", ""));
         }
     }
+    assert_eq!(count(service.pool(), ANNOTATIONS).await, 0);
     let again = list(&owner, &[State::Expired, State::Accepted, State::Declined], "").await;
     assert_eq!(again.iter().map(|i| &i.name).collect::<Vec<_>>(), listed.iter().map(|i| &i.name).collect::<Vec<_>>());
     let found = list(&owner, &[], "ina@example.com").await;
@@ -206,4 +220,20 @@ async fn an_attempt_that_ends_after_the_erasure_brings_no_address_back() {
         let sent: (String, String) = sqlx::query_as(sent).bind(id).fetch_one(service.pool()).await.unwrap();
         assert_eq!(sent, ("SENT".to_owned(), recipient.to_owned()));
     }
+}
+
+/// The release before knows of no annotations: it erases the addresses beside them, and throws away the invitation later.
+#[tokio::test]
+async fn annotations_that_an_older_version_has_left_go_with_the_invitation() {
+    let service = Service::start().await;
+    let owner = service.owner("olga", "acme").await;
+    one_of_each(&service, &owner).await;
+    service.tables().await;
+    let_pass(service.pool(), 31).await;
+    let older = "UPDATE invitations SET email = '', email_key = '' WHERE state = 'REVOKED'";
+    execute(service.pool(), older).await;
+    assert_eq!(count(service.pool(), ANNOTATIONS).await, 1, "the control");
+    let gone = Retention { invitations: Some(days(20)), ..Retention::default() };
+    assert_eq!(turn(&sweeper(&service, gone).await, Step::Old(Old::Invitations)).await.rows, 1);
+    assert_eq!(count(service.pool(), ANNOTATIONS).await, 0);
 }

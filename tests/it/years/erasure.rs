@@ -71,7 +71,16 @@ async fn no_column_of_any_table_holds_an_address_of_a_deleted_account() {
     assert_eq!(requested.account_email, "Anna.Smith@Example.com");
     let offer = olga.offer("acme", "anna", "anna.smith@EXAMPLE.com", "MANAGER").await.unwrap();
     anna.accept(&offer.name).await.unwrap();
-    let expired = rosa.invite("beta", "anna.smith@example.com").await.unwrap();
+    let annotated = pb::CreateInvitationRequest {
+        parent: "organizations/beta".to_owned(),
+        invitation: Some(pb::Invitation {
+            email: "anna.smith@example.com".to_owned(),
+            annotations: [("asked-by".to_owned(), "Anna@Former.example".to_owned())].into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let expired = rosa.invitations.clone().create_invitation(annotated).await.unwrap().into_inner();
     service.let_expire(&expired.name).await;
     let open = paul.invite("gamma", "Anna.Smith@example.com").await.unwrap();
     let declined = carl.offer("delta", "anna", "anna.smith@example.com", "READER").await.unwrap();
@@ -101,14 +110,17 @@ async fn no_column_of_any_table_holds_an_address_of_a_deleted_account() {
     let_pass(service.pool(), 29).await;
     sweep().await;
     let places = [
+        "annotations.value",
         "emails.recipient",
         "erasures.email_key",
         "invitations.account_email",
         "invitations.account_email_key",
+        "invitations.annotations",
         "invitations.email",
         "invitations.email_key",
     ];
     assert_eq!(holding(&service, &ADDRESSES).await, places);
+    assert_eq!(rosa.get(&expired.name).await.unwrap().annotations, expired.annotations);
     assert_eq!(holding(&service, &ADDRESSES[1..]).await, places, "the former one too");
 
     // what is open cannot lose its address yet
