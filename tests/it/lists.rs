@@ -45,6 +45,7 @@ async fn invitations(
         page_token,
         states: filter.states.iter().map(|state| (*state).into()).collect(),
         email: filter.email.to_owned(),
+        ..Default::default()
     };
     let page = person.invitations.clone().list_invitations(message).await?.into_inner();
     Ok((page.invitations, page.next_page_token))

@@ -31,6 +31,7 @@ fn invitation(outcome: Result<pb::Invitation, Status>) -> String {
                 approver,
                 organization_display_name,
                 locale,
+                annotations,
                 create_time,
                 update_time,
                 expire_time,
