@@ -6,8 +6,8 @@ use time::Duration;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode, InvitationId,
-    LIFETIMES, NameFault, OrganizationId, Refusal, Role, Username,
+    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField, InvitationCode,
+    InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username, parse_filter,
 };
 use crate::pb;
 
@@ -243,6 +243,20 @@ impl Fields {
             self.refuse_as(Refusal::PageTokenInvalid, "page_token", "does not belong to this list");
         }
         begin.map(Some)
+    }
+
+    /// A filter; `table` knows the fields and makes of all restrictions what is searched by. Empty is `None`.
+    pub fn filter<T>(
+        &mut self,
+        filter: &str,
+        table: impl FnOnce(&[Restriction]) -> Result<T, FilterFault>,
+    ) -> Option<Option<T>> {
+        let parsed =
+            if filter.is_empty() { Ok(None) } else { parse_filter(filter).and_then(|all| table(&all)).map(Some) };
+        if let Err(fault) = &parsed {
+            self.refuse("filter", fault.kind(), fault.to_string());
+        }
+        parsed.ok()
     }
 
     /// 0 is 50, above 200 is 200.
