@@ -21,6 +21,7 @@ mod suppressions;
 mod sweep;
 mod together;
 mod views;
+mod watch;
 mod writer;
 
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub use suppressions::Suppression;
 pub use sweep::{Old, Retention, Step, Sweeper, Swept};
 use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
+use watch::Watchers;
+pub use watch::{Follower, Happened, Place};
 use writer::Writer;
 
 use crate::domain::{Command, Deployment, InvitationId, Method, Operation, OrganizationId};
@@ -64,6 +67,7 @@ pub struct App {
     counter: Queue<Counter>,
     registrar: Queue<Registrar>,
     writer: Writer,
+    watchers: Watchers,
     readiness: Arc<Mutex<Readiness>>,
     /// The sweep has one, so it can take no more than that.
     sweeps: Arc<Mutex<Own>>,
@@ -89,6 +93,7 @@ pub struct Connections {
     lanes: (usize, Own),
     /// Each writer that waits for locks.
     waiting: Own,
+    watching: Own,
     readiness: Own,
     sweeps: Own,
 }
@@ -112,6 +117,7 @@ impl Connections {
             registrar: own(Purpose::Batch)?,
             lanes: (writers, own(Purpose::Batch)?),
             waiting: own(Purpose::Write)?,
+            watching: own(Purpose::Read)?,
             readiness: own(Purpose::Read)?,
             sweeps: own(Purpose::Write)?,
         })
@@ -128,6 +134,7 @@ impl App {
         committed: &Arc<Notify>,
     ) -> Self {
         let deployment = Arc::new(deployment);
+        let watchers = Watchers::start(connections.watching, &tasks);
         Self {
             reads: connections.reads,
             writes: connections.writes,
@@ -138,7 +145,15 @@ impl App {
             ),
             counter: Queue::start([Counter(connections.counter)], &tasks),
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
-            writer: Writer::start(connections.lanes, &connections.waiting, &deployment, &tasks, committed),
+            writer: Writer::start(
+                connections.lanes,
+                &connections.waiting,
+                &deployment,
+                &tasks,
+                committed,
+                &watchers.hub,
+            ),
+            watchers,
             readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
             sweeps: Arc::new(Mutex::new(connections.sweeps)),
             deployment,
