@@ -11,7 +11,7 @@ mod reader;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use hub::{Heard, Subscription};
@@ -117,17 +117,9 @@ impl App {
         })
     }
 
-    /// Reads for a stream, which takes a connection only while few other streams have one.
-    pub async fn read_for_stream<T>(&self, reading: impl AsyncFn() -> Result<T>) -> Result<T> {
-        loop {
-            let place = self.watchers.reading.acquire().await;
-            let found = reading().await;
-            drop(place);
-            match found {
-                Err(Error::Overloaded | Error::Unavailable) => sleep(PAUSE).await,
-                found => return found,
-            }
-        }
+    /// Waits until a stream may read by itself: as long as it holds the permit, few others do.
+    pub async fn stream_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.watchers.reading).acquire_owned().await.ok()
     }
 }
 

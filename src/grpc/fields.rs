@@ -245,6 +245,14 @@ impl Fields {
         begin.map(Some)
     }
 
+    /// Where a stream goes on; `None`: the token is none of it.
+    pub fn resume_token<T>(&mut self, place: Option<T>) -> Option<T> {
+        if place.is_none() {
+            self.refuse_as(Refusal::ResumeTokenInvalid, "resume_token", "does not belong to this stream");
+        }
+        place
+    }
+
     /// A filter; `table` knows the fields and makes of all restrictions what is searched by. Empty is `None`.
     pub fn filter<T>(
         &mut self,
