@@ -5,6 +5,8 @@
 use time::Duration;
 
 use super::page_token::{self, Binding};
+use super::resume_token::Stream;
+use crate::app::Place;
 use crate::domain::{
     ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField, InvitationCode,
     InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username, parse_filter,
@@ -245,9 +247,11 @@ impl Fields {
         begin.map(Some)
     }
 
-    /// Where a stream goes on; `None`: the token is none of it.
-    pub fn resume_token<T>(&mut self, place: Option<T>) -> Option<T> {
-        if place.is_none() {
+    /// Where a stream goes on. Without one, because its organization is bad, a token is only looked at from outside.
+    pub fn resume_token(&mut self, stream: Option<Stream<'_>>, token: &str) -> Option<Place> {
+        let place = stream.as_ref().and_then(|stream| stream.read(token));
+        let is_good = if stream.is_some() { place.is_some() } else { page_token::decode(token).is_some() };
+        if !is_good {
             self.refuse_as(Refusal::ResumeTokenInvalid, "resume_token", "does not belong to this stream");
         }
         place

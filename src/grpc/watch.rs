@@ -35,8 +35,8 @@ impl Api {
             organization.as_ref().map_or(Ok(EventFilter::default()), read)
         });
         let place = fields.optional(!message.resume_token.is_empty(), |fields| {
-            let stream = Stream { organization: organization.as_ref()?, filter: &message.filter };
-            fields.resume_token(stream.read(&message.resume_token))
+            let stream = organization.as_ref().map(|organization| Stream { organization, filter: &message.filter });
+            fields.resume_token(stream, &message.resume_token)
         });
         if message.send_initial && !message.resume_token.is_empty() {
             fields.refuse("send_initial", FieldFault::Conflict, "must not be set together with resume_token");

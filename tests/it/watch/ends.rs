@@ -98,13 +98,12 @@ async fn a_busy_stream_loses_it_as_well() {
 #[tokio::test]
 async fn a_token_that_runs_out_takes_the_stream_with_it() {
     let (service, owner) = scene(&[]).await;
-    // 60 s of leeway
-    let expiring = Person::new(&service.channel, service.token_at("olga", "olga@example.com", -600, -57));
+    // within the leeway of 30 s it holds for 8 s more
+    let expiring = Person::new(&service.channel, service.token_at("olga", "olga@example.com", -600, -22));
     let mut watcher = Watcher::open(&expiring).await;
-    let (messages, end) = watcher.to_the_end().await;
+    let (_, end) = watcher.to_the_end().await;
     assert_eq!(end.as_ref().unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(reason(end), "TOKEN_INVALID");
-    assert!(messages.len() < 20, "{}", messages.len());
     // the control
     Watcher::open(&owner).await.message().await.unwrap();
 }

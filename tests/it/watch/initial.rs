@@ -62,7 +62,8 @@ async fn it_shows_what_the_caller_may_see_elsewhere() {
         assert_eq!(organization, caller.organization("acme").await);
         let list = pb::ListMembersRequest { parent: "organizations/acme".into(), ..Default::default() };
         assert_eq!(members, caller.organizations.clone().list_members(list).await.unwrap().into_inner().members);
-        let list = pb::ListInvitationsRequest { parent: "organizations/acme".into(), states: vec![1], ..Default::default() };
+        let list =
+            pb::ListInvitationsRequest { parent: "organizations/acme".into(), states: vec![1], ..Default::default() };
         let listed = caller.invitations.clone().list_invitations(list).await.unwrap().into_inner().invitations;
         assert_eq!(invitations, listed);
     }

@@ -19,7 +19,13 @@ async fn no_message_ends_within_a_transaction() {
     let mut watching = Watcher::open(&owner).await;
     write(&service, &SIZES).await;
     let last = 1 + SIZES.iter().sum::<i64>();
-    let ends = SIZES.iter().scan(1, |end, size| { *end += size; Some(*end) }).collect::<Vec<_>>();
+    let ends = SIZES
+        .iter()
+        .scan(1, |end, size| {
+            *end += size;
+            Some(*end)
+        })
+        .collect::<Vec<_>>();
     let mut later = Watcher::resume(&owner, &first).await;
     for watcher in [&mut watching, &mut later] {
         let mut next = 2;

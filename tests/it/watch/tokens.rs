@@ -20,7 +20,10 @@ async fn a_stream_begins_with_a_token_and_goes_on_after_it() {
     owner.invite("acme", "anna@example.com").await.unwrap();
     let message = watcher.happened().await;
     assert_eq!(message.events.len(), 1);
-    assert_eq!((message.events[0].kind(), &*message.events[0].name), (pb::event::Kind::Invited, "organizations/acme/events/2"));
+    assert_eq!(
+        (message.events[0].kind(), &*message.events[0].name),
+        (pb::event::Kind::Invited, "organizations/acme/events/2")
+    );
     let second = watcher.token.clone();
     drop(watcher);
     write(&service, &[1, 2]).await;
@@ -38,7 +41,8 @@ async fn a_token_is_good_for_its_organization_and_filter_only() {
     owner.create_organization("beta").await.unwrap();
     let filter = "kind = INVITED";
     let token = Watcher::open(&owner).await.token;
-    let filtered = Watcher::try_open(&owner, pb::WatchEventsRequest { filter: filter.into(), ..watch("") }).await.unwrap().token;
+    let filtered =
+        Watcher::try_open(&owner, pb::WatchEventsRequest { filter: filter.into(), ..watch("") }).await.unwrap().token;
     let open = async |parent: &str, filter: &str, resume_token: &str| {
         let message = pb::WatchEventsRequest {
             parent: parent.into(),
