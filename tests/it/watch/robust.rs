@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use invitations::dev::mailbox::Script;
-use invitations::pb;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -224,7 +223,7 @@ async fn readers_hear_everything_once_and_in_order_whatever_is_killed() {
         sqlx::query_as("SELECT count(*), max(position) FROM kept").fetch_one(service.pool()).await.unwrap();
     assert_eq!((count, most), (newest, newest));
     // who stayed away for too long is told so
-    let late =
-        super::Watcher::try_open(&owner.on(&connect(&addresses).await), pb::WatchEventsRequest { ..watch(&first) });
-    assert_eq!(crate::support::reason(late.await.map(drop)), "RESUME_TOKEN_EXPIRED");
+    let late = owner.on(&connect(&addresses).await);
+    let late = super::Watcher::try_open(&late, watch(&first)).await.map(drop);
+    assert_eq!(crate::support::reason(late), "RESUME_TOKEN_EXPIRED");
 }
