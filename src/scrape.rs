@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// The text format, as its documentation has it. Prometheus 3 reads nothing that does not say what it is.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Up to where delays are counted together, in seconds.
+const DELAYS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
 /// Readers at one time; Prometheus is one.
 const MAX_READERS: usize = 8;
@@ -40,7 +43,10 @@ impl Scrape {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         static PAGE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
         let listener = TcpListener::bind(address).await?;
-        let page = PAGE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok());
+        let page = PAGE.get_or_init(|| {
+            let delays = Matcher::Suffix("_delay_seconds".to_owned());
+            PrometheusBuilder::new().set_buckets_for_metric(delays, &DELAYS).ok()?.install_recorder().ok()
+        });
         let page = page.clone().ok_or_else(|| io::Error::other("something else counts in this process"))?;
         Ok(Self { listener, page })
     }

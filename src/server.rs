@@ -17,7 +17,7 @@ use crate::app::{App, Connections, Limits, Retention, Sweeper};
 use crate::config::Settings;
 use crate::domain::{Deployment, Timestamp};
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
-use crate::grpc::{Api, Door, ServeSettings, Shares};
+use crate::grpc::{Api, Door, ServeSettings, Shares, WatchSettings, Watches};
 use crate::mail;
 use crate::scrape::Scrape;
 use crate::store::connection::Own;
@@ -155,12 +155,13 @@ impl Server {
         });
         let shares = Shares::new(settings.calls.max_calls, settings.calls.max_calls_per_caller);
         let door = Door::new(Arc::clone(&verifier), shares.clone());
-        let routes = Api::new(app.clone(), verifier, shares).routes();
+        let watches = Watches::new(watch_settings(settings));
+        let routes = Api::new(app.clone(), verifier, shares, watches.clone()).routes();
         let is_ready = move || {
             let app = app.clone();
             async move { app.is_ready().await }
         };
-        let serving = serve(listener, door, routes, &serve_settings, is_ready, &tasks, stop.clone());
+        let serving = serve(listener, door, routes, watches, &serve_settings, is_ready, &tasks);
         let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
         Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })
@@ -287,6 +288,18 @@ async fn retention(pool: &Pool, settings: &Settings) -> Result<Retention, StartE
         events,
         erasure_delay: kept.erasure_delay_days,
     })
+}
+
+fn watch_settings(settings: &Settings) -> WatchSettings {
+    let calls = &settings.calls;
+    WatchSettings {
+        max: calls.max_watches,
+        max_per_caller: calls.max_watches_per_caller,
+        // the other half is for calls
+        max_per_connection: usize::try_from(calls.max_concurrent_streams / 2).unwrap_or(usize::MAX).max(1),
+        max_age: calls.watch_age_seconds,
+        checkpoint: calls.watch_checkpoint_seconds,
+    }
 }
 
 fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {

@@ -29,6 +29,11 @@ impl Tasks {
         Self(Arc::new(Inner { stop, ..Inner::default() }))
     }
 
+    /// From then on a task may end.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
     /// Runs a task that lives until the service stops.
     pub fn watch(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let life = Life { name, tasks: self.clone() };

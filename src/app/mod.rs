@@ -23,6 +23,7 @@ mod suppressions;
 mod sweep;
 mod together;
 mod views;
+mod watch;
 mod writer;
 
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub use suppressions::Suppression;
 pub use sweep::{Old, Retention, Step, Sweeper, Swept};
 use together::Queue;
 pub use views::{Audience, InvitationView, MemberView, OrganizationView};
+use watch::Watchers;
+pub use watch::{Follower, Happened, Place};
 use writer::Writer;
 
 use crate::domain::{Command, Deployment, InvitationId, Method, Operation, OrganizationId};
@@ -67,6 +70,7 @@ pub struct App {
     counter: Queue<Counter>,
     registrar: Queue<Registrar>,
     writer: Writer,
+    watchers: Watchers,
     readiness: Arc<Mutex<Readiness>>,
     /// The sweep has one, so it can take no more than that.
     sweeps: Arc<Mutex<Own>>,
@@ -92,6 +96,7 @@ pub struct Connections {
     lanes: (usize, Own),
     /// Each writer that waits for locks.
     waiting: Own,
+    watching: Own,
     readiness: Own,
     sweeps: Own,
 }
@@ -115,6 +120,7 @@ impl Connections {
             registrar: own(Purpose::Batch)?,
             lanes: (writers, own(Purpose::Batch)?),
             waiting: own(Purpose::Write)?,
+            watching: own(Purpose::Read)?,
             readiness: own(Purpose::Read)?,
             sweeps: own(Purpose::Write)?,
         })
@@ -131,6 +137,7 @@ impl App {
         committed: &Arc<Notify>,
     ) -> Self {
         let deployment = Arc::new(deployment);
+        let watchers = Watchers::start(connections.watching, &tasks);
         Self {
             reads: connections.reads,
             writes: connections.writes,
@@ -141,7 +148,15 @@ impl App {
             ),
             counter: Queue::start([Counter(connections.counter)], &tasks),
             registrar: Queue::start([Registrar(connections.registrar)], &tasks),
-            writer: Writer::start(connections.lanes, &connections.waiting, &deployment, &tasks, committed),
+            writer: Writer::start(
+                connections.lanes,
+                &connections.waiting,
+                &deployment,
+                &tasks,
+                committed,
+                &watchers.hub,
+            ),
+            watchers,
             readiness: Arc::new(Mutex::new(Readiness::new(connections.readiness))),
             sweeps: Arc::new(Mutex::new(connections.sweeps)),
             deployment,

@@ -23,6 +23,7 @@ use super::batch::{Batch, Decided, Locking};
 use super::error::{ATTEMPTS, Error};
 use super::held::Held;
 use super::together::{Queue, Turn, Worker};
+use super::watch::Hub;
 use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;
 use crate::store::connection::Own;
@@ -59,12 +60,14 @@ impl Writer {
         deployment: &Arc<Deployment>,
         tasks: &Tasks,
         committed: &Arc<tokio::sync::Notify>,
+        hub: &Hub,
     ) -> Self {
         let held = Held::default();
         let writer = |connection: &Own, locking| Lane {
             connection: connection.another(),
             deployment: deployment.clone(),
             committed: committed.clone(),
+            hub: hub.clone(),
             held: held.clone(),
             locking,
         };
@@ -198,6 +201,8 @@ struct Lane {
     deployment: Arc<Deployment>,
     /// Woken after each commit: there may be email to send.
     committed: Arc<tokio::sync::Notify>,
+    /// Hears whose events were written.
+    hub: Hub,
     held: Held,
     locking: Locking,
 }
@@ -217,8 +222,12 @@ impl Worker for Lane {
         if self.locking == Locking::Wait {
             turn.pass();
         }
+        let organizations = commands.iter().map(|(command, _)| command.organization.clone()).collect::<Vec<_>>();
         let outcomes = self.carry_out(commands, turn).await;
         self.committed.notify_one();
+        let is_change = |outcome: &Result<Option<Decided>, Error>| matches!(outcome, Ok(Some(it)) if it.is_change);
+        let changed = organizations.iter().zip(&outcomes).filter(|(_, outcome)| is_change(outcome));
+        self.hub.note(changed.map(|(organization, _)| organization));
         outcomes
     }
 

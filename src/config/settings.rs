@@ -108,6 +108,26 @@ pub struct Calls {
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = values::number(1..=100_000_usize))]
     pub max_untaken_answers: usize,
 
+    /// Streams of WatchEvents at a time, 1 to 100000. Further ones are refused. They take no place of `max_calls`, and may be
+    /// half of the calls on a connection (`max_concurrent_streams`).
+    #[arg(long, value_name = "COUNT", default_value = "2000", value_parser = values::number(1..=100_000_usize))]
+    pub max_watches: usize,
+
+    /// Of `max_watches`, those of one caller, 1 to 100000: a caller is a person, or a service for one organization.
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = values::number(1..=100_000_usize))]
+    pub max_watches_per_caller: usize,
+
+    /// Age in seconds at which a stream of WatchEvents ends, give or take a tenth, so that new replicas get their share of
+    /// streams, 1 to 86400. Its client goes on where it was.
+    #[arg(long, value_name = "SECONDS", default_value = "1800", value_parser = values::seconds(1..=86_400))]
+    pub watch_age_seconds: Duration,
+
+    /// Longest silence in seconds of a stream of WatchEvents, 1 to 15. After two thirds of that time it is also asked
+    /// whether the caller still may. A client that takes nothing for twice that time is too slow, and after four times it
+    /// is cut off.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = values::seconds(1..=15))]
+    pub watch_checkpoint_seconds: Duration,
+
     /// Deadline in seconds of a call whose client sets none, 1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds(1..=3600))]
     pub default_deadline_seconds: Duration,

@@ -11,6 +11,13 @@ pub enum Refusal {
     InvalidFields(Vec<InvalidField>),
     CodeMistyped,
     PageTokenInvalid,
+    ResumeTokenInvalid,
+    /// Events behind the token are gone.
+    ResumeTokenExpired {
+        organization: String,
+        /// The first that is left, or the next one to come.
+        earliest: i64,
+    },
     RequestIdReused,
     EtagMismatch,
 
@@ -112,6 +119,10 @@ pub enum Refusal {
     },
     TooManyChanges {
         wait: Duration,
+    },
+    WatcherTooSlow,
+    TooManyWatches {
+        limit: usize,
     },
 }
 

@@ -11,6 +11,7 @@ mod replica;
 mod request;
 mod rights;
 mod state;
+mod streams;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub enum Code {
     ResourceExhausted = 8,
     FailedPrecondition = 9,
     Aborted = 10,
+    OutOfRange = 11,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,

@@ -213,7 +213,7 @@ async fn greeted(
 }
 
 /// ±10 %, so that clients that came together, after a rollout, do not come back together.
-fn jittered(age: Duration) -> Duration {
+pub(super) fn jittered(age: Duration) -> Duration {
     age.mul_f64(rand::random_range(0.9..1.1))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Status};
 
 use super::deadline::Deadline;
@@ -100,39 +100,59 @@ impl Api {
         Ok(authenticated)
     }
 
+    /// Who a stream is for, asked again while it goes on: it takes no place of calls.
+    pub async fn stream_reader(&self, method: Method, headers: &HeaderMap, name: &str) -> Result<Call, Status> {
+        let credential = self.credential(headers, None).await?;
+        let authenticated = self.look_up(credential, about(name, true)).await?;
+        method.check_kind(authenticated.call().map(|call| &call.caller)).map_err(status::from_refusal)?;
+        match authenticated {
+            Authenticated::Person { call, .. } => call.ok_or_else(|| status::from_refusal(Refusal::AccountRequired)),
+            Authenticated::Service { call, .. } => Ok(call),
+        }
+    }
+
     /// Checks the token, waits for the caller's turn and looks up the account.
     async fn verify<T>(&self, method: Method, request: &Request<T>, about: About) -> Result<Authenticated, Status> {
-        let headers = request.metadata().as_ref();
+        let patience = Deadline::patience(request.extensions());
+        let credential = self.credential(request.metadata().as_ref(), patience).await?;
+        let place = self.shares.enter(Who::of(&credential, &about), method).await.map_err(status::from_error)?;
+        if let Some(seat) = request.extensions().get::<Seat>() {
+            seat.keep(place);
+        }
+        self.look_up(credential, about).await
+    }
+
+    /// Whose token it is; the issuer is waited for until then.
+    async fn credential(&self, headers: &HeaderMap, patience: Option<Instant>) -> Result<Credential, Status> {
         if !headers.contains_key(AUTHORIZATION) {
             return Err(status::token_missing().into());
         }
         let token = token(headers).ok_or_else(status::token_invalid)?;
         let verified = self.verifier.verify(token);
-        let verified = match Deadline::patience(request.extensions()) {
+        let verified = match patience {
             Some(patience) => timeout_at(patience, verified).await.unwrap_or(Err(TokenError::NO_ANSWER)),
             None => verified.await,
         };
-        if let Ok(credential) = &verified {
-            let place = self.shares.enter(Who::of(credential, &about), method).await.map_err(status::from_error)?;
-            if let Some(seat) = request.extensions().get::<Seat>() {
-                seat.keep(place);
-            }
-        }
-        match verified {
-            Ok(Credential::Service(service)) => {
-                let call = self.app.call_of_service(Service::clone(&service), about).await;
-                Ok(Authenticated::Service { service, call: call.map_err(status::from_error)? })
-            }
-            Ok(Credential::User(identity)) => {
-                let call = self.app.call_of_person(&identity, about).await.map_err(status::from_error)?;
-                Ok(Authenticated::Person { call, identity })
-            }
-            Err(TokenError::Invalid(why)) => {
+        verified.map_err(|error| match error {
+            TokenError::Invalid(why) => {
                 tracing::info!(why, "token refused");
-                Err(status::token_invalid().into())
+                status::token_invalid().into()
             }
-            Err(TokenError::IssuerUnavailable(wait)) => Err(status::issuer_unavailable(wait).into()),
-        }
+            TokenError::IssuerUnavailable(wait) => status::issuer_unavailable(wait).into(),
+        })
+    }
+
+    async fn look_up(&self, credential: Credential, about: About) -> Result<Authenticated, Status> {
+        Ok(match credential {
+            Credential::Service(service) => {
+                let call = self.app.call_of_service(Service::clone(&service), about).await;
+                Authenticated::Service { service, call: call.map_err(status::from_error)? }
+            }
+            Credential::User(identity) => {
+                let call = self.app.call_of_person(&identity, about).await.map_err(status::from_error)?;
+                Authenticated::Person { call, identity }
+            }
+        })
     }
 }
 

@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::deadline::{Deadline, Deadlines};
+use super::deadline::{Deadline, Deadlines, asked};
 use super::door::Door;
 use super::idle::Busy;
 use super::metadata;
@@ -29,8 +29,9 @@ use super::shares::Seat;
 use super::sizes::Size;
 use super::status;
 use super::telemetry::{self, Call};
+use super::watches::Wire;
 use crate::app;
-use crate::domain::FieldFault;
+use crate::domain::{self, FieldFault};
 
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
@@ -96,12 +97,18 @@ impl Calls {
     }
 
     /// The connection is busy until the answer is taken.
-    pub(super) async fn answer(self, request: Request<Incoming>, busy: Busy) -> Result<Response<Body>, Infallible> {
+    pub(super) async fn answer(self, mut request: Request<Incoming>, busy: Busy) -> Result<Response<Body>, Infallible> {
         if let Some(refusal) = self.door.refusal(&request) {
             return Ok(refusal);
         }
         let call = Call::begin(&request);
-        let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.of(request.uri().path()).clone());
+        let path = request.uri().path();
+        // streams have limits of their own, and are held for long by everybody
+        let untaken = (!is_open_stream(path) && !is_watch(path)).then(|| self.untaken.of(path).clone());
+        if is_watch(path) {
+            let wire = Wire { connection: busy.connection(), cut: CUT.with(CancellationToken::clone) };
+            request.extensions_mut().insert(wire);
+        }
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
         let response = call.carry_out(Box::pin(self.if_formed(request))).await;
         let response = call.answered(response.unwrap_or_else(Status::into_http));
@@ -134,8 +141,9 @@ impl Calls {
     }
 
     async fn within_deadline(self, mut request: Request<Incoming>) -> Result<Response<Body>, Status> {
-        let deadline = self.deadlines.of(request.headers())?;
-        request.extensions_mut().insert(Deadline::within(deadline));
+        let asked = asked(request.headers())?;
+        let deadline = self.deadlines.of(asked);
+        request.extensions_mut().insert(Deadline::within(deadline, asked));
         let seat = Seat::default();
         request.extensions_mut().insert(seat.clone());
         let response = timeout(deadline, self.within_open_streams(request)).await;
@@ -182,6 +190,10 @@ fn without_trailers(body: Body) -> Body {
         Ok(data) => Frame::data(data),
         Err(_) => Frame::trailers(HeaderMap::new()),
     }))
+}
+
+fn is_watch(method: &str) -> bool {
+    method == domain::Method::WatchEvents.path()
 }
 
 fn is_open_stream(method: &str) -> bool {

@@ -11,6 +11,9 @@ use crate::domain::FieldFault;
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
+/// How long before its client's deadline a stream ends at most.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The service's own bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadlines {
@@ -22,24 +25,38 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     /// The time until the answer has to begin. A stream that has begun may go on.
-    pub(super) fn of(self, headers: &HeaderMap) -> Result<Duration, Status> {
-        let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(self.default) };
-        let asked = value.to_str().ok().and_then(parse).ok_or_else(unreadable)?;
-        Ok(asked.min(self.max))
+    pub(super) fn of(self, asked: Option<Duration>) -> Duration {
+        asked.map_or(self.default, |asked| asked.min(self.max))
     }
+}
+
+/// What the call itself says.
+pub(super) fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(None) };
+    value.to_str().ok().and_then(parse).map(Some).ok_or_else(unreadable)
 }
 
 /// What a handler knows of the deadline of its call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
+    /// When a stream ends, so that its client still hears of the end.
+    end: Option<Instant>,
     /// Until when to wait for others, an issuer for one: it leaves a tenth of the time, so that the caller still hears
     /// that they were not there.
     patience: Instant,
 }
 
 impl Deadline {
-    pub(super) fn within(time: Duration) -> Self {
-        Self { patience: Instant::now() + time.mul_f64(0.9) }
+    /// `asked` is the client's own.
+    pub(super) fn within(time: Duration, asked: Option<Duration>) -> Self {
+        let now = Instant::now();
+        let end = asked.and_then(|asked| now.checked_add(asked - (asked / 10).min(LAST_WORDS)));
+        Self { end, patience: now + time.mul_f64(0.9) }
+    }
+
+    /// When a stream has to end.
+    pub(super) fn end_of_stream(call: &Extensions) -> Option<Instant> {
+        call.get::<Self>().and_then(|deadline| deadline.end)
     }
 
     /// Until when a call waits for others.
@@ -81,8 +98,8 @@ mod tests {
 
     fn of(value: &str) -> Result<Duration, Code> {
         let value = HeaderValue::from_str(value).unwrap();
-        DEADLINES
-            .of(&HeaderMap::from_iter([(http::HeaderName::from_static(GRPC_TIMEOUT), value)]))
+        asked(&HeaderMap::from_iter([(http::HeaderName::from_static(GRPC_TIMEOUT), value)]))
+            .map(|asked| DEADLINES.of(asked))
             .map_err(|s| s.code())
     }
 
@@ -101,7 +118,7 @@ mod tests {
     fn no_call_takes_longer_than_the_service_allows() {
         assert_eq!(of("29S"), Ok(Duration::from_secs(29)));
         assert_eq!(of("31S"), Ok(DEADLINES.max));
-        assert_eq!(DEADLINES.of(&HeaderMap::new()).unwrap(), DEADLINES.default);
+        assert_eq!(DEADLINES.of(asked(&HeaderMap::new()).unwrap()), DEADLINES.default);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use time::Duration;
 
 use super::page_token::{self, Binding};
+use super::resume_token::Stream;
+use crate::app::Place;
 use crate::domain::{
     ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, FilterFault, ID_RULE, InvalidField,
     InvitationCode, InvitationId, LIFETIMES, NameFault, OrganizationId, Refusal, Restriction, Role, Username,
@@ -259,6 +261,16 @@ impl Fields {
             self.refuse_as(Refusal::PageTokenInvalid, "page_token", "does not belong to this list");
         }
         begin.map(Some)
+    }
+
+    /// Where a stream goes on. Without one, because its organization is bad, a token is only looked at from outside.
+    pub fn resume_token(&mut self, stream: Option<Stream<'_>>, token: &str) -> Option<Place> {
+        let place = stream.as_ref().and_then(|stream| stream.read(token));
+        let is_good = if stream.is_some() { place.is_some() } else { page_token::decode(token).is_some() };
+        if !is_good {
+            self.refuse_as(Refusal::ResumeTokenInvalid, "resume_token", "does not belong to this stream");
+        }
+        place
     }
 
     /// A filter; `table` knows the fields and makes of all restrictions what is searched by. Empty is `None`.

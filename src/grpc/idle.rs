@@ -60,6 +60,13 @@ impl Idle {
 #[derive(Debug)]
 pub(super) struct Busy(Idle);
 
+impl Busy {
+    /// Another number for each connection that is open.
+    pub(super) fn connection(&self) -> usize {
+        Arc::as_ptr(&self.0.0).addr()
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         let mut now = self.0.now();

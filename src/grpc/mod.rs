@@ -22,6 +22,7 @@ mod page;
 mod page_token;
 mod places;
 pub mod probe;
+mod resume_token;
 mod revoke_all;
 pub mod serve;
 mod serve_settings;
@@ -32,6 +33,7 @@ mod telemetry;
 pub mod tls;
 mod update_mask;
 mod watch;
+mod watches;
 
 use std::mem::take;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub use shares::Shares;
 use sizes::{LONG_METHODS, Size};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
+pub use watches::{WatchSettings, Watches};
 
 use crate::app::App;
 use crate::identity::Verifier;
@@ -56,11 +59,12 @@ pub struct Api {
     app: App,
     verifier: Arc<Verifier>,
     shares: Shares,
+    watches: Watches,
 }
 
 impl Api {
-    pub fn new(app: App, verifier: Arc<Verifier>, shares: Shares) -> Self {
-        Self { app, verifier, shares }
+    pub fn new(app: App, verifier: Arc<Verifier>, shares: Shares, watches: Watches) -> Self {
+        Self { app, verifier, shares, watches }
     }
 
     /// The services, ready to be served.

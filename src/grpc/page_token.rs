@@ -12,9 +12,12 @@ const LONGEST: usize = 200;
 
 /// What a list asked for, apart from the page.
 #[derive(Debug)]
-pub struct Binding([u8; 8]);
+pub struct Binding([u8; Self::BYTES]);
 
 impl Binding {
+    /// What of a token is the binding.
+    pub(super) const BYTES: usize = 8;
+
     pub fn new(method: Method, parts: &[&str]) -> Self {
         let mut hash = Sha256::new_with_prefix(method.name());
         for part in parts {

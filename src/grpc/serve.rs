@@ -21,13 +21,14 @@ use super::door::Door;
 use super::health::Health;
 use super::serve_settings::ServeSettings;
 use super::tls::Tls;
+use super::watches::Watches;
 use crate::pb;
 use crate::tasks::Tasks;
 
 /// How often to ask whether the application is ready.
 const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
 
-/// Serves until `stop`, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
+/// Serves until the tasks stop, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
 /// for open calls, at most `drain_timeout`. What is returned ends with the last connection.
 ///
 /// `ready` says whether calls can be carried out; health follows it.
@@ -39,15 +40,16 @@ pub fn serve<R>(
     listener: TcpListener,
     door: Door,
     routes: Routes,
+    watches: Watches,
     settings: &ServeSettings,
     ready: impl Fn() -> R + Send + 'static,
     tasks: &Tasks,
-    stop: CancellationToken,
 ) -> io::Result<JoinHandle<()>>
 where
     R: Future<Output = bool> + Send,
 {
-    let draining = CancellationToken::new();
+    let (stop, draining) = (tasks.stop().clone(), CancellationToken::new());
+    tasks.watch("streams", watches.look_after(draining.clone()));
     let health = Health::new(draining.clone());
     let mut routes = routes
         .add_service(HealthServer::new(health.clone()).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip));

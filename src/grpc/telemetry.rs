@@ -58,6 +58,13 @@ pub(super) fn note_reason(reason: ErrorReason) {
     CALL.try_with(|call| call.reason.store(reason.into(), Ordering::Relaxed)).ok();
 }
 
+/// The same for what goes on behind the answer's beginning: the span and the reason of an end belong to the call.
+pub(super) fn carried_on<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    use tracing::Instrument;
+    let known = CALL.try_with(Arc::clone).unwrap_or_default();
+    CALL.scope(known, work).in_current_span()
+}
+
 /// What is known of a call; dropping it writes the log line.
 #[derive(Debug)]
 pub(super) struct Call {

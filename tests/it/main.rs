@@ -32,4 +32,5 @@ mod support;
 mod trail;
 mod transport;
 mod typing;
+mod watch;
 mod years;

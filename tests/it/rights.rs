@@ -53,6 +53,7 @@ const TABLE: &str = "
     UpdateMember            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     DeleteMember            ETAG_MISMATCH        a   a    n     r    r      r           +                +       +     n     +   s    n   g
     ListEvents              OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
+    WatchEvents             OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     CreateAccount           USERNAME_TAKEN       +   +    e     e    e      e           e                e       e     e     p   p    p   p
     GetAccount              OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
     DeleteAccount           LAST_OWNER           a   a    n     n    n      n           n                n       +     n     +   s    s   +
@@ -201,6 +202,7 @@ impl Scene {
             "UpdateMember" => bytes!(UpdateMemberRequest { member: Some(target) }),
             "DeleteMember" => bytes!(DeleteMemberRequest { name: target.name, etag }),
             "ListEvents" => bytes!(ListEventsRequest { parent }),
+            "WatchEvents" => bytes!(WatchEventsRequest { parent }),
             "CreateAccount" => bytes!(CreateAccountRequest { account_id: "owner".to_owned() }),
             "GetAccount" => bytes!(GetAccountRequest { name: guest }),
             "DeleteAccount" => bytes!(DeleteAccountRequest { name: "accounts/owner".to_owned() }),

@@ -1,6 +1,6 @@
 //! Each refusal and who has the words for it.
 
-use super::{Problem, exists, limits, not_found, replica, request, rights, state};
+use super::{Problem, exists, limits, not_found, replica, request, rights, state, streams};
 use crate::domain::Refusal;
 
 impl From<Refusal> for Problem {
@@ -9,6 +9,8 @@ impl From<Refusal> for Problem {
             Refusal::InvalidFields(fields) => request::invalid_fields(fields),
             Refusal::CodeMistyped => request::code_mistyped(),
             Refusal::PageTokenInvalid => request::page_token_invalid(),
+            Refusal::ResumeTokenInvalid => streams::token_invalid(),
+            Refusal::ResumeTokenExpired { organization, earliest } => streams::token_expired(organization, earliest),
             Refusal::RequestIdReused => request::request_id_reused(),
             Refusal::EtagMismatch => request::etag_mismatch(),
 
@@ -66,6 +68,8 @@ impl From<Refusal> for Problem {
             Refusal::TooManyAccountAttempts { wait } => limits::account_attempts(wait),
             Refusal::TooManyProtectionChanges { wait } => limits::protection_changes(wait),
             Refusal::TooManyChanges { wait } => limits::changes(wait),
+            Refusal::WatcherTooSlow => streams::too_slow(),
+            Refusal::TooManyWatches { limit } => streams::too_many(limit),
         }
     }
 }

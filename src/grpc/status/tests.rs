@@ -42,6 +42,11 @@ samples! { refusals of Refusal:
     Refusal::InvalidFields(_) => [fields("this"), fields("that")],
     Refusal::CodeMistyped => [Refusal::CodeMistyped],
     Refusal::PageTokenInvalid => [Refusal::PageTokenInvalid],
+    Refusal::ResumeTokenInvalid => [Refusal::ResumeTokenInvalid],
+    Refusal::ResumeTokenExpired { .. } => [
+        Refusal::ResumeTokenExpired { organization: name("a1"), earliest: 7 },
+        Refusal::ResumeTokenExpired { organization: name("b2"), earliest: 1200 },
+    ],
     Refusal::RequestIdReused => [Refusal::RequestIdReused],
     Refusal::EtagMismatch => [Refusal::EtagMismatch],
     Refusal::AccountRequired => [Refusal::AccountRequired],
@@ -111,6 +116,8 @@ samples! { refusals of Refusal:
     Refusal::TooManyOrganizations { .. } => [Refusal::TooManyOrganizations { wait: Duration::seconds(66) }],
     Refusal::TooManyAccountAttempts { .. } => [Refusal::TooManyAccountAttempts { wait: Duration::seconds(67) }],
     Refusal::TooManyChanges { .. } => [Refusal::TooManyChanges { wait: Duration::seconds(70) }],
+    Refusal::WatcherTooSlow => [Refusal::WatcherTooSlow],
+    Refusal::TooManyWatches { .. } => [Refusal::TooManyWatches { limit: 3 }, Refusal::TooManyWatches { limit: 100 }],
     Refusal::TooManyProtectionChanges { .. } => [Refusal::TooManyProtectionChanges { wait: Duration::seconds(68) }],
 }
 

@@ -561,6 +561,24 @@ fn of_members(world: &World) -> Vec<Row> {
         page_token(|m| &mut m.page_token, &[&tokens.events, &tokens.members, &tokens.invitations]),
     ];
     rows.extend(Form { rpc: "ListEvents", caller, control, good, fields }.rows());
+
+    let (caller, control) = form();
+    let good = pb::WatchEventsRequest { parent: acme(), filter: "kind = INVITED".into(), ..Default::default() };
+    let filters = [
+        "kind",
+        "kind = NOTHING",
+        "state = INVITED",
+        "kind = INVITED OR actor = \"accounts/ada\"",
+        "NOT kind = INVITED",
+    ];
+    let tokens = ["x", "/////", "AAAA=", "AAAAAAAAAABhbm5h", &tokens.events, &tokens.members];
+    let fields = vec![
+        organization("parent", |m: &mut pb::WatchEventsRequest| &mut m.parent),
+        texts("filter", |m| &mut m.filter, filters.map(str::to_owned)),
+        text("resume_token", |m: &mut pb::WatchEventsRequest| &mut m.resume_token, "AAAAAAAAAABhbm5h", &tokens)
+            .because("RESUME_TOKEN_INVALID"),
+    ];
+    rows.extend(Form { rpc: "WatchEvents", caller, control, good, fields }.rows());
     rows
 }
 

@@ -103,8 +103,10 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
             };
             rows.push(refusal("RevokeInvitations", what, olga, &all, NotFound, reason));
         }
-        let list = pb::ListEventsRequest { parent, ..Default::default() };
+        let list = pb::ListEventsRequest { parent: parent.clone(), ..Default::default() };
         rows.push(refusal("ListEvents", what, olga, &list, NotFound, reason));
+        let watch = pb::WatchEventsRequest { parent, ..Default::default() };
+        rows.push(refusal("WatchEvents", what, olga, &watch, NotFound, reason));
         let message = offer(id, "rita", "rita@example.com", "");
         rows.push(refusal("OfferMembership", what, olga, &message, NotFound, reason));
     }

@@ -1,5 +1,6 @@
 //! Calls by path, with bytes instead of messages and with whatever `authorization` values.
 
+use invitations::domain::Method;
 use tonic::client::Grpc;
 use tonic::{Request, Status};
 
@@ -13,8 +14,17 @@ pub async fn call(channel: &Channel, path: &'static str, message: Vec<u8>, autho
     }
     let mut client = Grpc::new(channel.clone());
     client.ready().await.unwrap();
-    match client.unary(request, path.parse().unwrap(), Bytes).await {
-        Ok(_) => "OK".to_owned(),
+    let outcome = if path == Method::WatchEvents.path() {
+        // its first message says that it is open
+        match client.server_streaming(request, path.parse().unwrap(), Bytes).await {
+            Ok(stream) => stream.into_inner().message().await.map(drop),
+            Err(status) => Err(status),
+        }
+    } else {
+        client.unary(request, path.parse().unwrap(), Bytes).await.map(drop)
+    };
+    match outcome {
+        Ok(()) => "OK".to_owned(),
         Err(status) => reason(Err::<(), Status>(status)),
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, StreamExt};
 use h2::client::SendRequest;
 use invitations::grpc::serve::serve;
-use invitations::grpc::{Door, ServeSettings, Shares};
+use invitations::grpc::{Door, ServeSettings, Shares, WatchSettings, Watches};
 use invitations::identity::Verifier;
 use invitations::pb::account_service_client::AccountServiceClient;
 use invitations::pb::account_service_server::{AccountService, AccountServiceServer};
@@ -135,7 +135,14 @@ impl Server {
         };
         let tasks = Tasks::new(stop.clone());
         let door = Door::new(Arc::new(Verifier::new(Vec::new()).unwrap()), Shares::new(100, None));
-        let ended = serve(listener, door, Routes::new(routes), &settings, ready, &tasks, stop.clone()).unwrap();
+        let watches = Watches::new(WatchSettings {
+            max: 100,
+            max_per_caller: 100,
+            max_per_connection: 100,
+            max_age: Duration::from_mins(30),
+            checkpoint: Duration::from_secs(15),
+        });
+        let ended = serve(listener, door, Routes::new(routes), watches, &settings, ready, &tasks).unwrap();
         Self { address, stub, stop, ended }
     }
 
