@@ -16,8 +16,10 @@ use super::details::Details;
 
 /// Calls of other services, such as health and reflection, may be streams, which nothing repeats. Ours are none.
 const OURS: &str = "/ipmhub.invitations.v1.";
-/// What the service takes.
+/// What the service takes, and for calls about many at once.
 const LARGEST_REQUEST: usize = 64 * 1024;
+const LARGEST_BATCH: usize = 1024 * 1024;
+const BATCHES: [&str; 2] = ["/BatchCreateInvitations", "/BatchGetInvitations"];
 
 /// How often and when a call is repeated that failed with UNAVAILABLE; no other is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -104,7 +106,7 @@ where
 {
     async fn attempts(self, request: Request<Body>, deadline: Instant) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
-        let body = whole(body).await?;
+        let body = whole(body, largest(parts.uri.path())).await?;
         let mut backoff = self.policy.initial_backoff;
         let mut number = 1;
         loop {
@@ -131,12 +133,17 @@ where
     channel.oneshot(request).await.map_err(|error| Status::from_error(error.into()))
 }
 
+fn largest(path: &str) -> usize {
+    let is_batch = BATCHES.iter().any(|name| path.ends_with(name));
+    if is_batch { LARGEST_BATCH } else { LARGEST_REQUEST }
+}
+
 /// A request can be sent again only if all of it is there.
-async fn whole(body: Body) -> Result<Bytes, Status> {
-    let collected = Limited::new(body, LARGEST_REQUEST).collect().await;
+async fn whole(body: Body, largest: usize) -> Result<Bytes, Status> {
+    let collected = Limited::new(body, largest).collect().await;
     let collected = collected.map_err(|error| match error.downcast::<Status>() {
         Ok(status) => *status,
-        Err(_) => Status::invalid_argument("a request has at most 64 KiB"),
+        Err(_) => Status::invalid_argument(format!("this request has at most {} KiB", largest / 1024)),
     });
     Ok(collected?.to_bytes())
 }

@@ -10,10 +10,7 @@ use crate::pb;
 pub(super) type Watch = std::pin::Pin<Box<dyn Stream<Item = Result<pb::WatchEventsResponse, Status>> + Send>>;
 
 impl Api {
-    pub(super) async fn watch(
-        &self,
-        _request: Request<pb::WatchEventsRequest>,
-    ) -> Result<Response<Watch>, Status> {
+    pub(super) async fn watch(&self, _request: Request<pb::WatchEventsRequest>) -> Result<Response<Watch>, Status> {
         Err(Status::unimplemented("under construction"))
     }
 }
