@@ -2,7 +2,7 @@
 -- Run by tests/architecture after the migrations.
 WITH keyed(tbl, key) AS (VALUES                     -- every table has its place here; a new one must be added
   ('organizations','organization'),('organization_heads','organization'),('members','organization'),
-  ('invitations','organization'),('events','organization'),('emails','organization'),('mail_turns','organization'),('request_ids','organization'),('erasures','username'),
+  ('invitations','organization'),('annotations','organization'),('events','organization'),('emails','organization'),('mail_turns','organization'),('request_ids','organization'),('erasures','username'),
   ('accounts','username'),('account_emails','username'),('identities','identity'),('account_request_ids','identity'),('attestations','identity'),
   ('subject_limits','subject'),('email_suppressions','address_hash'),('key_checks',NULL)),  -- NULL: a copy on every node
 t AS (SELECT c.oid, c.relname, k.key, k.tbl IS NOT NULL AS known FROM pg_class c LEFT JOIN keyed k ON k.tbl=c.relname

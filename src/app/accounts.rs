@@ -222,7 +222,7 @@ pub(super) async fn remember(
     method: Method,
     resource: String,
 ) -> store::Result<()> {
-    let Some(Request { id, digest }) = request else { return Ok(()) };
+    let Some(Request { id, digest, .. }) = request else { return Ok(()) };
     let id: Uuid = *id;
     let remembered = Remembered { method: method.name().to_owned(), digest: digest.to_vec(), resource };
     request_ids::insert_of_identity(connection, &identity, id, &remembered).await

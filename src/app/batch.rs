@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use super::together::ROUND;
 use super::views::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
-    self, Account, Caller, Command, Context, Deliveries, Delivery, Deployment, InvitationId, Operation, OrganizationId,
-    OrganizationState, Refusal, Remembered, Subject, Timestamp, Username,
+    self, Account, Caller, Command, Context, Deliveries, Delivery, Deployment, InvitationId, Method, Operation,
+    OrganizationId, OrganizationState, Refusal, Remembered, Request, Subject, Timestamp, Username,
 };
 use crate::store::changes::Changed;
 use crate::store::load::{self, Loaded, Wanted};
@@ -107,22 +107,51 @@ impl Batch {
         deployment: &Deployment,
         engine: Engine,
     ) -> store::Result<Self> {
-        let loaded = load::load(connection, &wanted(commands, deployment, engine)).await?;
+        let mut batch = Self::of(load::load(connection, &wanted(commands, deployment, engine)).await?);
+        let at_present = |account: Account| account.at(batch.now, deployment.max_attestation_age);
+        batch.accounts = batch.accounts.into_iter().map(|(name, account)| (name, at_present(account))).collect();
+        for Command { organization, .. } in commands {
+            batch.after.entry(organization.clone()).or_insert_with(|| batch.before.get(organization).cloned());
+        }
+        Ok(batch)
+    }
+
+    /// Invitations as they are, to be shown to somebody who has changed them.
+    pub async fn read(
+        connection: &mut PgConnection,
+        organization: &OrganizationId,
+        caller: &Caller,
+        ids: &[InvitationId],
+        engine: Engine,
+    ) -> store::Result<Self> {
+        let owner = || organization.as_str().to_owned();
+        let wanted = Wanted {
+            organizations: vec![owner()],
+            invitations: ids.iter().map(|InvitationId(id)| (owner(), *id)).collect(),
+            people: caller.username().map(|username| (owner(), username.as_str().to_owned())).into_iter().collect(),
+            engine,
+            ..Wanted::default()
+        };
+        let mut batch = Self::of(load::load(connection, &wanted).await?);
+        batch.after = batch.before.iter().map(|(id, state)| (id.clone(), Some(state.clone()))).collect();
+        Ok(batch)
+    }
+
+    fn of(loaded: Loaded) -> Self {
         let Loaded { now, organizations: before, accounts, deliveries, remembered } = loaded;
-        let at_present = |account: Account| account.at(now, deployment.max_attestation_age);
-        let accounts = accounts.into_iter().map(|(name, account)| (name, at_present(account))).collect();
-        let ids = commands.iter().map(|command| command.organization.clone());
-        let after = ids.map(|id| (id.clone(), before.get(&id).cloned())).collect();
-        let (busy, done) = Default::default();
-        Ok(Self { now, before, after, accounts, deliveries, remembered, busy, done })
+        let (after, busy, done) = Default::default();
+        Self { now, before, after, accounts, deliveries, remembered, busy, done }
     }
 
     /// Decides one command; the next one sees what it did.
     pub fn decide(&mut self, command: &Command, deployment: &Deployment) -> Result<Decided, Refusal> {
         let context = Context { now: self.now, accounts: &self.accounts, deployment };
         let state = self.after.entry(command.organization.clone()).or_default();
-        let key = request_key(command);
-        let remembered = key.as_ref().and_then(|key| self.remembered.get(key));
+        let (key, whole) = (request_key(command), whole_key(command));
+        let find = |key: &Option<Key>| key.as_ref().and_then(|key| self.remembered.get(key));
+        // of a part: with another body under the id of the whole, no part is carried out
+        let of_whole = find(&whole).filter(|known| !known.is_whole_of(command));
+        let remembered = of_whole.or(find(&key));
         let is_repetition = remembered.is_some();
         // no organization and one that is being founded differ as well
         let counted = |state: &Option<OrganizationState>| state.as_ref().map(|state| state.counted);
@@ -131,24 +160,29 @@ impl Batch {
         let subject = domain::decide(state, &context, command, remembered)?;
         let (is_counted, is_change) = (counted(state) != before.0, events(state) != before.1);
         // what has changed nothing leaves nothing: asked again it changes nothing again
-        let request = command.request.as_ref().filter(|_| is_change);
-        if let (Some(key), None, Some(request)) = (key, remembered, request) {
-            let remembered = Remembered {
-                method: command.operation.method().to_owned(),
-                digest: request.digest.to_vec(),
-                resource: subject.name(&command.organization),
-            };
-            self.remembered.insert(key.clone(), remembered.clone());
-            self.done.push(Done { key, remembered });
+        let request = command.request.as_ref().filter(|_| is_change && !is_repetition);
+        if let (Some(key), Some(request)) = (key, request) {
+            self.remember(key, command.operation.method(), request, subject.name(&command.organization));
+            if let Some(whole) = whole.filter(|whole| !self.remembered.contains_key(whole)) {
+                let method = command.operation.rpc_of_many().map_or("", Method::name);
+                self.remember(whole, method, request, command.organization.name());
+            }
         }
-        let shown = if is_repetition { None } else { self.show(command, &subject) };
+        let shown =
+            if is_repetition { None } else { self.show(&command.organization, command.caller.as_ref(), &subject) };
         Ok(Decided { subject, shown, is_counted, is_change })
     }
 
-    /// What the command's caller gets to see of its subject.
-    fn show(&self, command: &Command, subject: &Subject) -> Option<Shown> {
-        let state = self.after.get(&command.organization)?.as_ref()?;
-        let caller = command.caller.as_ref()?;
+    fn remember(&mut self, key: Key, method: &str, request: &Request, resource: String) {
+        let remembered = Remembered { method: method.to_owned(), digest: request.digest.to_vec(), resource };
+        self.remembered.insert(key.clone(), remembered.clone());
+        self.done.push(Done { key, remembered });
+    }
+
+    /// What a caller gets to see of what they have changed.
+    pub fn show(&self, organization: &OrganizationId, caller: Option<&Caller>, subject: &Subject) -> Option<Shown> {
+        let state = self.after.get(organization)?.as_ref()?;
+        let caller = caller?;
         let standing = state.standing(caller, &self.accounts);
         Some(match subject {
             Subject::Organization => {
@@ -225,6 +259,13 @@ fn wanted(commands: &[Command], deployment: &Deployment, engine: Engine) -> Want
     for command in commands {
         want(&mut wanted, command);
     }
+    // of the commands of one caller, or of parts of one request, each names the same
+    for same in [&mut wanted.people, &mut wanted.accounts] {
+        same.sort_unstable();
+        same.dedup();
+    }
+    wanted.request_ids.sort_unstable();
+    wanted.request_ids.dedup();
     wanted
 }
 
@@ -277,7 +318,7 @@ fn want(wanted: &mut Wanted, command: &Command) {
         }
     }
     wanted.people.extend(caller.map(person));
-    wanted.request_ids.extend(request_key(command));
+    wanted.request_ids.extend(request_key(command).into_iter().chain(whole_key(command)));
 }
 
 /// The account that becomes a member, or bound, or gets another role: a deletion must see it, or be seen.
@@ -299,4 +340,10 @@ pub(super) fn request_key(command: &Command) -> Option<Key> {
     command.operation.rpc()?;
     let request = command.request.as_ref()?;
     Some((command.organization.as_str().to_owned(), command.actor()?.to_string(), request.id))
+}
+
+/// The same of the request that it is a part of.
+fn whole_key(command: &Command) -> Option<Key> {
+    let (organization, actor, _) = request_key(command)?;
+    Some((organization, actor, command.request.as_ref()?.whole?))
 }

@@ -26,18 +26,38 @@ impl App {
     async fn charge_for(&self, counted: Counted, subject: String) -> Result<Option<Charge>> {
         let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
         let asked = Asked { subject, window: counted.window(), limit };
-        match self.counter.ask(Count::Charge(asked)).await? {
+        match self.counter.ask(Count::Charge(asked, 1)).await?.pop() {
             Some(Ok(charge)) => Ok(Some(charge)),
             Some(Err(wait)) => Err(counted.refusal(wait).into()),
             None => Err(Error::Fault),
         }
     }
 
-    /// Takes a charge back, before anything that is charged after it. That this fails must not fail what has succeeded.
-    pub(super) fn give_back(&self, charge: Option<Charge>) {
-        if let Some(charge) = charge
-            && self.counter.tell(Count::GiveBack(charge)).is_err()
-        {
+    /// Counts so many more against somebody, or as many as the limit allows; then the others are refused with that.
+    /// `None`: there is no limit.
+    pub(super) async fn charge_many(
+        &self,
+        counted: Counted,
+        identity: &[u8; 32],
+        times: usize,
+    ) -> Result<Option<(Vec<Charge>, Option<Refusal>)>> {
+        let Some(limit) = counted.limit(&self.limits) else { return Ok(None) };
+        let asked = Asked { subject: counted.subject(identity), window: counted.window(), limit };
+        let mut charges = Vec::with_capacity(times);
+        let mut refusal = None;
+        for outcome in self.counter.ask(Count::Charge(asked, times)).await? {
+            match outcome {
+                Ok(charge) => charges.push(charge),
+                Err(wait) => refusal = Some(counted.refusal(wait)),
+            }
+        }
+        Ok(Some((charges, refusal)))
+    }
+
+    /// Takes charges back, before anything that is charged after it. That this fails must not fail what has succeeded.
+    pub(super) fn give_back(&self, charges: impl IntoIterator<Item = Charge>) {
+        let charges = Vec::from_iter(charges);
+        if !charges.is_empty() && self.counter.tell(Count::GiveBack(charges)).is_err() {
             tracing::warn!("a charge could not be given back, it ends with its window");
         }
     }
@@ -72,14 +92,7 @@ impl App {
 
     /// Gives back what a change was charged, unless it was counted or nobody knows.
     pub(super) fn settle(&self, charge: Option<Charge>, outcome: &Result<Decided>, is_counted: fn(&Decided) -> bool) {
-        let keeps = match outcome {
-            Ok(decided) => is_counted(decided),
-            Err(Error::Unavailable | Error::Fault) => true,
-            // somebody was faster, and the name is found out all the same
-            Err(Error::Refused(refusal)) => Counted::Organization.is_found_out_by(refusal),
-            Err(Error::Overloaded) => false,
-        };
-        if !keeps {
+        if !keeps_charge(outcome, is_counted) {
             self.give_back(charge);
         }
     }
@@ -125,5 +138,16 @@ impl App {
         let Some(key) = request_key(command) else { return Ok(false) };
         let remembered = read!(self.reads, connection, store::request_ids::find(&mut connection, &key))?;
         Ok(remembered.is_some_and(|remembered| remembered.is_of(command)))
+    }
+}
+
+/// Whether a change keeps what it was charged: it was counted, or nobody knows.
+pub(super) fn keeps_charge(outcome: &Result<Decided>, is_counted: fn(&Decided) -> bool) -> bool {
+    match outcome {
+        Ok(decided) => is_counted(decided),
+        Err(Error::Unavailable | Error::Fault) => true,
+        // somebody was faster, and the name is found out all the same
+        Err(Error::Refused(refusal)) => Counted::Organization.is_found_out_by(refusal),
+        Err(Error::Overloaded) => false,
     }
 }

@@ -1,5 +1,7 @@
 //! Invitations: what is read, and the two changes that count wrong tries.
 
+use std::collections::{BTreeSet, HashMap};
+
 use uuid::Uuid;
 
 use super::batch::{Decided, Shown};
@@ -122,6 +124,35 @@ impl App {
             let audience = Audience::Inviter(deliveries.remove(&invitation.id).unwrap_or_default());
             InvitationView::new(organization.clone(), access.display_name.clone(), invitation, call.now(), audience)
         }))
+    }
+
+    /// The invitations with these ids, one for each and in their order; all of them or none.
+    pub async fn invitations_named(
+        &self,
+        call: &Call,
+        organization: &OrganizationId,
+        ids: &[InvitationId],
+    ) -> Result<Vec<InvitationView>> {
+        let (access, _) = call.admitted(Method::BatchGetInvitations, organization, &Subject::Organization)?;
+        let different = ids.iter().map(|InvitationId(id)| *id).collect::<BTreeSet<_>>();
+        let different = Vec::from_iter(different);
+        let (found, deliveries) = read!(self.reads, connection, async {
+            let found = invitations::named(&mut connection, organization, &different).await?;
+            let deliveries = if found.len() == different.len() {
+                invitations::deliveries(&mut connection, organization, &different).await?
+            } else {
+                HashMap::new()
+            };
+            store::Result::Ok((found, deliveries))
+        })?;
+        let view = |id: &InvitationId| {
+            let invitation = found.get(id).cloned();
+            let invitation = invitation.ok_or_else(|| Refusal::InvitationNotFound(id.name(organization)))?;
+            let audience = Audience::Inviter(deliveries.get(id).cloned().unwrap_or_default());
+            let name = access.display_name.clone();
+            Ok(InvitationView::new(organization.clone(), name, invitation, call.now(), audience))
+        };
+        ids.iter().map(view).collect()
     }
 
     /// A page of the invitations that are bound to an account, newest first.

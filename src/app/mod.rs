@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batch;
+mod bulk;
 mod callers;
 mod changer;
 mod charges;
@@ -222,7 +223,11 @@ impl App {
     ///
     /// [`Error::Overloaded`].
     pub fn admit(&self, method: Method) -> Result<()> {
-        let is_behind = if method.is_read() { self.reads.is_behind() } else { self.writer.is_behind() };
+        let is_behind = match method {
+            Method::BatchCreateInvitations => self.writer.is_bulk_behind(),
+            _ if method.is_read() => self.reads.is_behind(),
+            _ => self.writer.is_behind(),
+        };
         if is_behind || self.callers.is_behind() { Err(Error::Overloaded) } else { Ok(()) }
     }
 

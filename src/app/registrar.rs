@@ -142,7 +142,7 @@ fn register(known: &mut Known, hash: IdentityHash, new: &NewAccount) -> Registra
     }
     known.accounts.insert(hash, username.clone());
     known.taken.insert(username.clone());
-    let request = request.map(|Request { id, digest }| {
+    let request = request.map(|Request { id, digest, .. }| {
         let method = Method::CreateAccount.name().to_owned();
         let remembered = Remembered { method, digest: digest.to_vec(), resource: username.name() };
         known.remembered.insert((hash, id), remembered.clone());

@@ -56,7 +56,7 @@ impl App {
         let key = &self.deployment.address_key;
         let method = suppression.method();
         let request = suppression.request.as_ref();
-        let request = request.map(|request| Request { id: request.id, digest: key.request(request.digest) });
+        let request = request.map(|request| Request::new(request.id, key.request(request.digest)));
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         match replay(&mut transaction, caller, request.as_ref(), method).await? {

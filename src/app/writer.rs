@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use sqlx::Connection;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, Span};
@@ -46,6 +47,7 @@ pub struct Writer {
     lanes: Vec<Queue<Lane>>,
     /// For what the lanes have left out.
     waiting: Queue<Lane>,
+    bulk: Queue<Bulk>,
 }
 
 impl Writer {
@@ -72,7 +74,9 @@ impl Writer {
             Engine::Single => vec![Queue::start(lanes, tasks)],
             Engine::Distributed => lanes.map(|lane| Queue::start([lane], tasks)).collect(),
         };
-        Self { lanes, waiting }
+        // no lane waits for it: what is one organization's can wait in the database's queue
+        let bulk = Queue::start([Bulk(writer(&of_lanes, Locking::Wait))], tasks);
+        Self { lanes, waiting, bulk }
     }
 
     /// Whether more commands come than can be carried out.
@@ -102,11 +106,78 @@ impl Writer {
         }
     }
 
+    /// Carries out commands of one organization in one transaction, and waits for what became of each. Beside the lanes, over
+    /// a connection of their own: whoever has many does not keep others waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overloaded`] of a command, as above; of all of them: too much waits.
+    pub async fn submit_together(&self, commands: &[Command]) -> Result<Vec<Result<Decided, Error>>, Error> {
+        let began = Instant::now();
+        let mut outcomes = commands.iter().map(|_| None).collect::<Vec<Option<Result<Decided, Error>>>>();
+        loop {
+            for waits in [false, true] {
+                let open = |(n, outcome): (usize, &Option<_>)| outcome.is_none().then_some(n);
+                let left = outcomes.iter().enumerate().filter_map(open).collect::<Vec<_>>();
+                let tasks = left.iter().map(|n| (commands[*n].clone(), Span::current()));
+                let decided = if waits {
+                    join_all(tasks.map(|task| self.waiting.ask(task))).await
+                } else {
+                    self.bulk.ask(tasks.collect()).await?
+                };
+                for (n, decided) in left.into_iter().zip(decided) {
+                    outcomes[n] = decided.transpose();
+                }
+                if outcomes.iter().all(Option::is_some) {
+                    return Ok(outcomes.into_iter().flatten().collect());
+                }
+                if began.elapsed() > GIVE_UP_AFTER {
+                    tracing::warn!(commands = commands.len(), "given up: what is to be changed stays locked");
+                    return Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Err(Error::Overloaded))).collect());
+                }
+            }
+            sleep(Duration::from_millis(rand::random_range(PAUSE))).await;
+        }
+    }
+
+    /// Whether more is waiting to be carried out together than can be.
+    pub fn is_bulk_behind(&self) -> bool {
+        self.bulk.is_behind()
+    }
+
     fn lane(&self, organization: &OrganizationId) -> &Queue<Lane> {
         let mut hasher = DefaultHasher::new();
         organization.hash(&mut hasher);
         let nth = hasher.finish() % self.lanes.len() as u64;
         &self.lanes[usize::try_from(nth).unwrap_or_default()]
+    }
+}
+
+/// The writer of what one caller wants to be carried out together: each round is one task, so that callers take turns.
+struct Bulk(Lane);
+
+impl Worker for Bulk {
+    const NAME: &'static str = "bulk writer";
+    /// Of one organization.
+    type Task = Vec<(Command, Span)>;
+    /// One for each command; `None`: somebody else has locked what it needs.
+    type Outcome = Vec<Result<Option<Decided>, Error>>;
+
+    fn goes_with(&self, _first: &Self::Task, _other: &Self::Task) -> bool {
+        false
+    }
+
+    async fn work(&mut self, tasks: Vec<Self::Task>, turn: &Turn) -> Vec<Result<Self::Outcome, Error>> {
+        let mut outcomes = Vec::with_capacity(tasks.len());
+        for commands in tasks {
+            outcomes.push(Ok(self.0.carry_out(commands, turn).await));
+            self.0.committed.notify_one();
+        }
+        outcomes
+    }
+
+    async fn end(self) {
+        self.0.end().await;
     }
 }
 

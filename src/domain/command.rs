@@ -1,6 +1,7 @@
 //! A change of one organization, from the request to the decision.
 
-use uuid::Uuid;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 use super::{
     Actor, Caller, Edit, InvitationId, Invite, Method, NewOrganization, Offer, OrganizationId, Role, Standing, Subject,
@@ -24,6 +25,29 @@ pub struct Request {
     pub id: Uuid,
     /// SHA-256 over method and body.
     pub digest: [u8; 32],
+    /// The id of the request that this one is a part of.
+    pub whole: Option<Uuid>,
+}
+
+impl Request {
+    pub fn new(id: Uuid, digest: [u8; 32]) -> Self {
+        Self { id, digest, whole: None }
+    }
+
+    /// One part of this request: with an id of its own, so that a repetition finds out which parts were done, and with the
+    /// digest of the whole. `part` is another number for each.
+    #[must_use]
+    pub fn part(&self, part: u128) -> Self {
+        let hash = Sha256::new().chain_update(self.id).chain_update(part.to_be_bytes()).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        Self { id: Builder::from_custom_bytes(id).into_uuid(), digest: self.digest, whole: Some(self.id) }
+    }
+
+    /// The id that the caller chose.
+    pub fn chosen_id(&self) -> Uuid {
+        self.whole.unwrap_or(self.id)
+    }
 }
 
 /// What is to be done.
@@ -120,6 +144,15 @@ impl Operation {
         })
     }
 
+    /// The RPC that asks for several of these in one call.
+    pub fn rpc_of_many(&self) -> Option<Method> {
+        match self {
+            Self::CreateInvitation(_) => Some(Method::BatchCreateInvitations),
+            Self::RevokeInvitation { .. } => Some(Method::RevokeInvitations),
+            _ => None,
+        }
+    }
+
     /// The method that a request id belongs to.
     pub fn method(&self) -> &'static str {
         match self {
@@ -170,6 +203,12 @@ impl Remembered {
     /// Whether that command is the same request again.
     pub fn is_of(&self, command: &Command) -> bool {
         command.request.as_ref().is_some_and(|request| self.is_request(command.operation.method(), request))
+    }
+
+    /// Whether it is the request that the command is a part of.
+    pub fn is_whole_of(&self, command: &Command) -> bool {
+        let method = command.operation.rpc_of_many().map_or("", Method::name);
+        command.request.as_ref().is_some_and(|request| self.is_request(method, request))
     }
 
     /// Whether it is of that request to that method, with the same body.

@@ -2,8 +2,8 @@
 
 use super::{
     Actor, Caller, Command, Context, Event, InvitationId, NewOrganization, Operation, OrganizationState, Refusal,
-    Remembered, Scope, Subject, administer as administration, answer, expire, invite, membership, notification_proof,
-    offer, prolong, request_access, second_owner, settings,
+    Remembered, Request, Scope, Subject, administer as administration, answer, expire, invite, membership,
+    notification_proof, offer, prolong, request_access, second_owner, settings,
 };
 
 /// Decides one command on a loaded organization. `remembered` is what its request id was used for before.
@@ -38,7 +38,7 @@ pub fn decide(
 /// Puts the request id on the events that the command has made.
 fn sign(events: &mut [Event], command: &Command) {
     for event in events {
-        event.request_id = command.request.as_ref().map(|request| request.id);
+        event.request_id = command.request.as_ref().map(Request::chosen_id);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Actor, EmailAddress, InvitationId, InvitationState, OrganizationId, Refusal, Role, Timestamp, Username};
+use super::{
+    Actor, Annotations, EmailAddress, InvitationId, InvitationState, OrganizationId, Refusal, Role, Timestamp, Username,
+};
 
 /// The code of an invitation, as far as it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Invitation {
     pub approver: Option<Actor>,
     /// BCP 47; `None`: the organization's.
     pub locale: Option<String>,
+    /// The inviting platform's own references. Never changes.
+    pub annotations: Annotations,
     pub code: Option<StoredCode>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,

@@ -1,7 +1,7 @@
 //! CreateInvitation: an administrator invites a person by email.
 
 use super::{
-    Actor, CodeKey, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId,
+    Actor, Annotations, CodeKey, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationCode, InvitationId,
     InvitationState, OrganizationState, Refusal, StoredCode,
 };
 
@@ -14,6 +14,7 @@ pub struct Invite {
     pub id: InvitationId,
     pub email: EmailAddress,
     pub locale: Option<String>,
+    pub annotations: Annotations,
 }
 
 /// Invites; the rights are checked before.
@@ -46,6 +47,7 @@ pub fn create(
         offerer: None,
         approver: None,
         locale: invite.locale.clone(),
+        annotations: invite.annotations.clone(),
         code: Some(new_code(context.deployment.code_keys.first(), invite.id, 1)),
         create_time: now,
         update_time: now,

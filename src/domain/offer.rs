@@ -1,8 +1,8 @@
 //! OfferMembership and ApproveOffer: an administrator invites an account with a role.
 
 use super::{
-    Account, Actor, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId, InvitationState,
-    OrganizationState, Refusal, Role, Standing, Username, check_etag, invite, rights::Action,
+    Account, Actor, Annotations, Context, EmailAddress, EmailKind, EventKind, Invitation, InvitationId,
+    InvitationState, OrganizationState, Refusal, Role, Standing, Username, check_etag, invite, rights::Action,
 };
 
 /// A role for an account under one of its addresses.
@@ -153,6 +153,7 @@ fn invitation_for(
                 offerer: None,
                 approver: None,
                 locale: None,
+                annotations: Annotations::default(),
                 code: None,
                 create_time: now,
                 update_time: now,

@@ -243,6 +243,10 @@ impl OrganizationState {
     ) -> Invitation {
         let old = self.invitations.get(&invitation.id);
         let mut changes = vec![Change::new("state", old.map_or("", |old| old.state.as_str()), state.as_str())];
+        if kind == EventKind::Invited {
+            let keys = invitation.annotations.pairs().keys();
+            changes.extend(keys.map(|key| Change::new(&format!("annotations.{key}"), "", "")));
+        }
         if let Some(role) = invitation.role.filter(|_| matches!(kind, EventKind::Offered | EventKind::Accepted)) {
             changes.push(Change::new("role", "", role.as_str()));
         }

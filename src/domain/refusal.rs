@@ -42,6 +42,10 @@ pub enum Refusal {
     AccountExists(String),
     OpenInvitationExists(String),
     AlreadyMember(String),
+    /// The earlier row of the batch, from 0 on.
+    DuplicateInBatch {
+        row: usize,
+    },
 
     // what the present state does not allow
     AlreadyOffered(String),

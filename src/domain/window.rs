@@ -62,6 +62,11 @@ impl Window {
         if free == passed { Duration::ZERO } else { begin(self.slot, free, length) - now }
     }
 
+    /// How many more are allowed now.
+    pub fn room(&self, now: Timestamp, length: Duration, limit: i32) -> usize {
+        usize::try_from(i64::from(limit) - self.count(now, length)).unwrap_or_default()
+    }
+
     /// How many count now.
     pub fn count(&self, now: Timestamp, length: Duration) -> i64 {
         self.used(self.passed(now, length))

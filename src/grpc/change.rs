@@ -124,7 +124,12 @@ impl Fields {
 
     /// The request id with the digest of everything that the request says; empty is `None`. A UUID is the same in capital
     /// letters (RFC 9562), so it is digested in small ones. Asked last: what is refused is not digested.
-    pub fn request<M: Change>(&mut self, message: &Asked<M>) -> Option<Option<domain::Request>> {
+    pub fn request<M: Change>(&mut self, Asked(message): &Asked<M>) -> Option<Option<domain::Request>> {
+        self.request_of(message)
+    }
+
+    /// The same of a part of a request that may stand alone, too: no header is for it.
+    pub fn request_of<M: Change>(&mut self, message: &M) -> Option<Option<domain::Request>> {
         if message.request_id().is_empty() {
             return Some(None);
         }
@@ -133,14 +138,14 @@ impl Fields {
         if !self.are_good() {
             return None;
         }
-        let mut message = M::clone(message);
+        let mut message = message.clone();
         message.request_id_mut().make_ascii_lowercase();
         let digest = Sha256::new()
             .chain_update(M::METHOD.name())
             .chain_update([0])
             .chain_update(message.encode_to_vec())
             .finalize();
-        Some(Some(domain::Request { id, digest: digest.into() }))
+        Some(Some(domain::Request::new(id, digest.into())))
     }
 
     /// Whoever sends both sends the same.

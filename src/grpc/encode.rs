@@ -62,6 +62,7 @@ pub fn invitation(view: InvitationView) -> pb::Invitation {
         offerer: actor(invitation.offerer.as_ref()),
         approver: actor(invitation.approver.as_ref()),
         locale: invitation.locale.unwrap_or_default(),
+        annotations: invitation.annotations.pairs().clone(),
         deliveries: deliveries.newest.iter().map(delivery).collect(),
         further_deliveries: i32::try_from(deliveries.further).unwrap_or(i32::MAX),
         ..of_account

@@ -2,12 +2,14 @@
 
 #![expect(clippy::option_option, reason = "the outer one says that the field is good, the inner one that it is given")]
 
+use std::collections::BTreeMap;
+
 use time::Duration;
 
 use super::page_token::{self, Binding};
 use crate::domain::{
-    ADDRESS_RULE, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode, InvitationId,
-    LIFETIMES, LOCALE_RULE, LONGEST_LOCALE, NameFault, OrganizationId, Refusal, Role, Username, is_locale,
+    ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode,
+    InvitationId, LIFETIMES, LOCALE_RULE, LONGEST_LOCALE, NameFault, OrganizationId, Refusal, Role, Username, is_locale,
 };
 use crate::pb;
 
@@ -180,6 +182,19 @@ impl Fields {
         self.text(field, locale, LONGEST_LOCALE, LOCALE_RULE, |locale| {
             (locale.is_empty() || is_locale(locale)).then(|| given(locale))
         })
+    }
+
+    /// A key that cannot be repeated is told of without its name.
+    pub fn annotations(&mut self, field: &str, pairs: &BTreeMap<String, String>) -> Option<Annotations> {
+        let faults = match Annotations::parse(pairs.clone()) {
+            Ok(annotations) => return Some(annotations),
+            Err(faults) => faults,
+        };
+        for (key, fault, rule) in faults {
+            let path = key.map_or_else(|| field.to_owned(), |key| format!("{field}[\"{key}\"]"));
+            self.refuse(&path, fault, rule);
+        }
+        None
     }
 
     pub fn role(&mut self, field: &str, role: i32) -> Option<Role> {

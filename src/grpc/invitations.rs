@@ -9,7 +9,7 @@ use super::page_token::Binding;
 use super::{Api, encode, page, status};
 use crate::app::{About, Call, InvitationFilter, RequestAccess};
 use crate::domain::{
-    Caller, Command, FieldFault, InvitationId, InvitationState, Invite, Method, Offer, Operation, OrganizationId,
+    Caller, Command, FieldFault, InvitationId, InvitationState, Method, Offer, Operation, OrganizationId,
 };
 use crate::pb::invitation_service_server::InvitationService;
 use crate::pb::{self, Invitation};
@@ -23,16 +23,12 @@ impl InvitationService for Api {
         let call = self.changer(Method::CreateInvitation, &request, &request.get_ref().parent).await?;
         let mut fields = Fields::default();
         let message = fields.change(request);
-        let none = Invitation::default();
-        let input = message.invitation.as_ref().unwrap_or(&none);
         let organization = fields.organization("parent", &message.parent);
-        let email = fields.email("invitation.email", &input.email);
-        let locale = fields.locale("invitation.locale", &input.locale);
+        let invite = fields.invite(message.invitation.as_ref());
         let request = fields.request(&message);
         let command = fields.finish(|| {
-            let invite = Invite { id: InvitationId(Uuid::now_v7()), email: email?, locale: locale? };
             let request = request?.filter(|_| !message.validate_only);
-            let operation = Operation::CreateInvitation(invite);
+            let operation = Operation::CreateInvitation(invite?);
             Some(Command { organization: organization?, caller: Some(call.caller.clone()), request, operation })
         });
         let command = command.map_err(status::from_refusal)?;

@@ -31,7 +31,8 @@ const WAITING: usize = 1;
 /// much as 16 other reads (`benches/throughput`), and so does looking through an account's 100 organizations. Twice that, so
 /// that one caller's share is one of them at a time (`benches/fairness`).
 fn weight(method: Method) -> usize {
-    if method.is_list() || method == Method::DeleteAccount { 32 } else { 1 }
+    let is_heavy = matches!(method, Method::BatchGetInvitations | Method::RevokeInvitations | Method::DeleteAccount);
+    if method.is_list() || is_heavy { 32 } else { 1 }
 }
 
 /// The calls that are carried out and those that wait. Clones share them.

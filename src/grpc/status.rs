@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use prost::Message;
 use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -124,6 +125,20 @@ pub fn too_long() -> Problem {
 /// What is wrong with the call around the message: a header, by its name.
 pub fn bad_header(header: &str, fault: FieldFault, rule: &str) -> Status {
     from_refusal(Refusal::field(header, fault, rule))
+}
+
+/// The status of one part of a request, with everything that a call of its own would have failed with. The paths of its bad
+/// fields begin with `path`, unless that is empty.
+pub fn of_part(mut error: app::Error, path: &str) -> tonic_types::Status {
+    if let app::Error::Refused(Refusal::InvalidFields(fields)) = &mut error
+        && !path.is_empty()
+    {
+        fields.iter_mut().for_each(|bad| bad.field = format!("{path}.{}", bad.field));
+    }
+    let status = from_error(error);
+    let (code, message) = (status.code().into(), status.message().to_owned());
+    // what the headers of an answer carry is such a message
+    tonic_types::Status::decode(status.details()).unwrap_or(tonic_types::Status { code, message, details: Vec::new() })
 }
 
 #[cfg(test)]

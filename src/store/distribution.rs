@@ -15,6 +15,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
             "organization_heads",
             "members",
             "invitations",
+            "annotations",
             "events",
             "emails",
             "mail_turns",

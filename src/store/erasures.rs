@@ -1,4 +1,4 @@
-//! Takes addresses out of what stays: of invitations that have ended and emails that are over.
+//! Takes addresses out of what stays: of invitations that have ended, with their annotations, and emails that are over.
 //!
 //! A deleted account is noted with each of its addresses until nothing holds them any more. An address is then empty, in
 //! its text and in its key. Nothing here takes an organization's lock: what has ended is changed by nobody else.
@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::columns::column;
-use super::{Result, interval};
+use super::{Result, annotations, interval};
 use crate::domain::{Timestamp, Username};
 
 /// Organization and id.
@@ -186,14 +186,15 @@ async fn put_off(connection: &mut PgConnection, erasure: &Erasure, delay: Durati
     Ok(())
 }
 
-/// Takes the addresses out of invitations that have ended, and out of the emails about them; how many invitations.
-/// Revision and times stay. The emails first: cut off in between, the invitation is found again.
+/// Takes addresses and annotations out of invitations that have ended, and the addresses out of the emails about them; how
+/// many invitations. Revision and times stay. The emails first: cut off in between, the invitation is found again.
 pub(super) async fn erase_invitations(connection: &mut PgConnection, mut keys: Vec<InvitationKey>) -> Result<u64> {
     keys.sort_unstable();
     let emails = emails_about(connection, &keys).await?;
     erase_emails(connection, emails).await?;
+    forget_annotations(connection, &keys).await?;
     let erased = sqlx::query!(
-        "UPDATE invitations i SET email = '', email_key = '', \
+        "UPDATE invitations i SET email = '', email_key = '', annotations = '{}', \
                 account_email = CASE WHEN i.account_email IS NOT NULL THEN '' END, \
                 account_email_key = CASE WHEN i.account_email_key IS NOT NULL THEN '' END \
            FROM unnest($1::text[], $2::uuid[]) AS k(o, i) \
@@ -205,6 +206,42 @@ pub(super) async fn erase_invitations(connection: &mut PgConnection, mut keys: V
     .execute(connection)
     .await?;
     Ok(erased.rows_affected())
+}
+
+/// Takes away what invitations that have ended are found by.
+pub(super) async fn forget_annotations(connection: &mut PgConnection, keys: &[InvitationKey]) -> Result<()> {
+    let rows = sqlx::query!(
+        "SELECT i.organization, i.invitation, i.annotations \
+           FROM unnest($1::text[], $2::uuid[]) AS k(o, i), invitations i \
+          WHERE i.organization = ANY(ARRAY[k.o]) AND i.invitation = k.i \
+            AND ARRAY[i.state] <@ '{ACCEPTED,DECLINED,REJECTED,REVOKED,EXPIRED}' AND i.annotations <> '{}'",
+        &column(keys, |(organization, _)| organization.clone()),
+        &column(keys, |(_, id)| *id),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut pairs = Vec::new();
+    for row in rows {
+        let (organization, invitation) = (row.organization, row.invitation);
+        let annotations = annotations::decode(row.annotations);
+        let pair = |(key, value): (&String, &String)| (organization.clone(), key.clone(), value.clone(), invitation);
+        pairs.extend(annotations.pairs().iter().map(pair));
+    }
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    pairs.sort_unstable();
+    sqlx::query!(
+        "DELETE FROM annotations a USING unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) AS k(o, k, v, i) \
+          WHERE a.organization = ANY(ARRAY[k.o]) AND a.key = k.k AND a.value = k.v AND a.invitation = k.i",
+        &column(&pairs, |(organization, ..)| organization.clone()),
+        &column(&pairs, |(_, key, ..)| key.clone()),
+        &column(&pairs, |(_, _, value, _)| value.clone()),
+        &column(&pairs, |(.., invitation)| *invitation),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The emails about invitations.

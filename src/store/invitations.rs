@@ -50,7 +50,7 @@ pub async fn list(
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY invitation DESC LIMIT $3"#,
         organization.as_str(),
@@ -85,7 +85,7 @@ pub async fn list_by_state(
               ORDER BY i.expire_time LIMIT 201)
            SELECT organization AS "organization!", invitation AS "invitation!", state::text AS "state!", email AS "email!",
                   email_key AS "email_key!", username, account_email, account_email_key, role::text, inviter, offerer, approver,
-                  locale, code_hash, code_key_id, generation AS "generation!", create_time AS "create_time!",
+                  locale, annotations AS "annotations!", code_hash, code_key_id, generation AS "generation!", create_time AS "create_time!",
                   update_time AS "update_time!", expire_time, send_time AS "send_time!", request_time,
                   revision AS "revision!"
              FROM (
@@ -128,7 +128,7 @@ pub async fn list_by_email(
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
             WHERE organization = $1 AND email_key = $4 AND invitation < $2
@@ -160,7 +160,7 @@ pub async fn list_of_account(
     let rows = sqlx::query_as!(
         InvitationRow,
         r#"SELECT organization, invitation, state::text AS "state!", email, email_key, username, account_email,
-                  account_email_key, role::text, inviter, offerer, approver, locale, code_hash, code_key_id, generation,
+                  account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
             WHERE username = $1 AND (invitation, organization) < ($2, $3) AND ($5::text[] IS NULL OR organization = ANY($5))
@@ -174,6 +174,28 @@ pub async fn list_of_account(
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(|row| Ok((OrganizationId::stored(row.organization.clone()), row.try_into()?))).collect()
+}
+
+/// Those of an organization with these ids, as far as they exist.
+pub async fn named(
+    connection: &mut PgConnection,
+    organization: &OrganizationId,
+    ids: &[Uuid],
+) -> Result<HashMap<InvitationId, Invitation>> {
+    let rows = sqlx::query_as!(
+        InvitationRow,
+        r#"SELECT n.organization, n.invitation, n.state::text AS "state!", n.email, n.email_key, n.username,
+                  n.account_email, n.account_email_key, n.role::text, n.inviter, n.offerer, n.approver, n.locale,
+                  n.annotations, n.code_hash, n.code_key_id, n.generation, n.create_time, n.update_time, n.expire_time,
+                  n.send_time, n.request_time, n.revision
+             FROM unnest($2::uuid[]) AS w(i), LATERAL (
+               SELECT * FROM invitations WHERE organization = $1 AND invitation = w.i OFFSET 0) n"#,
+        organization.as_str(),
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((InvitationId(row.invitation), row.try_into()?))).collect()
 }
 
 /// The display names of organizations.

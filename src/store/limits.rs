@@ -41,7 +41,7 @@ pub async fn charge(connection: &mut PgConnection, asked: &[Asked]) -> Result<Ve
     }
     let mut outcomes = vec![Err(time::Duration::ZERO); asked.len()];
     for ((window, limit), mut subjects) in groups {
-        let mut refused = Vec::new();
+        let (mut refused, length) = (Vec::new(), window.try_into().unwrap_or(DAY));
         for group in subjects.values_mut() {
             group.step = group.waiting.len();
         }
@@ -51,16 +51,21 @@ pub async fn charge(connection: &mut PgConnection, asked: &[Asked]) -> Result<Ve
                 group.step = group.step.clamp(1, most.max(1)).min(group.waiting.len());
                 (*subject, i32::try_from(group.step).unwrap_or(i32::MAX))
             });
-            let counted = add(connection, &steps.collect::<Vec<_>>(), window, limit).await?;
+            let added = add(connection, &steps.collect::<Vec<_>>(), window, limit).await?;
+            let full = subjects.iter().filter(|(subject, group)| group.step > 1 && !added.contains_key(**subject));
+            let counters =
+                counted(connection, &full.map(|(subject, _)| (*subject).to_owned()).collect::<Vec<_>>()).await?;
             subjects.retain(|subject, group| {
-                if let Some(slot) = counted.get(*subject) {
+                if let Some(slot) = added.get(*subject) {
                     let charge = Charge { subject: (*subject).to_owned(), slot: *slot };
                     group.waiting.drain(..group.step).for_each(|place| outcomes[place] = Ok(charge.clone()));
-                } else if group.step > 1 {
-                    // not all of them at once: perhaps the half
-                    group.step /= 2;
                 } else {
-                    refused.append(&mut group.waiting);
+                    // not all of them at once: as many as there was room for a moment ago
+                    let room = counters.get(*subject).map_or(0, |(counter, now)| counter.room(*now, length, limit));
+                    group.step = room.min(group.step - 1);
+                    if group.step == 0 {
+                        refused.append(&mut group.waiting);
+                    }
                 }
                 !group.waiting.is_empty()
             });
@@ -68,7 +73,6 @@ pub async fn charge(connection: &mut PgConnection, asked: &[Asked]) -> Result<Ve
         let subjects = refused.iter().map(|place| asked[*place].subject.clone()).collect::<Vec<_>>();
         let counters = counted(connection, &subjects).await?;
         for place in refused {
-            let length = window.try_into().unwrap_or(DAY);
             let wait = counters.get(&asked[place].subject).map(|(counter, now)| counter.wait(*now, length, limit));
             // what was given back meanwhile must not read as "at once"
             outcomes[place] = Err(wait.unwrap_or_default().max(time::Duration::SECOND));

@@ -27,6 +27,7 @@ pub mod suppressions;
 pub mod sweep;
 pub mod waits;
 
+mod annotations;
 mod columns;
 mod live;
 mod pending_change;

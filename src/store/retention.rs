@@ -252,6 +252,8 @@ async fn invitations(connection: &mut PgConnection, age: Duration, part: Part) -
     keys.sort_unstable();
     let emails = erasures::emails_about(connection, &keys).await?;
     delete_emails(connection, emails).await?;
+    // erased already, unless the release before has done it, which knows of none
+    erasures::forget_annotations(connection, &keys).await?;
     let deleted = sqlx::query!(
         "DELETE FROM invitations i USING unnest($1::text[], $2::uuid[]) AS k(o, i) \
           WHERE i.organization = ANY(ARRAY[k.o]) AND i.invitation = k.i \

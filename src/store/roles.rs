@@ -8,11 +8,12 @@ use super::source::TIMEOUTS;
 use super::{Result, route};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
-pub const GRANTS: [(&str, &str); 18] = [
+pub const GRANTS: [(&str, &str); 19] = [
     ("_sqlx_migrations", "SELECT"),
     ("account_emails", "SELECT, INSERT, UPDATE, DELETE"),
     ("account_request_ids", "SELECT, INSERT, DELETE"),
     ("accounts", "SELECT, INSERT, UPDATE"),
+    ("annotations", "SELECT, INSERT, DELETE"),
     ("attestations", "SELECT, INSERT, UPDATE"),
     ("email_suppressions", "SELECT, INSERT, DELETE"),
     ("emails", "SELECT, INSERT, UPDATE, DELETE"),

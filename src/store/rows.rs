@@ -7,7 +7,7 @@ use std::iter::zip;
 
 use sqlx::types::Uuid;
 
-use super::{Error, Result, pending_change, policy};
+use super::{Error, Result, annotations, pending_change, policy};
 use crate::domain::{
     Account, Actor, Answer, Deliveries, Delivery, DisplayName, EmailAddress, EmailKind, EmailState, Granter, Head,
     Invitation, InvitationId, InvitationState, Member, MissingProof, Organization, OrganizationId, OrganizationLimits,
@@ -41,6 +41,7 @@ pub(super) struct InvitationRow {
     pub offerer: Option<String>,
     pub approver: Option<String>,
     pub locale: Option<String>,
+    pub annotations: serde_json::Value,
     pub code_hash: Option<Vec<u8>>,
     pub code_key_id: Option<String>,
     pub generation: i32,
@@ -71,6 +72,7 @@ impl TryFrom<InvitationRow> for Invitation {
             offerer: actor(row.offerer),
             approver: actor(row.approver),
             locale: row.locale,
+            annotations: annotations::decode(row.annotations),
             code: code.transpose()?,
             create_time: row.create_time,
             update_time: row.update_time,

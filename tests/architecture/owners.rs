@@ -12,7 +12,7 @@ const READ_BY_WRITERS: [&str; 2] =
 
 /// Statements for several owners at once. They are the sweep's, and the mail workers' on one Postgres: each is a transaction
 /// of its own, which nobody waits for.
-const FOR_SEVERAL: [&str; 9] = [
+const FOR_SEVERAL: [&str; 10] = [
     "UPDATE mail_turns t SET turn_time = now() FROM next",
     "DELETE FROM request_ids r USING unnest",
     "DELETE FROM account_request_ids r USING unnest",
@@ -20,6 +20,7 @@ const FOR_SEVERAL: [&str; 9] = [
     "DELETE FROM emails e USING unnest",
     "DELETE FROM events e USING unnest",
     "DELETE FROM invitations i USING unnest",
+    "DELETE FROM annotations a USING unnest",
     "UPDATE invitations i SET email = ''",
     "UPDATE emails e SET recipient = ''",
 ];

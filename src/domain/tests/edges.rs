@@ -3,8 +3,8 @@
 use super::invariants::check_rows;
 use super::world::{World, acme, at, code_hash, email, id, service, user};
 use crate::domain::{
-    Actor, AddressMatch, EmailKind, InvitationState as S, Invite, Member, Offer, Operation, Refusal, Role, Scope,
-    Service, Subject,
+    Actor, AddressMatch, Annotations, EmailKind, InvitationState as S, Invite, Member, Offer, Operation, Refusal, Role,
+    Scope, Service, Subject,
 };
 
 /// Something that is changed behind an offer.
@@ -271,7 +271,8 @@ fn a_deleted_account_leaves_with_its_invitation() {
 #[test]
 fn what_one_batch_sends_and_takes_back_is_never_sent() {
     let mut world = world();
-    let invite = Invite { id: id(1), email: email("new@one.example"), locale: None };
+    let invite =
+        Invite { id: id(1), email: email("new@one.example"), locale: None, annotations: Annotations::default() };
     world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
     let kinds = |world: &mut World| world.state().emails.iter().map(|email| email.kind).collect::<Vec<_>>();
     assert_eq!(kinds(&mut world), [EmailKind::AccountInvitation, EmailKind::InvitationReminder]);
@@ -283,7 +284,8 @@ fn what_one_batch_sends_and_takes_back_is_never_sent() {
 fn an_old_code_dies_when_another_one_is_made() {
     let mut world = world();
     world.account("bert", "github", &["bert@one.example"]);
-    let invite = Invite { id: id(1), email: email("new@one.example"), locale: None };
+    let invite =
+        Invite { id: id(1), email: email("new@one.example"), locale: None, annotations: Annotations::default() };
     world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
     world.now = at(110);
     let rotate = Operation::ResendInvitation { invitation: id(1), etag: None, rotate_code: true, gone_key: None };
@@ -331,7 +333,8 @@ fn all_but_the_answer_to_a_request_is_counted_as_an_invitation() {
     let story = |asks: bool| {
         let mut world = world();
         world.account("bert", "github", &["bert@one.example"]);
-        let invite = Invite { id: id(1), email: email("bert@one.example"), locale: None };
+        let invite =
+            Invite { id: id(1), email: email("bert@one.example"), locale: None, annotations: Annotations::default() };
         world.decide("manager", Operation::CreateInvitation(invite)).unwrap();
         if asks {
             let request = Operation::RequestAccess { invitation: id(1), code_hash: code_hash("k1", 1, 1) };

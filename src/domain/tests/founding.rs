@@ -38,7 +38,7 @@ fn command(world: &World, caller: &str, slug: &str, found: NewOrganization) -> C
     Command {
         organization: OrganizationId::parse(slug).unwrap(),
         caller: Some(world.caller(caller)),
-        request: Some(Request { id: Uuid::from_u128(1), digest: [1; 32] }),
+        request: Some(Request::new(Uuid::from_u128(1), [1; 32])),
         operation: Operation::CreateOrganization(Box::new(found)),
     }
 }
@@ -107,7 +107,7 @@ fn a_slug_is_taken_once() {
 
     again.caller = Some(world.caller("anna"));
     assert_eq!(world.carry_out(&again), Ok(Subject::Organization), "the same request of the same caller");
-    again.request = Some(Request { id: Uuid::from_u128(1), digest: [2; 32] });
+    again.request = Some(Request::new(Uuid::from_u128(1), [2; 32]));
     assert_eq!(world.carry_out(&again), Err(Refusal::RequestIdReused));
     assert_eq!(world.state().events.len(), 1);
 }

@@ -5,7 +5,8 @@ use super::edges::{ANNA, Change, accept, offered_by, remove, update, world};
 use super::invariants::check_rows;
 use super::world::{NOTIFIED, acme, at, code_hash, email, id, user};
 use crate::domain::{
-    Actor, AddressMatch, EmailKind, EventKind, InvitationState as S, Invite, Offer, Operation, Refusal, Role, Subject,
+    Actor, AddressMatch, Annotations, EmailKind, EventKind, InvitationState as S, Invite, Offer, Operation, Refusal,
+    Role, Subject,
 };
 
 fn account(name: &str) -> Actor {
@@ -17,7 +18,8 @@ fn a_member_who_uses_a_code_settles_the_invitation() {
     let mut world = world();
     world.account("manager", "github", &["second@one.example"]);
     world.account("bert", "github", &["bert@one.example"]);
-    let invite = Invite { id: id(1), email: email("second@one.example"), locale: None };
+    let invite =
+        Invite { id: id(1), email: email("second@one.example"), locale: None, annotations: Annotations::default() };
     world.decide("olga", Operation::CreateInvitation(invite)).unwrap();
     world.now = at(110);
     let code_hash = code_hash("k1", 1, 1);

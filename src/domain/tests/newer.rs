@@ -3,8 +3,8 @@
 use super::edges::{ANNA, accept, remove, update, world};
 use super::world::{World, acme, code_hash, email, id, user};
 use crate::domain::{
-    Actor, AddressMatch, Command, Context, Edit, InvitationState as S, Invite, Member, Offer, Operation, Refusal, Role,
-    Subject, decide,
+    Actor, AddressMatch, Annotations, Command, Context, Edit, InvitationState as S, Invite, Member, Offer, Operation,
+    Refusal, Role, Subject, decide,
 };
 
 /// Something of the world becomes newer.
@@ -54,7 +54,14 @@ fn what_depends_on_a_newer_value_is_refused_and_changes_nothing() {
     let members_role: Change = |world| member_becomes(world, "olga", Role::Newer);
     let approval: Change = |world| world.policy().approval_role = Some(Role::Newer);
     let matching: Change = |world| world.policy().address_match = AddressMatch::Newer;
-    let invite = || Operation::CreateInvitation(Invite { id: id(9), email: email("new@one.example"), locale: None });
+    let invite = || {
+        Operation::CreateInvitation(Invite {
+            id: id(9),
+            email: email("new@one.example"),
+            locale: None,
+            annotations: Annotations::default(),
+        })
+    };
     let policy_edit = || {
         let policy = crate::domain::PolicyEdit { reminders: Some(false), ..Default::default() };
         Operation::UpdateOrganization(Box::new(Edit { policy, ..Default::default() }))
@@ -155,7 +162,7 @@ fn a_request_that_a_newer_version_has_carried_out_is_not_carried_out_again() {
     let offer_again = |resource: &str| {
         let mut world = world();
         world.account("bert", "github", &["bert@one.example"]);
-        let request = Some(crate::domain::Request { id: uuid::Uuid::from_u128(1), digest: [7; 32] });
+        let request = Some(crate::domain::Request::new(uuid::Uuid::from_u128(1), [7; 32]));
         let caller = Some(world.caller("manager"));
         let command = Command { organization: acme(), caller, request, operation: offer("bert", Role::Reader) };
         let World { state, accounts, deployment, now, .. } = &mut world;

@@ -4,14 +4,14 @@ use uuid::Uuid;
 
 use super::world::{World, at, code_hash, email, id, service, user};
 use crate::domain::{
-    DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, OrganizationState, Refusal, Request, Role,
-    Scope, Subject,
+    Annotations, DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, OrganizationState, Refusal,
+    Request, Role, Scope, Subject,
 };
 
 const ANNA: &str = "anna@one.example";
 
 fn request(id: u128) -> Request {
-    Request { id: Uuid::from_u128(id), digest: [1; 32] }
+    Request::new(Uuid::from_u128(id), [1; 32])
 }
 
 fn world() -> World {
@@ -29,7 +29,12 @@ fn world() -> World {
 }
 
 fn invite(row: usize, address: &str) -> Operation {
-    Operation::CreateInvitation(Invite { id: id(row), email: email(address), locale: None })
+    Operation::CreateInvitation(Invite {
+        id: id(row),
+        email: email(address),
+        locale: None,
+        annotations: Annotations::default(),
+    })
 }
 
 fn remove(name: &str) -> Operation {

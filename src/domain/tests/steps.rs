@@ -5,8 +5,8 @@ use time::Duration;
 use super::model::{Model, Name, Person, ROBOT, Row};
 use super::world::{World, at, code_hash, email, id, keys, user};
 use crate::domain::{
-    AddressMatch, DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, PolicyEdit, Refusal, Role,
-    Subject, etag,
+    AddressMatch, Annotations, DisplayName, Edit, InvitationState as S, Invite, Offer, Operation, PolicyEdit, Refusal,
+    Role, Subject, etag,
 };
 
 /// Who may be invited. Bert and Cleo both hold the address that they share.
@@ -387,9 +387,12 @@ impl Call {
         let member_tag =
             |name, tag: Tag| tag.of(model.members.get(name).map(|member| (member.joined, member.revision)));
         match *self {
-            Self::Create(address) => {
-                Operation::CreateInvitation(Invite { id: next, email: email(address), locale: None })
-            }
+            Self::Create(address) => Operation::CreateInvitation(Invite {
+                id: next,
+                email: email(address),
+                locale: None,
+                annotations: Annotations::default(),
+            }),
             Self::Request { row, generation, key } => {
                 Operation::RequestAccess { invitation: id(row), code_hash: code_hash(key, row, generation) }
             }

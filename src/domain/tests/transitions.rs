@@ -7,7 +7,8 @@ use super::transitions_table::{
 };
 use super::world::{World, acme, at, code_hash, email, id, reason, service, user};
 use crate::domain::{
-    Invitation, InvitationState as S, Invite, Member, Offer, Operation, OrganizationId, Refusal, Role, Scope, Subject,
+    Annotations, Invitation, InvitationState as S, Invite, Member, Offer, Operation, OrganizationId, Refusal, Role,
+    Scope, Subject,
 };
 
 const ANNA: &str = "anna@one.example";
@@ -18,7 +19,15 @@ fn every_transition_from_every_state_by_every_caller_ends_as_the_table_says() {
     let offer = |role| Offer { id: id(7), username: user("anna"), email: email(ANNA), role };
     let resend = |rotate_code| Operation::ResendInvitation { invitation, etag: None, rotate_code, gone_key: None };
     let tables = [
-        (Operation::CreateInvitation(Invite { id: id(7), email: email(ANNA), locale: None }), CREATE),
+        (
+            Operation::CreateInvitation(Invite {
+                id: id(7),
+                email: email(ANNA),
+                locale: None,
+                annotations: Annotations::default(),
+            }),
+            CREATE,
+        ),
         (Operation::RequestAccess { invitation, code_hash: code_hash("k1", 0, 1) }, REQUEST),
         (Operation::OfferMembership(offer(Role::Reader)), OFFER),
         (Operation::OfferMembership(offer(Role::Contributor)), OFFER_ANOTHER_ROLE),

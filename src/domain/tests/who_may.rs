@@ -3,8 +3,8 @@
 
 use super::world::{World, acme, email, id, reason, service, user};
 use crate::domain::{
-    Actor, Command, DisplayName, Edit, InvitationState as S, Invite, Member, Offer, Operation, OrganizationId,
-    PolicyEdit, Refusal, Role, Scope,
+    Actor, Annotations, Command, DisplayName, Edit, InvitationState as S, Invite, Member, Offer, Operation,
+    OrganizationId, PolicyEdit, Refusal, Role, Scope,
 };
 
 /// Offering a role, giving it to a member, taking it away.
@@ -284,7 +284,14 @@ fn an_owner_stays_whatever_the_way_out() {
 
 #[test]
 fn only_those_with_the_right_wait_for_the_lock_without_a_look() {
-    let create = || Operation::CreateInvitation(Invite { id: id(0), email: email("a@one.example"), locale: None });
+    let create = || {
+        Operation::CreateInvitation(Invite {
+            id: id(0),
+            email: email("a@one.example"),
+            locale: None,
+            annotations: Annotations::default(),
+        })
+    };
     let offer = |role| {
         let (username, email) = (user("target"), email("target@one.example"));
         Operation::OfferMembership(Offer { id: id(0), username, email, role })

@@ -6,10 +6,10 @@ use time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    Account, Actor, AddressKey, Caller, CodeKey, CodeKeys, Command, Context, Deployment, DisplayName, EmailAddress,
-    Head, Invitation, InvitationCode, InvitationId, InvitationState, Member, Operation, Organization, OrganizationId,
-    OrganizationLimits, OrganizationState, Policy, Refusal, Remembered, Request, Role, Scope, Service, StoredCode,
-    Subject, Timestamp, Username, decide,
+    Account, Actor, AddressKey, Annotations, Caller, CodeKey, CodeKeys, Command, Context, Deployment, DisplayName,
+    EmailAddress, Head, Invitation, InvitationCode, InvitationId, InvitationState, Member, Operation, Organization,
+    OrganizationId, OrganizationLimits, OrganizationState, Policy, Refusal, Remembered, Request, Role, Scope, Service,
+    StoredCode, Subject, Timestamp, Username, decide,
 };
 
 /// Between two emails of an invitation that somebody asks for.
@@ -180,6 +180,7 @@ impl World {
             offerer: owner.filter(|_| is_offered),
             approver: None,
             locale: None,
+            annotations: Annotations::default(),
             code: Some(code),
             create_time: at(0),
             update_time: at(0),

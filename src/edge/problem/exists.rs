@@ -31,3 +31,8 @@ pub(super) fn member(name: String) -> Problem {
     let sentence = format!("{name} is a member already: to change the role, call UpdateMember");
     exists(ErrorReason::AlreadyMember, sentence).with("member", name)
 }
+
+pub(super) fn row(row: usize) -> Problem {
+    let sentence = format!("row {row} of the batch is for the same address: leave this one out");
+    exists(ErrorReason::DuplicateInBatch, sentence).with("row", row.to_string())
+}

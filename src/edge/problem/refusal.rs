@@ -34,6 +34,7 @@ impl From<Refusal> for Problem {
             Refusal::AccountExists(name) => exists::account(name),
             Refusal::OpenInvitationExists(name) => exists::open_invitation(name),
             Refusal::AlreadyMember(name) => exists::member(name),
+            Refusal::DuplicateInBatch { row } => exists::row(row),
 
             Refusal::AlreadyOffered(name) => state::already_offered(name),
             Refusal::AccountEmailChanged(name) => state::account_email_changed(name),

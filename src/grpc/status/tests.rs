@@ -64,6 +64,7 @@ samples! { refusals of Refusal:
     Refusal::AccountExists(_) => [Refusal::AccountExists(name("a1")), Refusal::AccountExists(name("b2"))],
     Refusal::OpenInvitationExists(_) => [Refusal::OpenInvitationExists(name("a1")), Refusal::OpenInvitationExists(name("b2"))],
     Refusal::AlreadyMember(_) => [Refusal::AlreadyMember(name("a1")), Refusal::AlreadyMember(name("b2"))],
+    Refusal::DuplicateInBatch { .. } => [Refusal::DuplicateInBatch { row: 4711 }, Refusal::DuplicateInBatch { row: 0 }],
     Refusal::AlreadyOffered(_) => [Refusal::AlreadyOffered(name("a1")), Refusal::AlreadyOffered(name("b2"))],
     Refusal::AccountEmailChanged(_) => [Refusal::AccountEmailChanged(name("a1")), Refusal::AccountEmailChanged(name("b2"))],
     Refusal::EmailBoundToOther(_) => [Refusal::EmailBoundToOther(name("a1")), Refusal::EmailBoundToOther(name("b2"))],
@@ -270,6 +271,28 @@ fn every_fault_of_a_field_is_a_reason_of_the_contract() {
     let given = faults.map(|fault| fault.reason().as_str_name());
     assert_eq!(BTreeSet::from(given), told);
     assert!(!told.contains("FIELD_REASON_UNSPECIFIED") && told.len() == faults.len());
+}
+
+#[tokio::test]
+async fn the_status_of_a_part_is_that_of_a_call_of_its_own() {
+    for error in errors().into_iter().flatten().chain(refusals().into_iter().flatten().map(app::Error::from)) {
+        let [alone, part] = Call::begin(&Request::new(()))
+            .carry_out(async {
+                let alone = from_error(error.clone());
+                let part = of_part(error, "");
+                let encoded = part.encode_to_vec().into();
+                let shown = Status::with_details(part.code.into(), part.message, encoded);
+                [alone, shown].map(|status| show(&status))
+            })
+            .await;
+        assert_eq!(alone, part);
+    }
+    // only the paths are another one
+    let status = of_part(fields("this").into(), "requests[3]");
+    let bad = tonic_types::RpcStatusExt::get_details_bad_request(&status).unwrap();
+    let paths = bad.field_violations.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>();
+    assert_eq!(paths, ["requests[3].this.first", "requests[3].this.second"]);
+    assert!(status.message.starts_with("requests[3].this.first is missing, "), "{}", status.message);
 }
 
 /// The messages of a group without what their details say.

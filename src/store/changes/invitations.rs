@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 
 use crate::domain::{Actor, Invitation, OrganizationId, Role, StoredCode, Timestamp};
-use crate::store::Result;
 use crate::store::columns::{column, expect_rows, key, only, role_name, text, typed, username};
+use crate::store::{Result, annotations};
 
 pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&OrganizationId, &Invitation)]) -> Result<()> {
     if rows.is_empty() {
@@ -15,13 +15,13 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
         "INSERT INTO invitations (organization, invitation, state, email, email_key, username, account_email, \
                                   account_email_key, role, inviter, offerer, approver, locale, code_hash, code_key_id, \
                                   generation, create_time, update_time, expire_time, send_time, request_time, \
-                                  revision) \
-         SELECT o, i, s::invitation_state, e, ek, u, a, ak, r::role, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v \
+                                  revision, annotations) \
+         SELECT o, i, s::invitation_state, e, ek, u, a, ak, r::role, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v, an \
            FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
                        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::text[], \
                        $16::int[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], \
-                       $21::timestamptz[], $22::int[]) \
-             AS n(o, i, s, e, ek, u, a, ak, r, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v)",
+                       $21::timestamptz[], $22::int[], $23::jsonb[]) \
+             AS n(o, i, s, e, ek, u, a, ak, r, bi, bo, ba, l, h, hk, g, tc, tu, te, ts, tr, v, an)",
         &column(rows, |(id, _)| text(id)),
         &column(rows, |(_, i)| i.id.0),
         &column(rows, |(_, i)| i.state.as_str().to_owned()),
@@ -44,13 +44,34 @@ pub(super) async fn insert(connection: &mut PgConnection, rows: &[(&Organization
         &column(rows, |(_, i)| i.send_time),
         &column(rows, |(_, i)| i.request_time) as &[Option<Timestamp>],
         &column(rows, |(_, i)| i.revision),
+        &column(rows, |(_, i)| annotations::encode(&i.annotations)),
+    )
+    .execute(&mut *connection)
+    .await?;
+    insert_annotations(connection, rows).await
+}
+
+/// The annotations once more as rows, by which the invitations are found.
+async fn insert_annotations(connection: &mut PgConnection, rows: &[(&OrganizationId, &Invitation)]) -> Result<()> {
+    let pairs = rows.iter().flat_map(|(id, i)| i.annotations.pairs().iter().map(|pair| (*id, i.id, pair)));
+    let pairs = pairs.collect::<Vec<_>>();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO annotations (organization, key, value, invitation) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[])",
+        &column(&pairs, |(id, ..)| text(id)),
+        &column(&pairs, |(.., (key, _))| (*key).clone()),
+        &column(&pairs, |(.., (_, value))| (*value).clone()),
+        &column(&pairs, |(_, id, _)| id.0),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Leaves open states only: what is final stays as it is, whatever the caller believes. So does a role that only a newer
+/// Annotations never change. Leaves open states only: what is final stays as it is, whatever the caller believes. So does a role that only a newer
 /// version knows.
 pub(super) async fn update(
     connection: &mut PgConnection,

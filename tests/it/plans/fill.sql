@@ -23,7 +23,8 @@ SELECT o, u, r::role, e, e
 -- 6 ACCEPTED, 7 DECLINED, 8 REVOKED, 9 EXPIRED, of which every seventh is erased; what was declined in a small
 -- organization, anna has declined
 INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, username, account_email,
-                         account_email_key, role, offerer, code_hash, code_key_id, generation, expire_time, send_time)
+                         account_email_key, role, offerer, code_hash, code_key_id, generation, expire_time, send_time,
+                         annotations)
 SELECT org(n), inv(n),
        (ARRAY['INVITED', 'INVITED', 'ACCESS_REQUESTED', 'OFFERED', 'OFFERED', 'PENDING_APPROVAL', 'ACCEPTED', 'DECLINED',
               'REVOKED', 'EXPIRED']::invitation_state[])[kind + 1],
@@ -31,11 +32,14 @@ SELECT org(n), inv(n),
        CASE WHEN kind BETWEEN 3 AND 6 THEN 'READER'::role END, CASE WHEN kind BETWEEN 3 AND 6 THEN 'accounts/olga' END,
        hash(n), 'k', 1,
        CASE WHEN kind <> 2 THEN now() + CASE WHEN kind IN (1, 4, 9) THEN interval '-1 day' ELSE interval '7 days' END END,
-       now()
+       now(), jsonb_build_object('ticket', 'T-' || n % 500)
   FROM generate_series(FIRST, LAST) n, concat('p', n, '@x.example') a,
        LATERAL (SELECT CASE WHEN QUIET THEN 6 + (n / 10 + n) % 4 ELSE (n / 10 + n) % 10 END) k(kind),
        LATERAL (SELECT CASE WHEN kind = 7 AND n % 10 > 2 THEN 'anna' WHEN kind BETWEEN 2 AND 7 THEN 'p' || n END) b(u),
        LATERAL (SELECT CASE WHEN kind = 9 AND n % 7 = 0 THEN '' ELSE a END) r(e);
+
+INSERT INTO annotations (organization, key, value, invitation)
+SELECT org(n), 'ticket', 'T-' || n % 500, inv(n) FROM generate_series(FIRST, LAST) n;
 
 -- one in three of acme is about its first invitation
 INSERT INTO events (organization, position, kind, actor, invitation)

@@ -69,7 +69,12 @@ const CHANGED_INVITATIONS: &[Case] = &[
          '{a@n.example,b@n.example,c@n.example}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', \
          '{NULL,NULL,NULL}', '{accounts/w,accounts/w,accounts/w}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{en,en,en}', \
          ARRAY[hash(-1),hash(-2),hash(-3)], '{k,k,k}', '{1,1,1}', ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], \
-         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{1,1,1}'",
+         ARRAY[now(),now(),now()], ARRAY[now(),now(),now()], '{NULL,NULL,NULL}', '{1,1,1}', \
+         ARRAY['{}','{\"a\":\"b\"}','{}']::jsonb[]",
+    ),
+    case(
+        "INSERT INTO annotations",
+        "'{acme,acme,o1001}', '{a,ticket,ticket}', '{b,T-1,T-1}', ARRAY[inv(200000),inv(200000),inv(200001)]",
     ),
     case(
         "UPDATE invitations i SET state",
@@ -193,6 +198,10 @@ const INVITATIONS: &[Case] = &[
         "'anna', inv(90000), 'zzz', 51, '{o8900,o8901,o8902,o8903}'",
     )
     .among(7_000),
+    case(
+        "FROM invitations WHERE organization = $1 AND invitation = w.i OFFSET 0",
+        "'acme', ARRAY[inv(10000),inv(10001)]",
+    ),
     case("SELECT organization, display_name FROM organizations WHERE", "'{acme,o1000,o1001}'"),
     case(
         "FROM unnest($2::uuid[]) AS w(i), LATERAL ( SELECT array_agg(kind)",
@@ -392,6 +401,8 @@ const ERASURES: &[Case] = &[
     case("DELETE FROM erasures", "'p10000', 'p10000@x.example'"),
     case("UPDATE erasures SET look_time", "'p10000', 'p10000@x.example', interval '1 day'"),
     case("UPDATE invitations i SET email = ''", "'{acme,o1000,o1000}', ARRAY[inv(10060),inv(10006),inv(10007)]"),
+    case("AND i.annotations <> '{}'", "'{acme,o1000,o1000}', ARRAY[inv(10060),inv(10006),inv(10007)]"),
+    case("DELETE FROM annotations", "'{acme,o1000}', '{ticket,ticket}', '{T-60,T-6}', ARRAY[inv(10060),inv(10006)]"),
     case("FROM emails WHERE invitation = ANY($1)", "ARRAY[inv(10060),inv(10006),inv(10007)]"),
     case("UPDATE emails e SET recipient = ''", "'{acme,acme}', ARRAY[rnd(30180),rnd(30181)]"),
 ];
