@@ -9,7 +9,8 @@ use time::Duration;
 use super::page_token::{self, Binding};
 use crate::domain::{
     ADDRESS_RULE, Annotations, Caller, DisplayName, EmailAddress, FieldFault, ID_RULE, InvalidField, InvitationCode,
-    InvitationId, LIFETIMES, LOCALE_RULE, LONGEST_LOCALE, NameFault, OrganizationId, Refusal, Role, Username, is_locale,
+    InvitationId, LIFETIMES, LOCALE_RULE, LONGEST_LOCALE, NameFault, OrganizationId, Refusal, Role, Username,
+    is_locale,
 };
 use crate::pb;
 

@@ -195,7 +195,8 @@ mod tests {
 
     fn row(code: Code, reason: ErrorReason, metadata: &[(&str, &str)], wait: Option<Duration>) -> RowStatus {
         let mut details = ErrorDetails::new();
-        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let metadata = metadata.iter().map(own).collect::<std::collections::HashMap<_, _>>();
         details.set_error_info(reason.as_str_name(), "invitations.ipmhub.io", metadata);
         if wait.is_some() {
             details.set_retry_info(wait);

@@ -170,6 +170,7 @@ impl Sending<'_> {
 
     fn write(&mut self, way: &mut Way) -> Result<(), Halt> {
         if !way.entries.is_empty() {
+            way.entries.sort_by_key(|entry| entry.line);
             self.results.append(&way.entries).map_err(Halt::Results)?;
             way.entries.clear();
             self.progress.update(&self.results.counts);
