@@ -16,10 +16,9 @@ use super::details::Details;
 
 /// Calls of other services, such as health and reflection, may be streams, which nothing repeats. Ours are none.
 const OURS: &str = "/ipmhub.invitations.v1.";
-/// What the service takes, and for calls about many at once.
-const LARGEST_REQUEST: usize = 64 * 1024;
-const LARGEST_BATCH: usize = 1024 * 1024;
-const BATCHES: [&str; 2] = ["/BatchCreateInvitations", "/BatchGetInvitations"];
+/// What the service takes, in KiB: of most methods, and of those with rows.
+const LARGEST_REQUEST: usize = 64;
+const LARGEST_OF_ROWS: (usize, [&str; 2]) = (1024, ["/BatchCreateInvitations", "/BatchGetInvitations"]);
 
 /// How often and when a call is repeated that failed with UNAVAILABLE; no other is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -133,17 +132,18 @@ where
     channel.oneshot(request).await.map_err(|error| Status::from_error(error.into()))
 }
 
+/// The largest request of the method with that path, in KiB.
 fn largest(path: &str) -> usize {
-    let is_batch = BATCHES.iter().any(|name| path.ends_with(name));
-    if is_batch { LARGEST_BATCH } else { LARGEST_REQUEST }
+    let (largest, methods) = LARGEST_OF_ROWS;
+    if methods.iter().any(|method| path.ends_with(method)) { largest } else { LARGEST_REQUEST }
 }
 
-/// A request can be sent again only if all of it is there.
+/// A request can be sent again only if all of it is there: so many KiB at most.
 async fn whole(body: Body, largest: usize) -> Result<Bytes, Status> {
-    let collected = Limited::new(body, largest).collect().await;
+    let collected = Limited::new(body, largest * 1024).collect().await;
     let collected = collected.map_err(|error| match error.downcast::<Status>() {
         Ok(status) => *status,
-        Err(_) => Status::invalid_argument(format!("this request has at most {} KiB", largest / 1024)),
+        Err(_) => Status::invalid_argument(format!("a request has at most {largest} KiB")),
     });
     Ok(collected?.to_bytes())
 }

@@ -28,7 +28,7 @@ mod tests {
         let row = |email: &str| {
             let email =
                 EmailAddress::parse(email).ok_or(Refusal::field("invitation.email", FieldFault::Malformed, "must"))?;
-            let invite = Invite { id: InvitationId(Uuid::nil()), email, locale: None };
+            let invite = Invite { id: InvitationId(Uuid::nil()), email, locale: None, annotations: Default::default() };
             let operation = Operation::CreateInvitation(invite);
             let organization = OrganizationId::stored("acme".to_owned());
             Ok(Command { organization, caller: None, request: None, operation })

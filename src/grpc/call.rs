@@ -26,6 +26,7 @@ use super::metadata;
 use super::places::Places;
 use super::serve_settings::ServeSettings;
 use super::shares::Seat;
+use super::sizes::Size;
 use super::status;
 use super::telemetry::{self, Call};
 use crate::app;
@@ -57,9 +58,29 @@ pub(super) struct Calls {
     deadlines: Deadlines,
     open_streams: Arc<Semaphore>,
     /// Requests that have not arrived to their end.
-    arriving: Places,
+    arriving: BySize,
     /// Answers that their callers have not taken.
-    untaken: Places,
+    untaken: BySize,
+}
+
+/// Places of short and of long requests, or their answers: together they take twice the memory of the short ones.
+#[derive(Clone, Debug)]
+struct BySize {
+    short: Places,
+    long: Places,
+}
+
+impl BySize {
+    fn new(max: usize) -> Self {
+        Self { short: Places::new(max), long: Places::new(Size::Long.share(max)) }
+    }
+
+    fn of(&self, path: &str) -> &Places {
+        match Size::of(path) {
+            Size::Short => &self.short,
+            Size::Long => &self.long,
+        }
+    }
 }
 
 impl Calls {
@@ -69,8 +90,8 @@ impl Calls {
             routes: routes.prepare(),
             deadlines: Deadlines { default: settings.default_deadline, max: settings.max_deadline },
             open_streams: Arc::new(Semaphore::new(settings.max_open_streams)),
-            arriving: Places::new(settings.max_arriving_requests),
-            untaken: Places::new(settings.max_untaken_answers),
+            arriving: BySize::new(settings.max_arriving_requests),
+            untaken: BySize::new(settings.max_untaken_answers),
         }
     }
 
@@ -80,7 +101,7 @@ impl Calls {
             return Ok(refusal);
         }
         let call = Call::begin(&request);
-        let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.clone());
+        let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.of(request.uri().path()).clone());
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
         let response = call.carry_out(Box::pin(self.if_formed(request))).await;
         let response = call.answered(response.unwrap_or_else(Status::into_http));
@@ -125,7 +146,8 @@ impl Calls {
     /// Streams that ask for no token would let anybody fill the memory with them.
     async fn within_open_streams(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         if !is_open_stream(request.uri().path()) {
-            let request = request.map(|body| arriving(body, &self.arriving));
+            let places = self.arriving.of(request.uri().path());
+            let request = request.map(|body| arriving(body, places));
             return self.without_panic(request).await;
         }
         let overloaded = |_| status::from_error(app::Error::Overloaded);
@@ -198,7 +220,7 @@ fn in_our_words(response: Response<Body>, method: &str) -> Result<Response<Body>
     match refused.code() {
         Code::Unimplemented if refused.message().is_empty() => Err(status::method_unknown(method).into()),
         Code::Internal => Err(status::unreadable().into()),
-        Code::OutOfRange | Code::ResourceExhausted => Err(status::too_long().into()),
+        Code::OutOfRange | Code::ResourceExhausted => Err(status::too_long(Size::of(method).words()).into()),
         // gRPC wants UNIMPLEMENTED here, with what can be read
         Code::Unimplemented => {
             let mut status = Status::from(status::encoding_unsupported());

@@ -26,17 +26,20 @@ mod revoke_all;
 pub mod serve;
 mod serve_settings;
 mod shares;
+mod sizes;
 pub mod status;
 mod telemetry;
 pub mod tls;
 mod update_mask;
 mod watch;
 
+use std::mem::take;
 use std::sync::Arc;
 
 pub use door::Door;
 pub use serve_settings::ServeSettings;
 pub use shares::Shares;
+use sizes::{LONG_METHODS, Size};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 
@@ -46,9 +49,6 @@ use crate::pb::account_service_server::AccountServiceServer;
 use crate::pb::invitation_service_server::InvitationServiceServer;
 use crate::pb::mail_service_server::MailServiceServer;
 use crate::pb::organization_service_server::OrganizationServiceServer;
-
-/// The largest request that is read, in bytes: requests hold names, not data.
-const MAX_REQUEST: usize = 64 * 1024;
 
 /// The services of the contract.
 #[derive(Clone, Debug)]
@@ -63,15 +63,23 @@ impl Api {
         Self { app, verifier, shares }
     }
 
-    /// The services, ready to be served. The limit holds for what a compressed request becomes, too.
+    /// The services, ready to be served.
     pub fn routes(&self) -> Routes {
-        let invitations = InvitationServiceServer::new(self.clone());
+        let most = Size::Short.most();
+        let invitations = InvitationServiceServer::new(self.clone()).accept_compressed(Gzip);
         let organizations = OrganizationServiceServer::new(self.clone());
         let accounts = AccountServiceServer::new(self.clone());
         let mail = MailServiceServer::new(self.clone());
-        Routes::new(invitations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
-            .add_service(organizations.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
-            .add_service(accounts.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
-            .add_service(mail.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip))
+        let mut routes = Routes::new(invitations.clone().max_decoding_message_size(most))
+            .add_service(organizations.max_decoding_message_size(most).accept_compressed(Gzip))
+            .add_service(accounts.max_decoding_message_size(most).accept_compressed(Gzip))
+            .add_service(mail.max_decoding_message_size(most).accept_compressed(Gzip));
+        // a whole path comes before that of its service
+        let long = invitations.max_decoding_message_size(Size::Long.most());
+        let router = routes.axum_router_mut();
+        for method in LONG_METHODS {
+            *router = take(router).route_service(method.path(), long.clone());
+        }
+        routes
     }
 }

@@ -13,7 +13,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server::Builder as Reflection;
 
-use super::MAX_REQUEST;
+use super::sizes::Size;
 pub use super::accept::CUT_TIMEOUT;
 use super::accept::Connections;
 use super::call::Calls;
@@ -50,7 +50,7 @@ where
     let draining = CancellationToken::new();
     let health = Health::new(draining.clone());
     let mut routes = routes
-        .add_service(HealthServer::new(health.clone()).max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip));
+        .add_service(HealthServer::new(health.clone()).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip));
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }
@@ -88,7 +88,7 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let v1 = builder().build_v1()?.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip);
-    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(MAX_REQUEST).accept_compressed(Gzip);
+    let v1 = builder().build_v1()?.max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip);
+    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip);
     Ok(routes.add_service(v1).add_service(v1alpha))
 }

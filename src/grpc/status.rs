@@ -113,12 +113,13 @@ pub fn unreadable() -> Problem {
     )
 }
 
-pub fn too_long() -> Problem {
-    let sentence = "the request is longer than 64 KiB: leave something out";
+/// `most`: how long a request of the method may be, in words.
+pub fn too_long(most: &str) -> Problem {
+    let sentence = format!("the request is longer than {most}: leave something out");
     Problem::new(Code::InvalidArgument, ErrorReason::FieldInvalid, sentence).with_field(
         "request",
         FieldFault::TooLong,
-        "must have at most 64 KiB",
+        &format!("must have at most {most}"),
     )
 }
 

@@ -14,11 +14,32 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
-use super::DESCRIPTOR_SET;
+use super::{BatchCreateInvitationsRequest, BatchGetInvitationsRequest, DESCRIPTOR_SET};
 
 /// Texts and messages within one request, each entry of a list counted. The largest good one, three full lists of a policy
 /// and every path of a mask, has fewer than 350.
 const MOST_PARTS: usize = 400;
+/// How much a request may have.
+#[derive(Clone, Copy)]
+struct Bounds {
+    parts: usize,
+    /// What an entry of its own lists counts at least.
+    row: usize,
+}
+
+/// Of requests with 1,000 rows: whoever sends up to 5,000 is told that these are too many. A good row with 16 annotations has
+/// 22 parts.
+const OF_ROWS: [(&str, Bounds); 2] = [
+    (BatchCreateInvitationsRequest::NAME, Bounds { parts: 60_000, row: 12 }),
+    (BatchGetInvitationsRequest::NAME, Bounds { parts: 5_000, row: 1 }),
+];
+
+impl Bounds {
+    fn of(request: &str) -> Self {
+        let of_rows = OF_ROWS.iter().find(|(name, _)| *name == request);
+        of_rows.map_or(Self { parts: MOST_PARTS, row: 1 }, |(_, bounds)| *bounds)
+    }
+}
 
 /// The codec of the generated clients and servers.
 #[derive(Clone, Debug)]
@@ -56,11 +77,10 @@ impl<U: Message + Name + Default> Decoder for Reader<U> {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // one chunk, as long as the message
         if let Some(request) = REQUESTS.get(U::NAME) {
-            let mut left = MOST_PARTS;
-            let counted = count(request, buffer.chunk(), &mut left);
-            counted.map_err(|TooMany(field)| {
-                Status::out_of_range(format!("with {field} it has over {MOST_PARTS} parts"))
-            })?;
+            let Bounds { parts, row } = Bounds::of(U::NAME);
+            let counted = count(request, buffer.chunk(), row, &mut { parts });
+            counted
+                .map_err(|TooMany(field)| Status::out_of_range(format!("with {field} it has over {parts} parts")))?;
         }
         U::decode(buffer).map(Some).map_err(|error| Status::internal(error.to_string()))
     }
@@ -102,8 +122,9 @@ fn shape(message: &'static DescriptorProto, messages: &HashMap<String, &'static 
     parts.filter_map(part).collect()
 }
 
-/// Counts the parts of a message. What cannot be read ends the count: it will not be read after it either.
-fn count(shape: &Shape, mut message: &[u8], left: &mut usize) -> Result<(), TooMany> {
+/// Counts the parts of a message, each with what is in it as at least so many. What cannot be read ends the count: it will
+/// not be read after it either.
+fn count(shape: &Shape, mut message: &[u8], least: usize, left: &mut usize) -> Result<(), TooMany> {
     while message.has_remaining() {
         let Ok((number, wire_type)) = decode_key(&mut message) else { return Ok(()) };
         let part = shape.get(&number).filter(|_| wire_type == WireType::LengthDelimited);
@@ -115,10 +136,12 @@ fn count(shape: &Shape, mut message: &[u8], left: &mut usize) -> Result<(), TooM
         };
         let length = decode_varint(&mut message).ok().and_then(|length| usize::try_from(length).ok());
         let Some((content, rest)) = length.and_then(|length| message.split_at_checked(length)) else { return Ok(()) };
-        *left = left.checked_sub(1).ok_or(TooMany(part.name))?;
+        let rest_of_row = left.checked_sub(least).ok_or(TooMany(part.name))?;
+        *left -= 1;
         if let Some(shape) = &part.message {
-            count(shape, content, left)?;
+            count(shape, content, 1, left)?;
         }
+        *left = rest_of_row.min(*left);
         message = rest;
     }
     Ok(())
@@ -127,7 +150,7 @@ fn count(shape: &Shape, mut message: &[u8], left: &mut usize) -> Result<(), TooM
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pb::{CreateOrganizationRequest, Invitation, Organization, Policy};
+    use crate::pb::{CreateInvitationRequest, CreateOrganizationRequest, Delivery, Invitation, Organization, Policy};
 
     fn request(domains: usize) -> Vec<u8> {
         let policy = Policy { allowed_email_domains: vec![String::new(); domains], ..Policy::default() };
@@ -137,7 +160,8 @@ mod tests {
     }
 
     fn too_many(name: &str, message: &[u8]) -> Option<&'static str> {
-        count(&REQUESTS[name], message, &mut { MOST_PARTS }).err().map(|TooMany(field)| field)
+        let Bounds { parts, row } = Bounds::of(name);
+        count(&REQUESTS[name], message, row, &mut { parts }).err().map(|TooMany(field)| field)
     }
 
     #[test]
@@ -155,6 +179,34 @@ mod tests {
         assert_eq!(too_many(name, &request(MOST_PARTS - 1)), Some("allowed_email_domains"));
         // parts of one list, each in a message of its own, which are put together
         assert_eq!(too_many(name, &request(1).repeat(200)), Some("policy"));
+    }
+
+    #[test]
+    fn a_thousand_rows_are_read_and_no_number_of_empty_ones() {
+        let name = BatchCreateInvitationsRequest::NAME;
+        let annotations = (0..16).map(|n| (format!("key-{n}"), "value".to_owned())).collect();
+        let invitation = Invitation { email: "anna@example.com".to_owned(), annotations, ..Invitation::default() };
+        let row = CreateInvitationRequest {
+            parent: "organizations/acme".to_owned(),
+            invitation: Some(invitation),
+            ..CreateInvitationRequest::default()
+        };
+        let rows = |row: &CreateInvitationRequest, count| {
+            let request = BatchCreateInvitationsRequest { requests: vec![row.clone(); count], ..Default::default() };
+            request.encode_to_vec()
+        };
+        assert_eq!(too_many(name, &rows(&row, 1000)), None);
+        let empty = CreateInvitationRequest::default();
+        assert_eq!(too_many(name, &rows(&empty, 5000)), None);
+        assert_eq!(too_many(name, &rows(&empty, 5001)), Some("requests"));
+        // nor of what no good row has
+        let sent_back = Some(Invitation { deliveries: vec![Delivery::default(); 60_000], ..Invitation::default() });
+        let row = CreateInvitationRequest { invitation: sent_back, ..CreateInvitationRequest::default() };
+        assert_eq!(too_many(name, &rows(&row, 1)), Some("deliveries"));
+        let names = BatchGetInvitationsRequest { names: vec![String::new(); 5001], ..Default::default() };
+        assert_eq!(too_many(BatchGetInvitationsRequest::NAME, &names.encode_to_vec()), Some("names"));
+        // the control: any other request has far fewer
+        assert_eq!(too_many(CreateInvitationRequest::NAME, &row.encode_to_vec()), Some("deliveries"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::Layer;
 
-use super::{Retry, RetryLayer, RetryPolicy, largest};
+use super::{Retry, RetryLayer, RetryPolicy};
 use crate::pb::mail_service_client::MailServiceClient;
 use crate::pb::mail_service_server::{MailService, MailServiceServer};
 use crate::pb::{SuppressEmailRequest, UnsuppressEmailRequest};
@@ -168,15 +168,6 @@ async fn a_request_that_the_service_would_refuse_for_its_length_is_not_kept() {
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(scripted.seen.lock().unwrap().is_empty());
     client.suppress_email(message(&"a".repeat(63 * 1024))).await.unwrap();
-}
-
-#[test]
-fn a_batch_may_be_larger() {
-    let path = |name: &str| format!("/ipmhub.invitations.v1.InvitationService/{name}");
-    for name in ["BatchCreateInvitations", "BatchGetInvitations"] {
-        assert_eq!(largest(&path(name)), 1024 * 1024, "{name}");
-    }
-    assert_eq!(largest(&path("CreateInvitation")), 64 * 1024);
 }
 
 #[test]

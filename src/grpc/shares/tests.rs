@@ -127,5 +127,5 @@ async fn whoever_waits_too_long_is_refused_and_leaves_no_trace() {
     assert!(matches!(shares.enter(who(), Method::GetMember).await, Err(Error::Overloaded)));
     drop(place);
     assert!(shares.enter(who(), Method::GetMember).await.is_ok());
-    assert!(shares.line().is_empty());
+    assert!(shares.calls.line().is_empty());
 }

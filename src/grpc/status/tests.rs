@@ -144,7 +144,7 @@ fn groups() -> Vec<Vec<Status>> {
     }
     groups.push(vec![encoding_unsupported().into()]);
     groups.push(vec![method_unknown("/one/Method").into(), method_unknown("/another/Method").into()]);
-    groups.extend([vec![unreadable().into()], vec![too_long().into()]]);
+    groups.extend([vec![unreadable().into()], vec![too_long("64 KiB").into()]]);
     groups
 }
 
