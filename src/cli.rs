@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "import")]
+use std::{env, time::Duration};
 use std::{ffi::OsString, path::PathBuf};
 #[cfg(feature = "dev")]
 use std::{io, net::SocketAddr};
@@ -21,12 +23,26 @@ use crate::{
     config::{self, Database, Log, Origin, Retention, Settings, Source},
     grpc::probe::ProbeTls,
 };
+#[cfg(feature = "import")]
+use crate::{
+    domain::{Annotations, LOCALE_RULE, is_locale},
+    import,
+};
 
 /// What `--help` of the commands with settings ends with.
 const ABOUT_SETTINGS: &str = "\
 Each setting is a flag, an environment variable and a key of the file that --config names (--listen, INVITATIONS_LISTEN,
 `listen`). The flag wins over the variable, that over the file, that over the default. A variable with _FILE at its end,
 such as INVITATIONS_DATABASE_URL_FILE, is the path of a file that holds the value.";
+
+/// What `--help` of `import` ends with.
+#[cfg(feature = "import")]
+const ABOUT_IMPORT: &str = "\
+The token is read from --token-file or the variable INVITATIONS_TOKEN; it is no argument, because every user of a machine
+can read those.
+
+Exit status: 0 everybody is invited, or was before; 1 rows were refused, see the results; 2 nothing was sent: the file, the
+command line or the right to invite is wrong; 3 it ended early: run the same command again.";
 
 /// What `dev` makes itself: an environment that was made for a deployment must not lead it to the database, the people
 /// or the mail server of that one.
@@ -58,6 +74,14 @@ pub enum Cli {
     Probe(Probe),
     /// Print the API's protos to standard output, as a binary FileDescriptorSet for gateways and grpcurl -protoset.
     Descriptor(Descriptor),
+    /// Invite the people of a CSV file, such as a spreadsheet writes, to an organization of a running service.
+    ///
+    /// The first row names the columns: `email`, and if wanted `locale` and `annotations.KEY`. The file is checked before
+    /// anything is sent. What became of each row stands in a file of results; where the import breaks off, the same command
+    /// goes on, and invites nobody twice.
+    #[cfg(feature = "import")]
+    #[command(after_help = ABOUT_IMPORT)]
+    Import(Box<Import>),
     /// Run everything on this machine: a private Postgres, the service, and a mailbox for what it sends.
     ///
     /// The settings of `serve` count as environment variables, except where `dev` has its own: database, issuers, keys and
@@ -128,6 +152,106 @@ impl Probe {
         let identity = self.tls_certificate_file.clone().zip(self.tls_key_file.clone());
         self.tls.then(|| ProbeTls { ca_file: self.tls_ca_file.clone(), identity })
     }
+}
+
+#[cfg(feature = "import")]
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The people: CSV in UTF-8 or UTF-16, with commas, semicolons or tabs.
+    file: PathBuf,
+    /// The organization, such as contoso.
+    #[arg(long, value_name = "NAME")]
+    organization: String,
+    /// Where the service is, such as https://invitations.example.com.
+    #[arg(long, value_name = "URL", env = "INVITATIONS_ENDPOINT")]
+    endpoint: String,
+    /// File with the access token of a person who may invite, or of a service; read anew before each call.
+    #[arg(long, value_name = "FILE", env = "INVITATIONS_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// PEM file with what the service's certificate has to come from, instead of what this machine trusts.
+    #[arg(long, value_name = "FILE", env = "INVITATIONS_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// Send the token without encryption also to another machine.
+    #[arg(long)]
+    plain_text: bool,
+    /// Ask the service what would become of each row, and invite nobody. Counts against the limits of the caller.
+    #[arg(long)]
+    dry_run: bool,
+    /// Where the results go. Unset: beside FILE, people.results.csv, or people.dry-run.csv.
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Leave out the rows that cannot be read; without it, nothing is sent where there is one.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Ask again for the rows that the service has refused in an earlier run.
+    #[arg(long, conflicts_with = "dry_run")]
+    retry_refused: bool,
+    /// Language of the emails to people whose row names none, such as de-AT. Unset: that of the organization.
+    #[arg(long, value_name = "TAG", default_value = "", hide_default_value = true, value_parser = locale)]
+    locale: String,
+    /// Annotation of each invitation whose row has none of that key; may be repeated.
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
+    annotations: Vec<(String, String)>,
+    /// The column of the addresses, where its name says no such thing, or several do.
+    #[arg(long, value_name = "NAME")]
+    email_column: Option<String>,
+    /// Show no bar and no lines of progress.
+    #[arg(long)]
+    no_progress: bool,
+    /// Rows in one call, 1 to 1000.
+    #[arg(long, value_name = "COUNT", default_value = "500", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    batch_rows: u16,
+    /// Seconds without an answer of the service after which the import ends, 1 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    give_up_after: u32,
+}
+
+#[cfg(feature = "import")]
+impl Import {
+    /// What it asks for; or what is wrong with the options together, or with a file that one of them names.
+    pub fn options(self) -> Result<import::Options, String> {
+        const VARIABLE: &str = "INVITATIONS_TOKEN";
+        let token = match (self.token_file, env::var(VARIABLE)) {
+            (Some(_), Ok(_)) => return Err(format!("{VARIABLE} and a token file are both set: keep one of the two")),
+            (Some(file), Err(_)) => import::Token::File(file),
+            (None, Ok(token)) => import::Token::Text(token.into()),
+            (None, Err(_)) => {
+                return Err(format!("there is no token: name its file by --token-file, or set {VARIABLE}"));
+            }
+        };
+        let annotations = self.annotations.into_iter().collect();
+        let annotations = Annotations::parse(annotations).map_err(|faults| {
+            let told =
+                faults.iter().map(|(key, _, rule)| format!("--annotation {} {rule}", key.as_deref().unwrap_or("…")));
+            told.collect::<Vec<_>>().join("; ")
+        })?;
+        let ca_file = self.ca_file.as_deref();
+        Ok(import::Options {
+            file: self.file,
+            target: import::Target::new(&self.endpoint, &self.organization, token, ca_file, self.plain_text)?,
+            all: import::ForAllRows { locale: self.locale, annotations: annotations.pairs().clone() },
+            email_column: self.email_column,
+            results: self.results,
+            is_dry_run: self.dry_run,
+            skips_bad: self.skip_bad,
+            retries_refused: self.retry_refused,
+            has_no_progress: self.no_progress,
+            batch_rows: self.batch_rows.into(),
+            give_up_after: Duration::from_secs(self.give_up_after.into()),
+        })
+    }
+}
+
+#[cfg(feature = "import")]
+fn locale(text: &str) -> Result<String, String> {
+    let is_good = text.is_empty() || is_locale(text);
+    if is_good { Ok(text.to_owned()) } else { Err(LOCALE_RULE.to_owned()) }
+}
+
+#[cfg(feature = "import")]
+fn annotation(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be a key and a value, such as ticket=OPS-7")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[cfg(feature = "dev")]

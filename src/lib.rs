@@ -22,6 +22,8 @@ mod flood;
 pub mod grpc;
 #[cfg(feature = "server")]
 pub mod identity;
+#[cfg(feature = "import")]
+pub mod import;
 #[cfg(feature = "server")]
 pub mod mail;
 pub mod pb;

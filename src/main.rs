@@ -1,4 +1,5 @@
-//! Starts what the command line asks for. Exit status: 0 done, 1 failed, 2 wrong command line or settings.
+//! Starts what the command line asks for. Exit status: 0 done, 1 failed, 2 wrong command line or settings; those of `import`
+//! are its own.
 
 use std::{
     env,
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error.into()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("invitations: {error}");
             ExitCode::from(if error.is::<config::Error>() { 2 } else { 1 })
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<(), Box<dyn Error>> {
+fn start(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = Runtime::new()?;
     let done = runtime.block_on(run(cli));
     // a name that is looked up or a file that is read in vain would keep the process for minutes
@@ -45,7 +46,7 @@ fn start(cli: Cli) -> Result<(), Box<dyn Error>> {
     done
 }
 
-async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let stop = CancellationToken::new();
     match cli {
         Cli::Serve(settings) => {
@@ -102,6 +103,15 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
             out.write_all(DESCRIPTOR_SET)?;
             out.flush()?;
         }
+        #[cfg(feature = "import")]
+        Cli::Import(import) => {
+            let options = import.options().map_err(config::Error::Settings)?;
+            let ended = with_signals(&stop, Box::pin(invitations::import::run(&options, &stop))).await?;
+            if let Some(message) = ended.message() {
+                eprintln!("invitations: {message}");
+            }
+            return Ok(ExitCode::from(ended.status()));
+        }
         #[cfg(feature = "dev")]
         Cli::Dev(dev) => {
             let dev = invitations::dev::run(dev.into(), dev_settings, stop.clone());
@@ -110,7 +120,7 @@ async fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
         #[cfg(feature = "dev")]
         Cli::Token(token) => print(&token.mint()?)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(settings: &config::Settings, stop: &CancellationToken) -> Result<(), Box<dyn Error>> {

@@ -6,7 +6,7 @@ use std::fmt;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tower::Layer;
 
@@ -30,10 +30,18 @@ impl Client {
     /// At a URL such as `http://127.0.0.1:50051`; with `https`, the roots that the machine trusts hold. Nothing is
     /// connected before the first call.
     pub fn connect(url: &str, token: &str) -> Result<Self, ConnectError> {
+        Self::open(url, token, ClientTlsConfig::new().with_native_roots())
+    }
+
+    /// The same for an `https` URL whose certificate comes from one of these (PEM), and not from the machine's roots.
+    pub fn connect_trusting(url: &str, token: &str, roots: &str) -> Result<Self, ConnectError> {
+        Self::open(url, token, ClientTlsConfig::new().ca_certificate(Certificate::from_pem(roots)))
+    }
+
+    fn open(url: &str, token: &str, tls: ClientTlsConfig) -> Result<Self, ConnectError> {
         let wrong = |error: &dyn Error| ConnectError(format!("{url} is no address to call: {error}"));
         let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(&error))?;
         if endpoint.uri().scheme_str() == Some("https") {
-            let tls = ClientTlsConfig::new().with_native_roots();
             endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&error))?;
         }
         let channel = RetryLayer::new(RetryPolicy::default()).layer(endpoint.connect_lazy());

@@ -11,8 +11,17 @@ use super::{
     text,
 };
 
-/// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched.
-const OTHERS: [&str; 3] = ["INVITATIONS_CONFIG", "INVITATIONS_PG_BIN", "INVITATIONS_PG_FETCH"];
+/// Variables that are no settings: where they stand; for `dev`, where Postgres is and whether it may be fetched; and what
+/// `import` reads.
+const OTHERS: [&str; 7] = [
+    "INVITATIONS_CONFIG",
+    "INVITATIONS_PG_BIN",
+    "INVITATIONS_PG_FETCH",
+    "INVITATIONS_ENDPOINT",
+    "INVITATIONS_TOKEN",
+    "INVITATIONS_TOKEN_FILE",
+    "INVITATIONS_CA_FILE",
+];
 
 /// Lets clap read each setting's variable.
 pub(super) fn with_variables(command: Command) -> Command {

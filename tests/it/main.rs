@@ -11,6 +11,7 @@ mod distributed;
 mod expiry;
 mod flow;
 mod identity;
+mod import;
 mod leavers;
 mod limits;
 mod lists;
