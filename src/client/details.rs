@@ -35,10 +35,16 @@ pub struct BadField {
 
 impl From<&Status> for Details {
     fn from(status: &Status) -> Self {
-        let rich = RichStatus::decode(status.details()).unwrap_or_default();
-        let info = find::<ErrorInfo>(&rich, "ErrorInfo").unwrap_or_default();
-        let bad = find::<BadRequest>(&rich, "BadRequest").unwrap_or_default().field_violations.into_iter();
-        let wait = find::<RetryInfo>(&rich, "RetryInfo").and_then(|retry| retry.retry_delay);
+        Self::from(&RichStatus::decode(status.details()).unwrap_or_default())
+    }
+}
+
+/// Of one row of a batch.
+impl From<&RichStatus> for Details {
+    fn from(rich: &RichStatus) -> Self {
+        let info = find::<ErrorInfo>(rich, "ErrorInfo").unwrap_or_default();
+        let bad = find::<BadRequest>(rich, "BadRequest").unwrap_or_default().field_violations.into_iter();
+        let wait = find::<RetryInfo>(rich, "RetryInfo").and_then(|retry| retry.retry_delay);
         Self {
             reason: ErrorReason::from_str_name(&info.reason),
             metadata: info.metadata,
