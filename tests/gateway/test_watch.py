@@ -83,7 +83,7 @@ class Watch(unittest.TestCase):
             self.assertEqual(seen, {"organization", "members", "invitations", "resumeToken"})
 
     def test_a_filter_in_the_query(self):
-        with self.follow(f"{WATCH}?filter=kind%20%3D%20RESENT+OR+kind=INVITED") as (answer, _):
+        with self.follow(f"{WATCH}?filter=kind%20!%3D+INVITED") as (answer, _):
             self.assertEqual(answer.status, 400)
         with self.follow(f"{WATCH}?filter=(kind+%3D+RESENT+OR+kind%3DINVITED)") as (answer, lines):
             self.assertEqual(answer.status, 200)
