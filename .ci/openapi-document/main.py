@@ -15,7 +15,7 @@ import sys
 import yaml
 from openapi_schema_validator import OAS30Validator
 from parts import DURATION, EXAMPLES, HEADERS, INTRODUCTION, NEEDED, PATHS, TEXT
-from parts import LOCAL, answer_headers, error_schemas, parameters, ref
+from parts import LOCAL, STREAM, answer_headers, error_schemas, parameters, ref
 from protos import PACKAGE, Protos, behavior
 
 SCALARS = {
@@ -25,10 +25,12 @@ SCALARS = {
     ".google.protobuf.Timestamp": {"type": "string", "format": "date-time", "example": "2026-11-30T09:00:00Z"},
     ".google.protobuf.Duration": DURATION | {"example": "604800s"},
     ".google.protobuf.FieldMask": TEXT,
+    ".google.rpc.Status": ref("schemas", "Status"),
 }
 CODES = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
     "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
     "NOT_FOUND": 404,
@@ -83,6 +85,8 @@ class Operations:
         operation["parameters"] += headers(
             fields + [field for field in etags if field["name"] == "etag"], NEEDED.get(method["name"], ())
         )
+        if method.get("serverStreaming"):
+            operation["parameters"].append(ref("parameters", "LastEventId"))
         operation["responses"] = self.answers(method, fields)
         self.paths.setdefault(path, {})[verb] = operation
 
@@ -114,6 +118,9 @@ class Operations:
         """Success, and each HTTP code with the reasons that this call may give."""
         is_empty = method["outputType"] == ".google.protobuf.Empty"
         answers = {"200": answer("Done.", {"type": "object"} if is_empty else self.schema(method["outputType"]))}
+        if method.get("serverStreaming"):
+            content = answers["200"]["content"]
+            answers["200"] |= {"description": STREAM, "content": {"text/event-stream": content["application/json"]}}
         not_here = {"ACCOUNT_REQUIRED"} if method["name"] == "CreateAccount" else set()
         not_here |= set() if any(field["name"] == "request_id" for field in fields) else {"REQUEST_ID_REUSED"}
         own = self.reasons(method["doc"].partition("Reasons:")[2])
@@ -143,10 +150,20 @@ class Operations:
                 meaning = "\n".join(f"- {self.meaning(value)}" for value in one["value"])
                 schema |= {"type": "string", "description": f"{told}\n\n{meaning}", "enum": values}
             else:
-                properties = self.properties(one["field"], one)
+                properties = self.row(short, one) if short.endswith("Request") else self.properties(one["field"], one)
                 schema |= {"type": "object", "description": told, "properties": properties}
-                schema |= self.required(one["field"])
+                is_row = short.endswith("Request")
+                schema |= self.required([field for field in one["field"] if not (is_row and field["name"] == "parent")])
         return ref("schemas", short)
+
+    def row(self, short, message):
+        """Of a request as one of many: the resource as the single request has it, and no headers."""
+        properties = self.properties([one for one in message["field"] if one.get("typeName") not in self.protos.types], message)
+        for field in message["field"]:
+            told = self.protos.text(field["doc"], {}).partition(" The header `Idempotency-Key`")[0]
+            body = {"allOf": [ref("schemas", f"{short.removesuffix('Request')}Body")]}
+            properties[field["jsonName"]] = properties.get(field["jsonName"], body) | {"description": told}
+        return properties
 
     def meaning(self, value):
         code = f" ({self.codes[value['name']]})" if value["name"] in self.codes else ""
@@ -164,17 +181,25 @@ class Operations:
 
     def value(self, field, message):
         kind = field.get("typeName", field["type"])
-        value = SCALARS[kind] if kind in SCALARS else self.schema(kind)
-        if field["label"] == "LABEL_REPEATED":
+        entry = self.protos.types.get(kind, {})
+        if entry.get("options", {}).get("mapEntry"):
+            value = {"type": "object", "additionalProperties": TEXT}
+        else:
+            value = SCALARS[kind] if kind in SCALARS else self.schema(kind)
+        if "additionalProperties" in value:
+            pass
+        elif field["label"] == "LABEL_REPEATED":
             value = {"type": "array", "items": value}
         elif "$ref" in value:
             # what stands beside a reference would be ignored
             value = {"allOf": [value]}
-        value = value | {"description": self.protos.text(field["doc"])}
+        is_rows = kind.endswith("Request")
+        value = value | {"description": self.protos.text(field["doc"], *([{}] if is_rows else []))}
         if field["name"] == "page_size":
             value |= {"minimum": 0, "maximum": 200, "default": 50}
         example = EXAMPLES.get(f"{message['name']}.{field['name']}") or EXAMPLES.get(field["name"])
-        example = example or self.name(field, message)
+        if not example and (name := self.name(field, message)):
+            example = [name] if value.get("type") == "array" else name
         return value | ({"example": example} if example else {})
 
     def name(self, field, message):

@@ -11,6 +11,11 @@ The HTTP and JSON form of the invitation service, as its gateway serves it.
 - **Editing together:** send the `etag` that you read as `If-Match`. 409 with `ETAG_MISMATCH`: it has changed since.
 - **Fields** with their default (empty, 0, false, `…_UNSPECIFIED`) may be left out of an answer."""
 
+STREAM = """\
+Server-sent events without an end. The `data` of each is one object as below, in one line, and its `id` is the object's
+`resumeToken`, which `Last-Event-ID` takes. An event called `error` has a `Status` and is the last one. A stream may end
+without one: send the request again, with the last id."""
+
 LOCAL = {"url": "http://127.0.0.1:8080", "description": "gateway/envoy.yaml beside `invitations dev`"}
 
 # What a creation needs although an answer may lack it, so that the protos do not require it of the resource.
@@ -35,6 +40,7 @@ EXAMPLES = {
     "after": "CONTRIBUTOR",
     "allowed_email_domains": ["acme.example"],
     "allowed_providers": ["entra"],
+    "annotations": {"ticket": "OPS-7"},
     "attempts": 1,
     "before": "READER",
     "blocked_email_domains": ["mail.example"],
@@ -44,6 +50,9 @@ EXAMPLES = {
     "emails": ["anna@example.com"],
     "etag": "2",
     "field": "role",
+    "ListInvitationsRequest.filter": "state = INVITED",
+    "RevokeInvitationsRequest.filter": "inviter = \"accounts/anna\" AND state = INVITED",
+    "WatchEventsRequest.filter": "kind = INVITED",
     "invitations_per_day": 200,
     "locale": "en",
     "notification_email": "access@acme.example",
@@ -63,6 +72,7 @@ EXAMPLES = {
 TEXT = {"type": "string"}
 DURATION = {"type": "string", "pattern": r"^\d+(\.\d{1,9})?s$"}
 KEY = "A UUID of your choice; makes a repeated call safe for 24 h: nothing more is changed, charged or sent."
+LAST_ID = "The id of the last event that was read; takes the place of `resumeToken` and `sendInitial` in the query."
 MATCH = "The etag that was read; 409 with `ETAG_MISMATCH` if it is another one now."
 # The headers that stand for a field of the request.
 HEADERS = {"request_id": "IdempotencyKey", "etag": "IfMatch"}
@@ -74,12 +84,13 @@ def ref(kind, name):
 
 def parameters():
     def header(name, description, example, required=False):
-        described = {"description": description, "schema": TEXT, "example": example}
+        described = {"description": description, "schema": TEXT} | ({"example": example} if example else {})
         return {"name": name, "in": "header", "required": required} | described
 
     return {
         "IdempotencyKey": header("Idempotency-Key", KEY, EXAMPLES["request_id"]),
         "IfMatch": header("If-Match", f"{MATCH} Without it nothing is checked.", EXAMPLES["etag"]),
+        "LastEventId": header("Last-Event-ID", LAST_ID, None),
         "IfMatchRequired": header("If-Match", MATCH, EXAMPLES["etag"], True),
     }
 

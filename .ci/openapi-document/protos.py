@@ -10,7 +10,7 @@ OTHERWISE = {
     "gRPC code": "HTTP status",
     "proto JSON": "JSON",
 }
-LABELS = "Who|Which invitation|From|Writes|Reasons|Metadata|Do"
+LABELS = "Who|Which invitation|From|Writes|Limits|Order|Checkpoints|End|Reasons|Metadata|Do"
 
 
 def camel(name):
@@ -57,12 +57,12 @@ class Protos:
         for number, member in enumerate(members):
             member["doc"] = docs.get((*path, 2, number), "")
 
-    def text(self, doc):
+    def text(self, doc, otherwise=OTHERWISE):
         """Markdown: names as they are in JSON, what has a label as a list, without the reasons."""
         lines, in_label = [], False
         for line in doc.rstrip().splitlines():
             line = line.removeprefix(" ")
-            for words, others in OTHERWISE.items():
+            for words, others in otherwise.items():
                 line = line.replace(words, others)
             label = re.match(rf"({LABELS}): (.*)", line)
             # the keys of ErrorInfo.metadata are no fields

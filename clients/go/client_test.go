@@ -2,6 +2,7 @@ package invitations_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"ipmhub.io/invitations"
 	pb "ipmhub.io/invitations/v1"
@@ -74,6 +76,63 @@ func TestCallOutlastsAnUnavailableService(t *testing.T) {
 	}
 	if err := get(connect(t, "FLAKY_ADDRESS"), within(t, 30*time.Second)); err != nil {
 		t.Errorf("with the policy: %v", err)
+	}
+}
+
+func TestEachRowOfABatchHasAResult(t *testing.T) {
+	service := pb.NewInvitationServiceClient(connect(t, "ADDRESS"))
+	email := uuid.NewString() + "@example.com"
+	answer, err := service.BatchCreateInvitations(within(t, 10*time.Second), &pb.BatchCreateInvitationsRequest{
+		Parent: "organizations/acme",
+		Requests: []*pb.CreateInvitationRequest{
+			{Invitation: &pb.Invitation{Email: email}},
+			{Invitation: &pb.Invitation{Email: "anna"}},
+		},
+		RequestId: uuid.NewString(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made := answer.GetResults()[0].GetInvitation(); made.GetEmail() != email {
+		t.Errorf("%v", made)
+	}
+	problem := invitations.ProblemOf(status.ErrorProto(answer.GetResults()[1].GetStatus()))
+	if problem.Reason != pb.ErrorReason_FIELD_INVALID.String() ||
+		problem.Fields[0].GetField() != "requests[1].invitation.email" {
+		t.Errorf("%+v", problem)
+	}
+}
+
+// Streams end after a second here, each with two messages where nothing happens.
+func TestWatchGoesOnAfterTheEndOfAStream(t *testing.T) {
+	conn, ctx := connect(t, "ADDRESS"), within(t, 30*time.Second)
+	done := errors.New("all has come")
+	quiet, name := 0, ""
+	err := invitations.Watch(ctx, conn, &pb.WatchEventsRequest{
+		Parent: "organizations/acme",
+		Filter: "kind = INVITED",
+	}, func(message *pb.WatchEventsResponse) error {
+		for _, event := range message.GetEvents() {
+			if event.GetInvitation() == name {
+				return done
+			}
+		}
+		if quiet++; quiet != 5 {
+			return nil
+		}
+		made, err := pb.NewInvitationServiceClient(conn).CreateInvitation(ctx, &pb.CreateInvitationRequest{
+			Parent:     "organizations/acme",
+			Invitation: &pb.Invitation{Email: uuid.NewString() + "@example.com"},
+		})
+		name = made.GetName()
+		return err
+	})
+	if !errors.Is(err, done) {
+		t.Error(err)
+	}
+	err = invitations.Watch(ctx, conn, &pb.WatchEventsRequest{Parent: "organizations/acme", ResumeToken: "x"}, nil)
+	if problem := invitations.ProblemOf(err); problem.Reason != pb.ErrorReason_RESUME_TOKEN_INVALID.String() {
+		t.Errorf("%+v", problem)
 	}
 }
 

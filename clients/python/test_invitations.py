@@ -1,5 +1,6 @@
 """What CI checks: `tests/clients/run python -m unittest discover clients/python`."""
 
+import asyncio
 import datetime
 import os
 import unittest
@@ -9,12 +10,16 @@ import grpc
 
 import example
 import invitations
-from ipmhub.invitations.v1.error_reason_pb2 import FIELD_INVALID, RESENT_TOO_SOON, ErrorReason
+from ipmhub.invitations.v1.error_reason_pb2 import FIELD_INVALID, RESENT_TOO_SOON, RESUME_TOKEN_INVALID, ErrorReason
 from ipmhub.invitations.v1.field_reason_pb2 import FIELD_MALFORMED, FieldReason
 from ipmhub.invitations.v1.invitation_pb2 import Invitation
-from ipmhub.invitations.v1.invitation_service_pb2 import CreateInvitationRequest, ResendInvitationRequest
+from ipmhub.invitations.v1.invitation_service_pb2 import (
+    BatchCreateInvitationsRequest,
+    CreateInvitationRequest,
+    ResendInvitationRequest,
+)
 from ipmhub.invitations.v1.invitation_service_pb2_grpc import InvitationServiceStub
-from ipmhub.invitations.v1.organization_service_pb2 import GetOrganizationRequest
+from ipmhub.invitations.v1.organization_service_pb2 import GetOrganizationRequest, WatchEventsRequest
 from ipmhub.invitations.v1.organization_service_pb2_grpc import OrganizationServiceStub
 from ipmhub.invitations.v1.role_pb2 import CONTRIBUTOR
 
@@ -58,6 +63,32 @@ class Invitations(unittest.IsolatedAsyncioTestCase):
             problem = await self.problem(OrganizationServiceStub(bare).GetOrganization(request, timeout=30))
             self.assertEqual(problem.code, grpc.StatusCode.UNAVAILABLE)
             await OrganizationServiceStub(channel).GetOrganization(request, timeout=30)
+
+    async def test_each_row_of_a_batch_has_a_result(self):
+        email = f"{uuid.uuid4()}@example.com"
+        rows = [CreateInvitationRequest(invitation=Invitation(email=one)) for one in (email, "anna")]
+        request = BatchCreateInvitationsRequest(parent=example.ORGANIZATION, requests=rows, request_id=str(uuid.uuid4()))
+        async with example.connect("OWNER") as owner:
+            made, refused = (await InvitationServiceStub(owner).BatchCreateInvitations(request, timeout=10)).results
+        self.assertEqual((made.WhichOneof("result"), made.invitation.email), ("invitation", email))
+        problem = invitations.problem_of(refused.status)
+        self.assertEqual((problem.code, problem.reason), (grpc.StatusCode.INVALID_ARGUMENT, ErrorReason.Name(FIELD_INVALID)))
+        self.assertEqual([field.field for field in problem.fields], ["requests[1].invitation.email"])
+
+    async def test_watch_goes_on_after_the_end_of_a_stream(self):
+        # streams end after a second here, each with two messages where nothing happens
+        quiet, name = 0, None
+        async with example.connect("OWNER") as owner, asyncio.timeout(30):
+            async for message in invitations.watch(owner, WatchEventsRequest(parent=example.ORGANIZATION, filter="kind = INVITED")):
+                quiet += 1
+                if quiet == 5:
+                    request = CreateInvitationRequest(parent=example.ORGANIZATION, invitation=Invitation(email=f"{uuid.uuid4()}@example.com"))
+                    name = (await InvitationServiceStub(owner).CreateInvitation(request, timeout=10)).name
+                if name in [event.invitation for event in message.events]:
+                    break
+            request = WatchEventsRequest(parent=example.ORGANIZATION, resume_token="x")
+            problem = await self.problem(anext(invitations.watch(owner, request)))
+        self.assertEqual(problem.reason, ErrorReason.Name(RESUME_TOKEN_INVALID))
 
     async def problem(self, call):
         with self.assertRaises(grpc.aio.AioRpcError) as raised:

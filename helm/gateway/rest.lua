@@ -1,16 +1,17 @@
 -- What people expect of REST and Envoy has no setting for. Nothing is passed on that would be ignored: an unknown field of
 -- the body or the query, a body where there should be none. And nothing in the query wins over the path or the body.
 
+local json = require("json")
 local operations = require("operations") -- made of the annotations
+local stream = require("stream")
 
-local MAX_DEPTH = 16
 local MAX_BAD = 20
 -- google.rpc.Status with RESOURCE_EXHAUSTED, ErrorInfo (OVERLOADED) and RetryInfo (1 s); a test reads it
 local TOO_MANY_CALLS = "CAgSFHRvbyBtYW55IGNhbGxzOiB3YWl0Gk8KKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5FcnJvckluZm8SIwoKT1ZF" ..
   "UkxPQURFRBIVaW52aXRhdGlvbnMuaXBtaHViLmlvGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8S" ..
   "BAoCCAE"
 
--- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits, _ and dots.
+-- The answer of the service to a bad request: google.rpc.Status with its details. `field` is letters, digits and _./-[]?.
 local function status_json(code, reason, message, violations)
   local details = {
     '{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"' .. reason .. '","domain":"invitations.ipmhub.io"}',
@@ -37,111 +38,6 @@ local function refuse_field(handle, http, field, reason, rule)
   refuse(handle, http, 3, "FIELD_INVALID", field .. " " .. rule, { bad })
 end
 
--- Where the string that begins before `at` ends, or nil.
-local function string_end(text, at)
-  while true do
-    local stop = text:find('["\\%z\1-\31]', at)
-    local found = stop and text:sub(stop, stop)
-    if found == '"' then
-      return stop
-    elseif found ~= "\\" then
-      return nil
-    elseif not text:find('^["\\/bfnrt]', stop + 1) and not text:find("^u%x%x%x%x", stop + 1) then
-      return nil
-    end
-    at = stop + 2
-  end
-end
-
--- The fields of a JSON text that its message does not have, or nil and the rule that the text breaks. Envoy's own parser
--- takes more than JSON, and what it does not know it ignores; so it does with a null or a list in a list.
-local function unknown_fields(text, message)
-  local unknown = {}
-  local rule = "must be a JSON object in which no field comes twice"
-  local value
-
-  local function skip(at)
-    return text:find("[^ \t\r\n]", at) or #text + 1
-  end
-
-  -- each returns where to go on, or nil where it is no JSON
-  local function list(at, close, depth, element)
-    at = skip(at)
-    if text:sub(at, at) == close then
-      return at + 1
-    end
-    if depth >= MAX_DEPTH then
-      rule = "must not have objects and lists so deep in each other"
-      return nil
-    end
-    while true do
-      at = element(at)
-      at = at and skip(at)
-      local found = at and text:sub(at, at)
-      if found == close then
-        return at + 1
-      elseif found ~= "," then
-        return nil
-      end
-      at = skip(at + 1)
-    end
-  end
-
-  local function members(at, fields, path, depth)
-    local seen = {}
-    return list(at, "}", depth, function(start)
-      local stop = text:sub(start, start) == '"' and string_end(text, start + 1)
-      if not stop then
-        return nil
-      end
-      local key = text:sub(start + 1, stop - 1):gsub("_(%l)", string.upper)
-      local colon = skip(stop + 1)
-      if text:sub(colon, colon) ~= ":" or seen[key] then
-        return nil
-      end
-      seen[key] = true
-      local known = type(fields) == "table" and fields[key]
-      local name = path .. (key:match("^[%w_]+$") and key:sub(1, 64) or "?")
-      if not known then
-        unknown[#unknown + 1] = name
-      end
-      return value(skip(colon + 1), known, name .. ".", depth + 1)
-    end)
-  end
-
-  function value(at, fields, path, depth)
-    local first = text:sub(at, at)
-    if first == "{" then
-      return members(at + 1, fields, path, depth)
-    elseif first == "[" then
-      return list(at + 1, "]", depth, function(start)
-        if text:find("^null", start) then
-          rule = "must not have null in a list"
-          return nil
-        end
-        local stop = value(start, fields, path, depth + 1)
-        if stop and text:find("^%[", start) then
-          rule = "must not have a list in a list"
-          return nil
-        end
-        return stop
-      end)
-    elseif first == '"' then
-      local stop = string_end(text, at + 1)
-      return stop and stop + 1
-    end
-    local _, stop = text:find("^[%w.+-]+", at)
-    return stop and stop + 1
-  end
-
-  local start = skip(1)
-  local stop = text:sub(start, start) == "{" and members(start + 1, message, "", 0)
-  if stop and skip(stop) > #text then
-    return unknown
-  end
-  return nil, rule
-end
-
 -- The operation of a request, or the methods that its path has: "" where there is none.
 local function operation(method, path)
   local allowed = {}
@@ -160,26 +56,22 @@ local function check_body(handle, text, wanted)
   if not wanted then
     return refuse_field(handle, 400, "body", "FIELD_NOT_ALLOWED", "must be empty: this method has none")
   end
-  local unknown, broken = unknown_fields(text, wanted)
-  if not unknown then
+  local bad, broken = json.bad_fields(text, wanted)
+  if not bad then
     return refuse_field(handle, 400, "body", "FIELD_MALFORMED", broken)
-  elseif #unknown == 0 then
+  elseif #bad == 0 then
     return
   end
-  local bad = {}
-  for number, field in ipairs(unknown) do
-    local rule = "is no field of this body"
-    if field == "requestId" then
-      rule = rule .. ": send the header Idempotency-Key"
-    elseif field == "etag" then
-      rule = rule .. ": send the header If-Match"
-    end
-    bad[number] = { field = field, reason = "FIELD_NOT_ALLOWED", rule = rule }
-    if number == MAX_BAD then
-      break
+  local shown = {}
+  for number = 1, math.min(#bad, MAX_BAD) do
+    shown[number] = bad[number]
+    if shown[number].field == "requestId" then
+      shown[number].rule = shown[number].rule .. ": send the header Idempotency-Key"
+    elseif shown[number].field == "etag" then
+      shown[number].rule = shown[number].rule .. ": send the header If-Match"
     end
   end
-  refuse(handle, 400, 3, "FIELD_INVALID", bad[1].field .. " " .. bad[1].rule, bad)
+  refuse(handle, 400, 3, "FIELD_INVALID", shown[1].field .. " " .. shown[1].rule, shown)
 end
 
 -- Refuses a query with a parameter that the method does not have, or has once and is given twice.
@@ -232,13 +124,19 @@ local function check_rest(handle, method, path, content_type, encoding)
   elseif encoding and encoding:lower() ~= "identity" then
     return refuse_field(handle, 415, "content-encoding", "FIELD_NOT_ALLOWED", "must be identity: bodies are not compressed")
   end
+  if found.stream and not stream.is_wanted(handle:headers():get("accept")) then
+    return refuse_field(handle, 406, "accept", "FIELD_NOT_ALLOWED", "must allow text/event-stream: this is a stream")
+  end
   local query = path:match("%?(.*)$")
   if query and check_query(handle, query, found.query) then
     return
   end
   local body = handle:body()
   if body and body:length() > 0 then
-    check_body(handle, body:getBytes(0, body:length()), found.body)
+    return check_body(handle, body:getBytes(0, body:length()), found.body)
+  end
+  if found.stream then
+    stream.resume(handle:headers())
   end
 end
 
@@ -289,7 +187,9 @@ end
 
 function envoy_on_response(handle)
   word_too_many_calls(handle)
-  if handle:headers():get("content-type") ~= "application/json" then
+  if handle:headers():get("content-type") == "text/event-stream" then
+    return stream.number(handle)
+  elseif handle:headers():get("content-type") ~= "application/json" then
     return
   end
   handle:headers():remove("grpc-status")

@@ -66,19 +66,20 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- $monitor := index $envoy.overload_manager.resource_monitors 0 }}
 {{- $_ := set $monitor.typed_config "max_active_downstream_connections" $gateway.limits.connections }}
-{{- $cluster := index $envoy.static_resources.clusters 0 }}
 {{- $name := printf "%s-pods.%s.svc" .Release.Name .Release.Namespace }}
+{{- range $cluster := $envoy.static_resources.clusters }}
 {{- $endpoint := index (index $cluster.load_assignment.endpoints 0).lb_endpoints 0 }}
 {{- $_ := set $endpoint.endpoint.address "socket_address" (dict "address" $name "port_value" 50051) }}
-{{- if hasKey .Values.files "tls_certificate_file" }}
+{{- if hasKey $.Values.files "tls_certificate_file" }}
 {{- $trust := include "invitations.gateway.sds" "service_trust" | fromYaml }}
 {{- $tls := dict "alpn_protocols" (list "h2") "validation_context_sds_secret_config" $trust }}
-{{- if hasKey .Values.files "tls_client_ca_file" }}
+{{- if hasKey $.Values.files "tls_client_ca_file" }}
 {{- $_ := set $tls "tls_certificate_sds_secret_configs" (list (include "invitations.gateway.sds" "client_tls" | fromYaml)) }}
 {{- end }}
 {{- $type := "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" }}
-{{- $sni := first (include "invitations.gateway.names" . | fromYamlArray) }}
+{{- $sni := first (include "invitations.gateway.names" $ | fromYamlArray) }}
 {{- $_ := set $cluster "transport_socket" (dict "name" "envoy.transport_sockets.tls" "typed_config" (dict "@type" $type "sni" $sni "common_tls_context" $tls)) }}
+{{- end }}
 {{- end }}
 {{- $_ := set $envoy "node" (dict "id" "gateway" "cluster" .Release.Name) }}
 {{- $_ := set $envoy "admin" (dict "address" (dict "socket_address" (dict "address" "127.0.0.1" "port_value" 9901))) }}

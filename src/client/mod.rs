@@ -17,10 +17,12 @@
 mod connection;
 mod details;
 mod retry;
+mod watch;
 
 pub use connection::{Bearer, Calls, Client, ConnectError};
 pub use details::{BadField, Details};
 pub use retry::{Retry, RetryLayer, RetryPolicy};
+pub use watch::Events;
 
 /// The messages and clients of the contract.
 pub use crate::pb as v1;

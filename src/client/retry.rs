@@ -14,8 +14,10 @@ use tower::{BoxError, Layer, Service, ServiceExt};
 
 use super::details::Details;
 
-/// Calls of other services, such as health and reflection, may be streams, which nothing repeats. Ours are none.
+/// Calls of other services, such as health and reflection, may be streams, which nothing repeats.
 const OURS: &str = "/ipmhub.invitations.v1.";
+/// Of ours, the one that is a stream: whoever follows it opens it again by [`Events`](super::Events).
+const STREAM: &str = "/ipmhub.invitations.v1.OrganizationService/WatchEvents";
 /// What the service takes, in KiB: of most methods, and of those with rows.
 const LARGEST_REQUEST: usize = 64;
 const LARGEST_OF_ROWS: (usize, [&str; 2]) = (1024, ["/BatchCreateInvitations", "/BatchGetInvitations"]);
@@ -87,7 +89,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            if !request.uri().path().starts_with(OURS) {
+            let path = request.uri().path();
+            if path == STREAM || !path.starts_with(OURS) {
                 return attempt(this.inner, request).await;
             }
             let timeout = timeout_of(request.headers()).unwrap_or(this.policy.default_timeout);

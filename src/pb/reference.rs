@@ -11,7 +11,8 @@ use prost_reflect::{
 const PACKAGE: &str = "ipmhub.invitations.v1";
 const REASONS: &str = "ErrorReason";
 /// What the paragraphs of a comment begin with that are shown as a list.
-const LABELS: [&str; 7] = ["Who", "Which invitation", "From", "Writes", "Reasons", "Metadata", "Do"];
+const LABELS: [&str; 11] =
+    ["Who", "Which invitation", "From", "Writes", "Limits", "Order", "Checkpoints", "End", "Reasons", "Metadata", "Do"];
 
 /// An answer that fails with this reason.
 pub struct Example {

@@ -19,9 +19,14 @@ import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "gateway/envoy.yaml"
-# So that a resend at once is refused with RetryInfo, and one soon after it is not; and notification addresses get codes.
+# So that a resend at once is refused with RetryInfo, and one soon after it is not; notification addresses get codes; and
+# a stream soon says whether it may go on.
 RESEND_INTERVAL = 2
-SETTINGS = {"INVITATIONS_RESEND_INTERVAL_SECONDS": str(RESEND_INTERVAL), "INVITATIONS_UNVERIFIED_NOTIFICATIONS_LIMIT": "10"}
+SETTINGS = {
+    "INVITATIONS_RESEND_INTERVAL_SECONDS": str(RESEND_INTERVAL),
+    "INVITATIONS_UNVERIFIED_NOTIFICATIONS_LIMIT": "10",
+    "INVITATIONS_WATCH_CHECKPOINT_SECONDS": "2",
+}
 
 # the parent has to be open: Postgres does not run as root, and so not as the owner of a folder of root's
 folder = pathlib.Path(tempfile.mkdtemp(prefix="gateway-"))
@@ -113,6 +118,34 @@ class Gateway:
             return Answer(self.name, answer, answer.read())
 
 
+    @contextlib.contextmanager
+    def watch(self, path, who, headers=()):
+        """The answer to a stream, and its lines as they come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=dict(headers) | {"authorization": f"Bearer {who}"})
+            answer = connection.getresponse()
+            yield answer, (line.decode().rstrip("\n") for line in iter(answer.readline, b""))
+
+
+def events(lines):
+    """The server-sent events of these lines, each as a map of its fields."""
+    event = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if line:
+            event[name] = json.loads(value) if name == "data" else value
+        elif event:
+            yield event
+            event = {}
+
+
+def reason(status):
+    """The reason of a google.rpc.Status in JSON."""
+    found = [one["reason"] for one in (status or {}).get("details", []) if one["@type"].endswith("google.rpc.ErrorInfo")]
+    return found[0] if found else None
+
+
 class Answer:
     def __init__(self, gateway, answer, body):
         self.gateway, self.status, self.text = gateway, answer.status, body.decode(errors="replace")
@@ -126,7 +159,7 @@ class Answer:
 
     @property
     def reason(self):
-        return self.detail("ErrorInfo").get("reason")
+        return reason(self.json)
 
     @property
     def fields(self):

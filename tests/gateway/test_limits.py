@@ -89,7 +89,8 @@ class Limits(unittest.TestCase):
         asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,idempotency-key"}
         allowed = envoy.send("OPTIONS", "/v1/accounts", headers=asks | {"origin": PAGE})
         self.assertEqual((allowed.status, allowed.headers["access-control-allow-origin"]), (200, PAGE), allowed)
-        self.assertIn("idempotency-key", allowed.headers["access-control-allow-headers"])
+        for name in ["idempotency-key", "last-event-id"]:
+            self.assertIn(name, allowed.headers["access-control-allow-headers"])
         other = envoy.send("OPTIONS", "/v1/accounts", headers=asks | {"origin": "https://evil.example"})
         self.assertNotIn("access-control-allow-origin", other.headers, other)
         self.assertIn("grpc-retry-pushback-ms", envoy.send("GET", "/v1/nothing", headers={"origin": PAGE}).headers["access-control-expose-headers"])

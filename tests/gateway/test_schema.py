@@ -34,7 +34,8 @@ class Schema(unittest.TestCase):
         many = rig.envoy("many", lambda text: re.sub(bucket, "max_tokens: 100000, tokens_per_fill: 100000", text))
         for gateway in [many, rig.gateways()[1]]:
             with self.subTest(gateway=gateway.name):
-                status, out = self.run_schemathesis(gateway, rig.ROOT / "docs/openapi.yaml")
+                # a stream does not end
+                status, out = self.run_schemathesis(gateway, rig.ROOT / "docs/openapi.yaml", "--exclude-path-regex", ":watch$")
                 self.assertEqual(status, 0, out[-6000:])
                 cases = int(re.search(r"(\d+) generated", out)[1])
                 self.assertGreater(cases, 500, out)

@@ -46,12 +46,23 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := http.Server{Addr: *listen, Handler: http.MaxBytesHandler(checked(mux), 64<<10), ReadTimeout: 30 * time.Second, MaxHeaderBytes: 24 << 10}
+	server := http.Server{Addr: *listen, Handler: bounded(checked(mux)), ReadTimeout: 30 * time.Second, MaxHeaderBytes: 24 << 10}
 	log.Fatal(server.ListenAndServe())
 }
 
 func only(names ...string) runtime.HeaderMatcherFunc {
 	return func(name string) (string, bool) { return name, slices.Contains(names, strings.ToLower(name)) }
+}
+
+// A batch may be longer.
+func bounded(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		most := int64(64 << 10)
+		if strings.HasSuffix(r.URL.Path, ":batchCreate") {
+			most = 1 << 20
+		}
+		http.MaxBytesHandler(handler, most).ServeHTTP(w, r)
+	})
 }
 
 // Refuses what the runtime would take for JSON, or ignore.
@@ -62,8 +73,8 @@ func checked(mux *runtime.ServeMux) http.Handler {
 		case kind != "" && strings.TrimSpace(kind) != "application/json":
 			answer(w, http.StatusUnsupportedMediaType, status.New(codes.InvalidArgument, "content-type must be application/json"))
 		case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodDelete),
-			r.URL.RawQuery != "" && strings.Contains(r.URL.Path, ":"):
-			answer(w, http.StatusBadRequest, status.New(codes.InvalidArgument, "GET and DELETE have no body, and a :verb no query"))
+			r.URL.RawQuery != "" && r.Method == http.MethodPost && strings.Contains(r.URL.Path, ":"):
+			answer(w, http.StatusBadRequest, status.New(codes.InvalidArgument, "GET and DELETE have no body, and a POST to a :verb no query"))
 		default:
 			mux.ServeHTTP(w, r)
 		}

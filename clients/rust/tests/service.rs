@@ -3,7 +3,8 @@
 use invitations::client::{Client, Details, v1};
 use invitations_client_example::{ORGANIZATION, Who, invite, request_id, seven_steps};
 use tonic::{Code, Status};
-use v1::{ErrorReason, ResendInvitationRequest, Role};
+use v1::batch_create_invitations_response::result::Result as Outcome;
+use v1::{BatchCreateInvitationsRequest, ErrorReason, ResendInvitationRequest, Role, WatchEventsRequest};
 
 fn owner(who: &Who) -> Client {
     Client::connect(&who.url, &who.owner_token).unwrap()
@@ -55,6 +56,48 @@ async fn an_error_that_waiting_helps_against_says_how_long() {
     let details = Details::from(&refused);
     assert_eq!(details.reason, Some(ErrorReason::ResentTooSoon));
     assert!(details.retry_after.is_some_and(|wait| !wait.is_zero()), "{details:?}");
+}
+
+#[tokio::test]
+async fn each_row_of_a_batch_has_a_result() {
+    let owner = owner(&Who::from_environment().unwrap());
+    let row = |email: &str| v1::CreateInvitationRequest { request_id: String::new(), ..invite("", email) };
+    let request = BatchCreateInvitationsRequest {
+        parent: ORGANIZATION.to_owned(),
+        requests: vec![row("dora@example.com"), row("no address")],
+        request_id: request_id(),
+        validate_only: false,
+    };
+    let answer = owner.invitations().batch_create_invitations(request).await.unwrap().into_inner();
+    let outcomes = answer.results.into_iter().map(|row| row.result.unwrap()).collect::<Vec<_>>();
+    let [Outcome::Invitation(made), Outcome::Status(refused)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert_eq!(made.email, "dora@example.com");
+    let details = Details::from(refused);
+    assert_eq!(details.reason, Some(ErrorReason::FieldInvalid));
+    assert_eq!(details.fields.first().unwrap().field, "requests[1].invitation.email");
+}
+
+/// Streams end after a second here, each with two messages where nothing happens.
+#[tokio::test]
+async fn events_come_over_the_ends_of_streams() {
+    let owner = owner(&Who::from_environment().unwrap());
+    let request = WatchEventsRequest {
+        parent: ORGANIZATION.to_owned(),
+        filter: "kind = RESENT".to_owned(),
+        ..Default::default()
+    };
+    let mut quiet = owner.watch(request.clone());
+    for _ in 0..5 {
+        assert!(quiet.next().await.unwrap().events.is_empty());
+    }
+    let mut events = owner.watch(WatchEventsRequest { filter: "kind = INVITED".to_owned(), ..request });
+    events.next().await.unwrap();
+    for email in ["eve@example.com", "fred@example.com"] {
+        let made = owner.invitations().create_invitation(invite(ORGANIZATION, email)).await.unwrap().into_inner();
+        while events.next().await.unwrap().events.iter().all(|event| event.invitation != made.name) {}
+    }
+    let nobody = owner.with_token("x").unwrap().watch(events.request().clone()).next().await;
+    assert_eq!(nobody.unwrap_err().code(), Code::Unauthenticated);
 }
 
 /// The control: nothing is made up.

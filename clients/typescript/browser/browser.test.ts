@@ -58,6 +58,22 @@ test("a page reads the details of an error", async () => {
   for (const { reason } of bad.fields) assert.match(reason, /^FIELD_/);
 });
 
+test("a page watches, by gRPC-Web and by server-sent events", async () => {
+  const { page } = await open(ours);
+  const name = await page.evaluate((caller) => invitations.watched(caller), owner);
+  assert.match(name, /^organizations\/acme\/invitations\//);
+  const [status, kind, text] = await page.evaluate((caller) => invitations.fetched(caller, ""), owner);
+  assert.deepEqual([status, kind], [200, "text/event-stream"]);
+  const id = /^id: (\S+)\ndata: \{/.exec(text)?.[1] ?? assert.fail(text);
+  const [resumed, , more] = await page.evaluate(({ owner, id }) => invitations.fetched(owner, id), { owner, id });
+  assert.equal(resumed, 200);
+  assert.match(more, /^id: /);
+  const [old, kindOfError] = await page.evaluate((caller) => invitations.fetched(caller, "x"), owner);
+  assert.deepEqual([old, kindOfError], [400, "application/json"]);
+  // it cannot send a token, is told so by 401, and gives up
+  assert.equal(await page.evaluate((caller) => invitations.eventSource(caller), owner), 2);
+});
+
 test("the browser refuses a page of a foreign origin, and only that", async () => {
   // the control: the same page from the origin that the gateway allows
   const allowed = await open(ours);

@@ -1,7 +1,9 @@
 // Reads what a failed call says for programs: the details of its status.
+import { isMessage } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.js";
 import type { ErrorReason } from "../gen/ipmhub/invitations/v1/error_reason_pb.js";
 
 export interface Problem {
@@ -18,8 +20,9 @@ export interface Problem {
   retryAfterMs: number | undefined;
 }
 
+/** Of what a call threw, or of the status of a row. */
 export function problem(error: unknown): Problem {
-  const failure = ConnectError.from(error);
+  const failure = isMessage(error, StatusSchema) ? failed(error) : ConnectError.from(error);
   const [info] = failure.findDetails(ErrorInfoSchema);
   const [bad] = failure.findDetails(BadRequestSchema);
   const [retry] = failure.findDetails(RetryInfoSchema);
@@ -31,4 +34,10 @@ export function problem(error: unknown): Problem {
     fields: (bad?.fieldViolations ?? []).map(({ field, reason, description }) => ({ field, reason, rule: description })),
     retryAfterMs: retry?.retryDelay && durationMs(retry.retryDelay),
   };
+}
+
+function failed({ code, message, details }: Status): ConnectError {
+  const failure = new ConnectError(message, code);
+  failure.details = details.map(({ typeUrl, value }) => ({ type: typeUrl.replace(/.*\//, ""), value }));
+  return failure;
 }

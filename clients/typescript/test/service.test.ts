@@ -9,6 +9,7 @@ import { environment } from "../src/environment.js";
 import { mailbox } from "../src/mailbox.js";
 import { problem } from "../src/problem.js";
 import { requestId, sevenSteps } from "../src/seven-steps.js";
+import { watch } from "../src/watch.js";
 
 const { address, ownerToken, personToken, email, username, mailbox: folder } = environment();
 const owner = connect(address, () => ownerToken);
@@ -49,6 +50,28 @@ test("an error that waiting helps against says how long", async () => {
   assert.equal(soon.code, "ResourceExhausted");
   assert.equal(soon.reason, "RESENT_TOO_SOON");
   assert.ok(soon.retryAfterMs !== undefined && soon.retryAfterMs > 0, String(soon.retryAfterMs));
+});
+
+test("each row of a batch has a result", async () => {
+  const requests = ["dora@example.com", "no address"].map((email) => ({ invitation: { email } }));
+  const batch = { parent, requests, requestId: requestId() };
+  const [made, refused] = (await invitations.batchCreateInvitations(batch)).results.map(({ result }) => result);
+  assert.ok(made?.case === "invitation" && refused?.case === "status");
+  assert.equal(made.value.email, "dora@example.com");
+  const { code, reason, fields } = problem(refused.value);
+  assert.deepEqual([code, reason], ["InvalidArgument", "FIELD_INVALID"]);
+  assert.deepEqual(fields.map(({ field }) => field), ["requests[1].invitation.email"]);
+});
+
+test("watching goes on after the end of a stream", async () => {
+  // streams end after a second here, each with two messages where nothing happens
+  let [quiet, name] = [0, ""];
+  for await (const { events } of watch(owner, { parent, filter: "kind = INVITED" })) {
+    if (++quiet === 5) ({ name } = await invitations.createInvitation({ parent, invitation: { email: "eve@example.com" } }));
+    if (events.some(({ invitation }) => invitation === name)) break;
+  }
+  const old = await failed(watch(owner, { parent, resumeToken: "x" }).next());
+  assert.equal(old.reason, "RESUME_TOKEN_INVALID");
 });
 
 test("an error without a status of the service is one, too", async () => {

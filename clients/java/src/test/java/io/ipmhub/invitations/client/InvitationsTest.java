@@ -10,6 +10,8 @@ import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import io.ipmhub.invitations.v1.BatchCreateInvitationsRequest;
 import io.ipmhub.invitations.v1.CreateInvitationRequest;
 import io.ipmhub.invitations.v1.ErrorReason;
 import io.ipmhub.invitations.v1.FieldReason;
@@ -19,10 +21,13 @@ import io.ipmhub.invitations.v1.Organization;
 import io.ipmhub.invitations.v1.OrganizationServiceGrpc;
 import io.ipmhub.invitations.v1.ResendInvitationRequest;
 import io.ipmhub.invitations.v1.Role;
+import io.ipmhub.invitations.v1.WatchEventsRequest;
 import java.time.Duration;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -92,6 +97,54 @@ class InvitationsTest {
     } finally {
       bare.shutdownNow();
       channel.shutdownNow();
+    }
+  }
+
+  @Test
+  void eachRowOfABatchHasAResult() {
+    var owner = Example.connect("OWNER");
+    try {
+      var email = UUID.randomUUID() + "@example.com";
+      var batch =
+          BatchCreateInvitationsRequest.newBuilder()
+              .setParent(Example.ORGANIZATION)
+              .addRequests(creation("", email))
+              .addRequests(creation("", "anna"))
+              .setRequestId(UUID.randomUUID().toString())
+              .build();
+      var results = Example.invitations(owner).batchCreateInvitations(batch).getResultsList();
+      assertEquals(email, results.get(0).getInvitation().getEmail());
+      var problem = Problem.of(StatusProto.toStatusRuntimeException(results.get(1).getStatus()));
+      assertEquals(ErrorReason.FIELD_INVALID.name(), problem.reason());
+      assertEquals("requests[1].invitation.email", problem.fields().get(0).getField());
+    } finally {
+      owner.shutdownNow();
+    }
+  }
+
+  /** Streams end after a second here, each with two messages where nothing happens. */
+  @Test
+  void watchGoesOnAfterTheEndOfAStream() throws InterruptedException {
+    var owner = Example.connect("OWNER");
+    try {
+      var quiet = new AtomicInteger();
+      var name = new AtomicReference<String>();
+      var request = WatchEventsRequest.newBuilder().setParent(Example.ORGANIZATION).setFilter("kind = INVITED");
+      Watch.events(
+          owner,
+          request.build(),
+          message -> {
+            if (quiet.incrementAndGet() == 5) {
+              var email = UUID.randomUUID() + "@example.com";
+              name.set(Example.invitations(owner).createInvitation(creation(Example.ORGANIZATION, email)).getName());
+            }
+            return message.getEventsList().stream().noneMatch(event -> event.getInvitation().equals(name.get()));
+          });
+      var old = request.setResumeToken("x").build();
+      assertEquals(
+          ErrorReason.RESUME_TOKEN_INVALID.name(), problem(() -> Watch.events(owner, old, message -> true)).reason());
+    } finally {
+      owner.shutdownNow();
     }
   }
 
