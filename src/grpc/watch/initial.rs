@@ -83,5 +83,5 @@ async fn send(out: &Sender<Message>, message: WatchEventsResponse) -> Result<(),
 
 fn open(before: Option<InvitationId>) -> InvitationFilter {
     let states = InvitationState::ALL.into_iter().filter(|state| state.is_open()).collect();
-    InvitationFilter { states, email: None, before, size: PAGE }
+    InvitationFilter { search: InvitationSearch { states, ..Default::default() }, before, size: PAGE }
 }
