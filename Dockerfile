@@ -16,7 +16,7 @@ COPY . .
 # macros, which are loaded dynamically.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && SQLX_OFFLINE=true RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo auditable build --release --locked --no-default-features --features server --bin invitations --target "$target" \
+    cargo auditable build --release --locked --no-default-features --features server,import --bin invitations --target "$target" \
  && cp "target/$target/release/invitations" /invitations
 
 FROM ${RUNTIME_IMAGE}

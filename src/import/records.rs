@@ -33,8 +33,8 @@ impl Record {
     }
 
     /// Whether nothing stands in it: spreadsheets write such rows by the thousand.
-    pub(super) fn is_blank(&self) -> bool {
-        self.cells.iter().all(|cell| cell.trim().is_empty())
+    fn is_blank(&self) -> bool {
+        are_blank(&self.cells)
     }
 }
 
@@ -120,6 +120,12 @@ impl<R: Read> Records<R> {
     }
 }
 
+/// Whether there are blanks only, and separators, of whatever kind.
+fn are_blank(cells: &[String]) -> bool {
+    let is_blank = |c: char| c.is_whitespace() || SEPARATORS.map(char::from).contains(&c);
+    cells.iter().all(|cell| cell.chars().all(is_blank))
+}
+
 fn parser(separator: u8) -> Reader {
     ReaderBuilder::new().delimiter(separator).terminator(Terminator::Any(b'\n')).build()
 }
@@ -136,8 +142,7 @@ pub(super) fn first_record(part: &[u8], separator: u8) -> Vec<String> {
         let begins = std::iter::once(0).chain(ends[..ended].iter().copied());
         let cells = begins.zip(&ends[..ended]).filter_map(|(begin, end)| text.get(begin..*end)).map(str::to_owned);
         let cells = cells.collect::<Vec<_>>();
-        let is_blank = cells.iter().all(|cell| cell.trim().is_empty());
-        if !(is_blank && matches!(result, ReadRecordResult::Record)) {
+        if !(are_blank(&cells) && matches!(result, ReadRecordResult::Record)) {
             return cells;
         }
     }

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 20] = [
-    ("main", &["cli", "config", "dev", "grpc", "pb", "server", "shutdown", "store", "telemetry"]),
-    ("cli", &["config", "dev", "domain", "grpc"]),
+const LAYERS: [(&str, &[&str]); 21] = [
+    ("main", &["cli", "config", "dev", "grpc", "import", "pb", "server", "shutdown", "store", "telemetry"]),
+    ("cli", &["config", "dev", "domain", "grpc", "import"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
     ("server", &["app", "config", "domain", "grpc", "identity", "mail", "scrape", "store", "tasks"]),
     ("scrape", &[]),
@@ -28,7 +28,9 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("mail", &["dial", "domain", "store"]),
     ("identity", &["dial", "domain", "flood"]),
     ("edge", &["app", "domain", "pb"]),
-    // for programs that call the service: nothing here needs it
+    // a program that calls the service, with the rules of its fields
+    ("import", &["client", "domain"]),
+    // for programs that call the service: nothing of the service needs it
     ("client", &["pb"]),
     ("pb", &[]),
     ("app", &["domain", "store", "tasks"]),
@@ -41,8 +43,8 @@ const LAYERS: [(&str, &[&str]); 20] = [
 
 /// Crates that one layer keeps to itself.
 const OWNED: [(&str, &[&str]); 6] = [
-    // the demo and its set-up are clients
-    ("tonic", &["grpc", "pb", "dev", "client"]),
+    // the demo and its set-up are clients, and so is the import
+    ("tonic", &["grpc", "pb", "dev", "client", "import"]),
     ("lettre", &["mail"]),
     ("sqlx", &["store", "app", "server", "mail"]),
     ("jsonwebtoken", &["identity", "dev"]),

@@ -9,7 +9,7 @@ use tonic::Status;
 use super::messages::Message;
 use super::stream::Watching;
 use crate::app::{Call, Error, InvitationFilter};
-use crate::domain::{InvitationId, InvitationState};
+use crate::domain::{InvitationId, InvitationSearch, InvitationState};
 use crate::grpc::{encode, page, status};
 use crate::pb::WatchEventsResponse;
 
@@ -83,5 +83,5 @@ async fn send(out: &Sender<Message>, message: WatchEventsResponse) -> Result<(),
 
 fn open(before: Option<InvitationId>) -> InvitationFilter {
     let states = InvitationState::ALL.into_iter().filter(|state| state.is_open()).collect();
-    InvitationFilter { search: InvitationSearch { states, ..Default::default() }, before, size: PAGE }
+    InvitationFilter { search: Some(InvitationSearch { states, ..Default::default() }), before, size: PAGE }
 }

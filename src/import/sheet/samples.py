@@ -21,7 +21,7 @@ files = {
     "excel-unicode-text.txt": table(("Name", "Mail", "Notes"), named, dialect="excel-tab").encode("utf-16"),
     "utf16-be.csv": b"\xfe\xff" + table(("Name", "email"), [p for p in people], **semicolon).encode("utf-16-be"),
     "utf16-le-no-mark.csv": table(("EMAIL",), [(m,) for _, m in people], dialect="excel").encode("utf-16-le"),
-    "excel-mac.csv": table(("Name", "E-Mail"), people, dialect="excel", lineterminator="\r").encode(),
+    "excel-mac.csv": table(("Name", "E-Mail"), [(n.replace("\n", "\r"), m) for n, m in people], dialect="excel", lineterminator="\r").encode(),
     "calc-quoted.csv": table(("email", "name"), [(m, n) for n, m in people], dialect="unix").encode(),
     "blank-rows.csv": (table(("E-Mail", "Name", ""), [(m, n, "") for n, m in people], **semicolon) + ";;\r\n" * 500 + "\r\n").encode("utf-8-sig"),
     "no-header.csv": "\n".join(m for _, m in people).encode(),
