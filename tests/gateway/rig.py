@@ -57,7 +57,7 @@ def start(name, *command, **options):
 
 
 def wait_for(what, name, process):
-    for _ in range(600):
+    for _ in range(1800):
         found = what()
         if found:
             return found
