@@ -75,8 +75,8 @@ impl BySize {
         Self { short: Places::new(max), long: Places::new(Size::Long.share(max)) }
     }
 
-    fn of(&self, path: &str) -> &Places {
-        match Size::of(path) {
+    fn of(&self, size: Size) -> &Places {
+        match size {
             Size::Short => &self.short,
             Size::Long => &self.long,
         }
@@ -101,7 +101,8 @@ impl Calls {
             return Ok(refusal);
         }
         let call = Call::begin(&request);
-        let untaken = (!is_open_stream(request.uri().path())).then(|| self.untaken.of(request.uri().path()).clone());
+        let untaken = (!is_open_stream(request.uri().path()))
+            .then(|| self.untaken.of(Size::of_answer(request.uri().path())).clone());
         // calls that wait for their turn in thousands should be small: the rest is made when it comes
         let response = call.carry_out(Box::pin(self.if_formed(request))).await;
         let response = call.answered(response.unwrap_or_else(Status::into_http));
@@ -146,7 +147,7 @@ impl Calls {
     /// Streams that ask for no token would let anybody fill the memory with them.
     async fn within_open_streams(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         if !is_open_stream(request.uri().path()) {
-            let places = self.arriving.of(request.uri().path());
+            let places = self.arriving.of(Size::of(request.uri().path()));
             let request = request.map(|body| arriving(body, places));
             return self.without_panic(request).await;
         }
