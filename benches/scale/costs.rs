@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use invitations::domain::{InvitationSearch, OrganizationId, parse_filter};
 use invitations::store::pool::{self, Pool, Purpose};
-use invitations::store::{outbox, sweep};
+use invitations::store::{outbox, search, sweep};
 use sqlx::Connection;
 
 use crate::rig::{Database, Method, Result, Scenario, Service, Spread};
@@ -90,6 +91,23 @@ pub async fn of_sweep(sides: &[Database; 2]) -> Result<Cost> {
         let due = sweep::due_invitations(&mut connection, &[], OVERDUE).await?.len();
         let took = begin.elapsed();
         if due == 0 { Err("nothing is overdue".into()) } else { Ok(took) }
+    })
+    .await
+}
+
+/// What a page of a list with a filter asks for: 50 invitations of one organization, of 10⁻³ of all there are.
+pub async fn of_search(sides: &[Database; 2], filter: &str) -> Result<Cost> {
+    let wanted =
+        parse_filter(filter).and_then(|all| InvitationSearch::read(&all, None)).map_err(|fault| fault.to_string())?;
+    let organization = OrganizationId::parse("organization-1").ok_or("no name of an organization")?;
+    let pools = [0, 1].map(|side| pool::open(&sides[side].url, Purpose::Read, 1));
+    let [small, large] = pools;
+    of_look(&format!("filter {filter}"), sides, [small?, large?], async |pool: &Pool| {
+        let mut connection = pool.acquire().await?;
+        let begin = Instant::now();
+        let found = search::find(&mut connection, &organization, &wanted, None, 50).await?.invitations.len();
+        let took = begin.elapsed();
+        if found == 50 { Ok(took) } else { Err(format!("a page of {found}").into()) }
     })
     .await
 }

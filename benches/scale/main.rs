@@ -36,6 +36,13 @@ const CALLS: [(Method, Spread); 7] = [
     (Method::List, Spread::Many),
 ];
 
+/// Of which every organization has a page on both sides.
+const FILTERS: [&str; 3] = [
+    "state = INVITED",
+    "inviter = accounts/owner-1 AND state = INVITED",
+    "create_time > \"2020-01-01T00:00:00Z\" AND state = INVITED",
+];
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let begin = Instant::now();
@@ -63,6 +70,9 @@ async fn main() -> Result<()> {
     let [small, large] = sides;
     let sides = [small.stop().await?, large.stop().await?];
     show(&costs::of_claim(&sides).await?);
+    for filter in FILTERS {
+        show(&costs::of_search(&sides, filter).await?);
+    }
     show(&costs::of_sweep(&sides).await?);
     drop(sides);
     postgres.stop().await;

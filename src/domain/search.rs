@@ -1,6 +1,7 @@
 //! Which invitations of an organization somebody looks for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
@@ -23,7 +24,7 @@ const VALUE: &str = "a text of 1 to 256 characters";
 const TIME: &str = "a time like \"2026-11-01T00:00:00Z\"";
 
 /// What must hold, all of it. Where a list is empty, or a bound is missing, anything does.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct InvitationSearch {
     /// As a read shows them.
     pub states: Vec<InvitationState>,
@@ -38,6 +39,13 @@ pub struct InvitationSearch {
     pub expire_time: Span,
     /// One of its emails has one of these.
     pub deliveries: Vec<EmailState>,
+}
+
+/// It shows no address and no annotation.
+impl fmt::Debug for InvitationSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvitationSearch").field("states", &self.states).finish_non_exhaustive()
+    }
 }
 
 /// From a moment on, and up to but without another one.
@@ -159,4 +167,157 @@ fn common<T: Clone>(all: Vec<T>, only: &[T], are_same: impl Fn(&T, &T) -> bool) 
     }
     let both = all.into_iter().filter(|one| only.iter().any(|other| are_same(one, other))).collect::<Vec<_>>();
     (!both.is_empty()).then_some(both)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::domain::parse_filter;
+
+    fn read(text: &str) -> Result<InvitationSearch, String> {
+        let ada = Username::parse("ada").unwrap();
+        parse_filter(text).and_then(|all| InvitationSearch::read(&all, Some(&ada))).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let text = r#"state = (OFFERED OR EXPIRED) AND email = "Ada@Example.com" AND account = accounts/otto
+            AND inviter = accounts/me AND offerer = (accounts/olga OR services/k8s/system:serviceaccount:ops/gateway)
+            AND annotations.ticket = "OPS 7" AND annotations."example.com/env" = (prod OR test)
+            AND create_time >= "2026-11-01T00:00:00Z" AND expire_time < "2026-12-01T01:00:00+01:00"
+            AND deliveries.state:(FAILED OR DROPPED)"#;
+        let account = |name| Actor::Account(Username::parse(name).unwrap());
+        let service = Actor::stored("services/k8s/system:serviceaccount:ops/gateway");
+        let search = InvitationSearch {
+            states: vec![InvitationState::Offered, InvitationState::Expired],
+            emails: vec![EmailAddress::parse("Ada@Example.com").unwrap()],
+            accounts: vec![Username::parse("otto").unwrap()],
+            inviters: vec![account("ada")],
+            offerers: vec![account("olga"), service],
+            annotations: BTreeMap::from([
+                ("ticket".to_owned(), vec!["OPS 7".to_owned()]),
+                ("example.com/env".to_owned(), vec!["prod".to_owned(), "test".to_owned()]),
+            ]),
+            create_time: Span { from: Some(datetime!(2026-11-01 00:00 UTC)), until: None },
+            expire_time: Span { from: None, until: Some(datetime!(2026-12-01 00:00 UTC)) },
+            deliveries: vec![EmailState::Failed, EmailState::Dropped],
+        };
+        assert_eq!(read(text), Ok(search));
+    }
+
+    #[test]
+    fn bounds_are_whole_microseconds() {
+        let exact = datetime!(2026-11-01 00:00:00.000_001 UTC);
+        let next = datetime!(2026-11-01 00:00:00.000_002 UTC);
+        for (text, from, until) in [
+            (">= \"2026-11-01T00:00:00.000001Z\"", Some(exact), None),
+            ("> \"2026-11-01T00:00:00.000001Z\"", Some(next), None),
+            ("<= \"2026-11-01T00:00:00.000001Z\"", None, Some(next)),
+            ("< \"2026-11-01T00:00:00.000001Z\"", None, Some(exact)),
+            // between two
+            (">= \"2026-11-01T00:00:00.0000011Z\"", Some(next), None),
+            ("> \"2026-11-01T00:00:00.0000011Z\"", Some(next), None),
+            ("<= \"2026-11-01T00:00:00.0000011Z\"", None, Some(next)),
+            ("< \"2026-11-01T00:00:00.0000011Z\"", None, Some(next)),
+        ] {
+            assert_eq!(
+                read(&format!("create_time {text}")).map(|search| search.create_time),
+                Ok(Span { from, until }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_nothing_can_be_searched_by_is_refused() {
+        let field = "must have a field that can be searched by, such as state or inviter, at character 1";
+        let once = "must not have the same field once more at character 21";
+        for (text, fault) in [
+            ("role = OWNER", field),
+            ("approver = accounts/ada", field),
+            ("state.name = INVITED", field),
+            ("deliveries:FAILED", field),
+            ("State = INVITED", field),
+            ("state = OPEN", "must have a state of an invitation, such as INVITED, at character 9"),
+            ("state = (INVITED OR invited)", "must have a state of an invitation, such as INVITED, at character 21"),
+            ("state = \"\"", "must have a state of an invitation, such as INVITED, at character 9"),
+            ("state:INVITED", "must have the comparator = at character 6"),
+            ("state > INVITED", "must have the comparator = at character 7"),
+            ("state = INVITED AND state = OFFERED", once),
+            ("account = accounts/a AND account = accounts/b", "must have an account like accounts/ada at character 11"),
+            ("account = ada", "must have an account like accounts/ada at character 11"),
+            ("account = services/k8s/x", "must have an account like accounts/ada at character 11"),
+            ("inviter = ada", "must have accounts/{username} or services/{issuer}/{subject} at character 11"),
+            ("offerer = services/k8s", "must have accounts/{username} or services/{issuer}/{subject} at character 11"),
+            ("email = ada", "must have a whole email address at character 9"),
+            ("email = \"*@example.com\"", "must have a whole email address at character 9"),
+            ("annotations = x", "must have one key of annotations, in quotes if there is a dot in it, at character 1"),
+            (
+                "annotations.a.b = x",
+                "must have one key of annotations, in quotes if there is a dot in it, at character 1",
+            ),
+            (
+                "annotations.\"a b\" = x",
+                "must have one key of annotations, in quotes if there is a dot in it, at character 1",
+            ),
+            ("annotations.a = \"\"", "must have a text of 1 to 256 characters at character 17"),
+            ("annotations.a = x AND annotations.a = y", "must not have the same field once more at character 23"),
+            ("create_time = \"2026-11-01T00:00:00Z\"", "must have <, <=, > or >= at character 13"),
+            ("create_time > 2026-11-01", "must have a time like \"2026-11-01T00:00:00Z\" at character 15"),
+            (
+                "create_time > \"9999-12-31T23:59:59-23:59\"",
+                "must have a time like \"2026-11-01T00:00:00Z\" at character 15",
+            ),
+            (
+                "create_time > \"9999-12-31T23:59:59.9999999Z\"",
+                "must have a time like \"2026-11-01T00:00:00Z\" at character 15",
+            ),
+            (
+                "expire_time > \"2026-11-01T00:00:00Z\" AND expire_time >= \"2026-11-01T00:00:00Z\"",
+                "must not have the same field once more at character 42",
+            ),
+            ("deliveries.state = FAILED", "must have the comparator : at character 18"),
+            ("deliveries.state:SENT", "must have FAILED, RETRYING or DROPPED at character 18"),
+        ] {
+            assert_eq!(read(text), Err(fault.to_owned()), "{text}");
+        }
+        let of_nobody = |text: &str| parse_filter(text).and_then(|all| InvitationSearch::read(&all, None));
+        assert!(of_nobody("inviter = accounts/me").is_err() && of_nobody("inviter = accounts/ada").is_ok());
+    }
+
+    #[test]
+    fn the_other_fields_of_a_request_narrow_it() {
+        use InvitationState::{Expired, Invited, Offered};
+
+        let states = |text: &str, states: &[InvitationState]| {
+            read(text).unwrap().narrowed(states, None).map(|search| search.states)
+        };
+        assert_eq!(states("email = a@b.example", &[Invited]), Some(vec![Invited]));
+        assert_eq!(states("state = (INVITED OR OFFERED)", &[]), Some(vec![Invited, Offered]));
+        assert_eq!(states("state = (INVITED OR OFFERED)", &[Offered, Expired]), Some(vec![Offered]));
+        assert_eq!(states("state = INVITED", &[Expired]), None);
+        let ada = EmailAddress::parse("ADA@example.com").unwrap();
+        assert!(read("email = ada@example.com").unwrap().narrowed(&[], Some(&ada)).is_some());
+        assert!(read("email = otto@example.com").unwrap().narrowed(&[], Some(&ada)).is_none());
+    }
+
+    #[test]
+    fn times_are_bounds_of_ids_as_far_as_clocks_agree() {
+        let ids = |text: &str| {
+            let (from, until) = read(text).unwrap().ids();
+            (from.map(|id| id.to_string()), until.map(|id| id.to_string()))
+        };
+        let id = |time: Timestamp| Some(InvitationId::first_of(time).to_string());
+        let noon = "\"2026-11-01T12:00:00Z\"";
+        let (eleven, one) = (datetime!(2026-11-01 11:00 UTC), datetime!(2026-11-01 13:00 UTC));
+        assert_eq!(ids(&format!("create_time >= {noon}")), (id(eleven), None));
+        assert_eq!(ids(&format!("create_time < {noon}")), (None, id(one)));
+        // what ends before was created before; what ends later was created at any time
+        assert_eq!(ids(&format!("expire_time < {noon}")), (None, id(one)));
+        assert_eq!(ids(&format!("expire_time >= {noon}")), (None, None));
+        assert_eq!(ids(&format!("expire_time < {noon} AND create_time < \"2026-12-01T12:00:00Z\"")), (None, id(one)));
+        assert_eq!(ids("create_time >= \"1960-01-01T00:00:00Z\"").0, Some(uuid::Uuid::nil().to_string()));
+    }
 }

@@ -3,6 +3,7 @@
 mod cost;
 mod named;
 mod organizations;
+mod search;
 pub mod size;
 
 use invitations::pb::invitation::State;
@@ -32,6 +33,7 @@ struct Filter {
     organization: &'static str,
     states: &'static [State],
     email: &'static str,
+    filter: &'static str,
 }
 
 async fn invitations(
@@ -46,6 +48,7 @@ async fn invitations(
         page_token,
         states: filter.states.iter().map(|state| (*state).into()).collect(),
         email: filter.email.to_owned(),
+        filter: filter.filter.to_owned(),
         ..Default::default()
     };
     let page = person.invitations.clone().list_invitations(message).await?.into_inner();
@@ -112,7 +115,7 @@ async fn fill(service: &Service, owner: &Person) {
 async fn invitations_are_listed_newest_first_and_each_once_under_every_filter() {
     use State::{AccessRequested, Declined, Expired, Invited, Offered, Revoked};
 
-    const ALL: Filter = Filter { organization: "acme", states: &[], email: "" };
+    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", filter: "" };
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     fill(&service, &owner).await;
@@ -190,7 +193,7 @@ async fn every_other_list_has_each_row_once_and_in_order() {
 
 #[tokio::test]
 async fn what_comes_between_two_pages_disturbs_neither() {
-    const ALL: Filter = Filter { organization: "acme", states: &[], email: "" };
+    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", filter: "" };
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     let mut names = Vec::new();
@@ -219,6 +222,7 @@ async fn next(n: usize, owner: &Person, invitation: &str, size: i32, token: Stri
         6 => members(owner, size, token).await?.1,
         7 => events(owner, "", size, token).await?.1,
         8 => organizations(owner, size, token).await?.1,
+        9 => invitations(owner, &Filter { filter: "inviter = accounts/olga", ..acme }, size, token).await?.1,
         _ => events(owner, invitation, size, token).await?.1,
     })
 }
@@ -241,13 +245,13 @@ async fn a_page_token_is_good_for_its_own_list_only() {
     owner.resend(&again, false).await.unwrap();
 
     let mut tokens = Vec::new();
-    for n in 0..10 {
+    for n in 0..11 {
         let token = next(n, &owner, &again, 1, String::new()).await.unwrap();
         assert!(!token.is_empty(), "list {n} has a second page");
         tokens.push(token);
     }
     for (of, token) in tokens.iter().enumerate() {
-        for at in 0..10 {
+        for at in 0..11 {
             let outcome = next(at, &owner, &again, 2, token.clone()).await;
             if at == of {
                 outcome.unwrap();

@@ -127,7 +127,9 @@ fn each(looks: i64, way: Way, asked: &Asked) -> i64 {
         Way::Inviters => asked.inviters.len(),
         Way::Offerers => asked.offerers.len(),
         Way::Deliveries => asked.deliveries.len(),
-        Way::States => asked.streams.len() + asked.late_streams.len(),
+        // the others are there only while very much is overdue
+        Way::States if !asked.streams.is_empty() => asked.streams.len(),
+        Way::States => asked.late_streams.len(),
         Way::Ids => 1,
     };
     let streams = i64::try_from(streams).unwrap_or(i64::MAX).max(1);

@@ -121,8 +121,9 @@ macro_rules! look {
                           AND (cardinality($8::text[]) = 0 OR username = ANY($8))
                           AND (cardinality($9::text[]) = 0 OR inviter = ANY($9))
                           AND (cardinality($10::text[]) = 0 OR offerer = ANY($10))
-                          AND (SELECT count(*) FROM unnest($11::text[], $12::text[]) AS a(k, v)
-                                WHERE n.annotations ->> a.k = a.v) = $13
+                          AND ($13 = 0 OR (
+                            SELECT count(*) FROM unnest($11::text[], $12::text[]) AS a(k, v)
+                             WHERE n.annotations ->> a.k = a.v) = $13)
                           AND ($14::timestamptz IS NULL OR create_time >= $14)
                           AND ($15::timestamptz IS NULL OR create_time < $15)
                           AND ($16::timestamptz IS NULL OR expire_time >= $16)
@@ -170,9 +171,11 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
             part,
             "",
             "SELECT c.* FROM unnest($7::text[]) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM invitations
-                  WHERE organization = $1 AND (email_key, organization, invitation) >= (w.v, $1, $3)
+               SELECT invitation, row_number() OVER (ORDER BY email_key DESC, organization DESC, invitation DESC) = $5 AS is_last
+                 FROM (
+                 SELECT email_key, organization, invitation FROM invitations
+                  WHERE ($1::text IS NULL OR organization = $1) AND email_key IS NOT NULL
+                    AND (email_key, organization, invitation) >= (w.v, $1, $3)
                     AND (email_key, organization, invitation) < (w.v, $1, $2)
                   ORDER BY email_key DESC, organization DESC, invitation DESC LIMIT 2000) o LIMIT $5) c"
         ),
@@ -183,10 +186,10 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
             part,
             "",
             "SELECT c.* FROM unnest($8::text[]) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM invitations
-                  WHERE ($1::text IS NULL OR organization = $1) AND (username, invitation) >= (w.v, $3)
-                    AND (username, invitation) < (w.v, $2)
+               SELECT invitation, row_number() OVER (ORDER BY username DESC, invitation DESC) = $5 AS is_last FROM (
+                 SELECT username, invitation FROM invitations
+                  WHERE ($1::text IS NULL OR organization = $1) AND username IS NOT NULL
+                    AND (username, invitation) >= (w.v, $3) AND (username, invitation) < (w.v, $2)
                   ORDER BY username DESC, invitation DESC LIMIT 2000) o LIMIT $5) c"
         ),
         Way::Annotations => look!(
@@ -206,9 +209,10 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
             part,
             "",
             "SELECT c.* FROM unnest($9::text[]) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM invitations
-                  WHERE organization = $1 AND (inviter, invitation) >= (w.v, $3) AND (inviter, invitation) < (w.v, $2)
+               SELECT invitation, row_number() OVER (ORDER BY inviter DESC, invitation DESC) = $5 AS is_last FROM (
+                 SELECT inviter, invitation FROM invitations
+                  WHERE organization = $1 AND inviter IS NOT NULL
+                    AND (inviter, invitation) >= (w.v, $3) AND (inviter, invitation) < (w.v, $2)
                   ORDER BY inviter DESC, invitation DESC LIMIT 2000) o LIMIT $5) c"
         ),
         Way::Offerers => look!(
@@ -217,9 +221,10 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
             part,
             "",
             "SELECT c.* FROM unnest($10::text[]) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM invitations
-                  WHERE organization = $1 AND (offerer, invitation) >= (w.v, $3) AND (offerer, invitation) < (w.v, $2)
+               SELECT invitation, row_number() OVER (ORDER BY offerer DESC, invitation DESC) = $5 AS is_last FROM (
+                 SELECT offerer, invitation FROM invitations
+                  WHERE organization = $1 AND offerer IS NOT NULL
+                    AND (offerer, invitation) >= (w.v, $3) AND (offerer, invitation) < (w.v, $2)
                   ORDER BY offerer DESC, invitation DESC LIMIT 2000) o LIMIT $5) c"
         ),
         // of several emails of one invitation each counts as a look
@@ -229,8 +234,8 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
             part,
             "",
             "SELECT c.* FROM unnest($18::text[]) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM emails
+               SELECT invitation, row_number() OVER (ORDER BY state DESC, invitation DESC) = $5 AS is_last FROM (
+                 SELECT state, invitation FROM emails
                   WHERE organization = $1 AND state IN ('FAILED', 'RETRYING', 'DROPPED') AND invitation IS NOT NULL
                     AND (state, invitation) >= (w.v::email_state, $3) AND (state, invitation) < (w.v::email_state, $2)
                   ORDER BY state DESC, invitation DESC LIMIT 2000) o LIMIT $5) c"
@@ -246,18 +251,18 @@ pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked,
                 WHERE $21 AND organization = $1 AND state IN ('INVITED', 'PENDING_APPROVAL', 'OFFERED')
                   AND expire_time >= greatest(coalesce($16::timestamptz, '-infinity'), now() + $22::interval)
                   AND expire_time < least(coalesce($17::timestamptz, 'infinity'), now() + $23::interval)
-                ORDER BY expire_time LIMIT 1001), ",
+                ORDER BY expire_time LIMIT 501), ",
             "SELECT c.* FROM unnest(
-               $19::text[] || CASE WHEN (SELECT count(*) FROM late) > 1000 THEN $20::text[] ELSE '{}' END) AS w(v), LATERAL (
-               SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 AS is_last FROM (
-                 SELECT invitation FROM invitations
+               $19::text[] || CASE WHEN (SELECT count(*) FROM late) > 500 THEN $20::text[] ELSE '{}' END) AS w(v), LATERAL (
+               SELECT invitation, row_number() OVER (ORDER BY state DESC, invitation DESC) = $5 AS is_last FROM (
+                 SELECT state, invitation FROM invitations
                   WHERE organization = $1 AND generation >= 0 AND (state, invitation) >= (w.v::invitation_state, $3)
                     AND (state, invitation) < (w.v::invitation_state, $2)
                   ORDER BY state DESC, invitation DESC LIMIT 2000) o LIMIT $5) c
              UNION ALL
              SELECT invitation, row_number() OVER (ORDER BY invitation DESC) = $5 FROM (
                SELECT invitation FROM late
-                WHERE invitation >= $3 AND invitation < $2 AND (SELECT count(*) FROM late) <= 1000
+                WHERE invitation >= $3 AND invitation < $2 AND (SELECT count(*) FROM late) <= 500
                 ORDER BY invitation DESC LIMIT $5) o",
             &asked.streams,
             &asked.late_streams,

@@ -120,6 +120,31 @@ fn of_invitations(world: &World) -> Vec<Row> {
                 .told("FIELD_TOO_MANY"),
         ),
         email("email", |m| &mut m.email),
+        text(
+            "filter",
+            |m: &mut pb::ListInvitationsRequest| &mut m.filter,
+            "state = INVITED",
+            &[
+                "INVITED",
+                "NOT state = INVITED",
+                "state != INVITED",
+                "email = *@example.com",
+                "has(email)",
+                "role = OWNER",
+                "state = (INVITED",
+                "state = INVITED OR email = anna@example.com",
+                "create_time > yesterday",
+                "state = INVITED order by create_time",
+            ],
+        )
+        .and(
+            texts(
+                "filter",
+                |m: &mut pb::ListInvitationsRequest| &mut m.filter,
+                ["state = OPEN", "deliveries.state:SENT"].map(str::to_owned),
+            )
+            .told("FIELD_UNKNOWN_VALUE"),
+        ),
         page_token(|m| &mut m.page_token, &foreign),
     ];
     rows.extend(Form { rpc: "ListInvitations", caller, control, good, fields }.rows());

@@ -10,8 +10,8 @@ use crate::support::Database;
 const ROWS: i64 = 10_000;
 /// Of a page and the one row more that tells whether it is the last.
 const PAGE: i64 = 51;
-/// Rows that a page may read for each one that it shows: of each state that is asked for, and of what is overdue.
-const FACTOR: i64 = 20;
+/// Rows that a page may read for each one that it shows: of each state that is asked for, and of what is overdue, up to 500.
+const FACTOR: i64 = 40;
 
 /// Fills an organization: three fifths of the invitations are INVITED, those of them overdue for which it says so. The
 /// n-th has the id that ends in n, so the newest has the highest.
@@ -23,13 +23,22 @@ async fn fill(pool: &sqlx::PgPool, overdue: &str) {
         "INSERT INTO members (organization, username, role) SELECT 'o' || n, 'anna', 'READER' FROM generate_series(10001, 20000) n",
         "INSERT INTO events (organization, position, kind, invitation) SELECT 'acme', n, 'RESENT', \
                 '01900000-0000-7000-8000-000000000001' FROM generate_series(1, 10000) n",
-        "INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, code_hash, code_key_id, \
-                                  generation, expire_time, send_time) \
+        "INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, username, account_email, \
+                                  account_email_key, role, offerer, annotations, code_hash, code_key_id, generation, \
+                                  expire_time, send_time) \
          SELECT 'acme', ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, \
                 (CASE n % 5 WHEN 0 THEN 'INVITED' WHEN 1 THEN 'REVOKED' WHEN 2 THEN 'EXPIRED' ELSE 'INVITED' END)::invitation_state, \
-                a, a, 'accounts/olga', sha256(a::bytea), 'test', 1, \
+                a, a, 'accounts/olga', u, CASE WHEN u IS NOT NULL THEN a END, CASE WHEN u IS NOT NULL THEN a END, \
+                CASE WHEN u IS NOT NULL THEN 'READER'::role END, CASE WHEN u IS NOT NULL THEN 'accounts/olga' END, \
+                '{\"env\": \"prod\"}', sha256(a::bytea), 'test', 1, \
                 now() + CASE WHEN n % 5 = 2 OR OVERDUE THEN interval '-1 day' ELSE interval '7 days' END, now() \
-           FROM generate_series(1, 10000) n, concat(n, '@acme.example') a",
+           FROM generate_series(1, 10000) n, concat(n, '@acme.example') a, \
+                LATERAL (SELECT CASE n % 5 WHEN 1 THEN 'u' || n END) b(u)",
+        "INSERT INTO annotations (organization, key, value, invitation) \
+         SELECT organization, 'env', 'prod', invitation FROM invitations",
+        "INSERT INTO emails (organization, email_id, invitation, kind, recipient, state) \
+         SELECT organization, gen_random_uuid(), invitation, 'ACCOUNT_INVITATION', email, 'FAILED' FROM invitations \
+          WHERE state = 'REVOKED'",
         "INSERT INTO invitations (organization, invitation, state, email, email_key, inviter, username, account_email, \
                                   account_email_key, code_hash, code_key_id, generation, expire_time, send_time) \
          SELECT 'o' || n, ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'DECLINED', a, a, 'accounts/olga', \
@@ -42,6 +51,60 @@ async fn fill(pool: &sqlx::PgPool, overdue: &str) {
     }
 }
 
+/// One look along an index.
+struct Search {
+    name: &'static str,
+    words: &'static str,
+    /// `$6` to `$18`, and what the statement has beside.
+    conditions: String,
+}
+
+impl Search {
+    fn values(&self, before: &str, limit: i64, looks: i64) -> String {
+        format!("'acme', {before}, '00000000-0000-0000-0000-000000000000', {limit}, {looks}, {}", self.conditions)
+    }
+}
+
+/// Searches that find full pages.
+fn searches() -> Vec<Search> {
+    let all = |states: &str, inviters: &str, offerers: &str, pairs: &str, deliveries: &str, more: &str| {
+        format!(
+            "'{{{states}}}', '{{}}', '{{}}', '{{{inviters}}}', '{{{offerers}}}', {pairs}, NULL, NULL, NULL, NULL, '{{{deliveries}}}'{more}"
+        )
+    };
+    let none = "'{}', '{}', 0";
+    let search = |name, words, conditions| Search { name, words, conditions };
+    let inviters = "(inviter, invitation) >= (w.v, $3)";
+    let mut searches = vec![
+        search("by inviter", inviters, all("", "accounts/olga", "", none, "", "")),
+        search("by two inviters", inviters, all("", "accounts/olga,accounts/otto", "", none, "", "")),
+        search("by offerer", "(offerer, invitation) >= (w.v, $3)", all("", "", "accounts/olga", none, "", "")),
+        search(
+            "by annotation",
+            "FROM annotations WHERE organization = $1 AND key",
+            all("", "", "", "'{env}', '{prod}', 1", "", ""),
+        ),
+        search("by deliveries", "(state, invitation) >= (w.v::email_state, $3)", all("", "", "", none, "FAILED", "")),
+        search(
+            "by id",
+            "SELECT invitation FROM invitations WHERE organization = $1 AND invitation >= $3",
+            all("", "", "", none, "", ""),
+        ),
+    ];
+    for (states, late) in [
+        ("EXPIRED", "INVITED,PENDING_APPROVAL,OFFERED"),
+        ("INVITED", "PENDING_APPROVAL,OFFERED"),
+        ("REVOKED", "INVITED,PENDING_APPROVAL,OFFERED"),
+        ("EXPIRED,INVITED", "PENDING_APPROVAL,OFFERED"),
+        ("EXPIRED,REVOKED,OFFERED", "INVITED,PENDING_APPROVAL"),
+    ] {
+        let is_late = states.contains("EXPIRED");
+        let more = format!(", '{{{states}}}', '{{{late}}}', {is_late}, NULL, '1 microsecond'");
+        searches.push(search(states, "late AS MATERIALIZED", all(states, "", "", none, "", &more)));
+    }
+    searches
+}
+
 /// Each list as its statement, the first page's values and a deep page's.
 fn lists() -> Vec<(&'static str, Statement, String, String)> {
     let id = |n: i64| format!("'01900000-0000-7000-8000-{n:012}'");
@@ -50,10 +113,9 @@ fn lists() -> Vec<(&'static str, Statement, String, String)> {
     let all = find("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY");
     let page = |before: &str| format!("'acme', {before}, {PAGE}");
     lists.push(("ListInvitations", all, page(&last), page(&id(500))));
-    let by_state = find("WITH overdue AS MATERIALIZED");
-    for states in ["EXPIRED", "INVITED", "REVOKED", "EXPIRED,INVITED", "EXPIRED,REVOKED,OFFERED"] {
-        let page = |before: &str| format!("'acme', {before}, {PAGE}, '{{{states}}}'");
-        lists.push((states, by_state.clone(), page(&last), page(&id(1000))));
+    for search in searches() {
+        let page = |before: &str| search.values(before, PAGE, PAGE);
+        lists.push((search.name, find(search.words), page(&last), page(&id(1000))));
     }
     let own = find("WHERE username = $1 AND (invitation, organization) <");
     let page = |before: &str| format!("'anna', {before}, 'zzz', {PAGE}, NULL");

@@ -46,12 +46,12 @@ INSERT INTO events (organization, position, kind, actor, invitation)
 SELECT org(n), n, 'RESENT', 'accounts/olga', CASE WHEN n % 30 = 0 THEN inv(0) ELSE inv(n) END
   FROM generate_series(FIRST, LAST) n;
 
--- each invitation has one that was sent and one that is due, every tenth one for later; a worker holds every 1000th,
+-- each invitation has one that was sent, or failed or was dropped, and one that is due, every tenth one for later; a worker holds every 1000th,
 -- and every 100th waits for its recipient
 INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, state, due_time, attempt, lease_until,
                     wait_time)
 SELECT org(n), rnd(3 * n + m), inv(n), CASE m WHEN 2 THEN 'INVITATION_REMINDER' ELSE 'ACCOUNT_INVITATION' END, 1,
-       concat('p', n, '@x.example'), (CASE m WHEN 0 THEN 'SENT' ELSE 'QUEUED' END)::email_state,
+       concat('p', n, '@x.example'), (CASE WHEN m > 0 THEN 'QUEUED' WHEN n % 50 = 1 THEN 'FAILED' WHEN n % 50 = 2 THEN 'DROPPED' ELSE 'SENT' END)::email_state,
        CASE WHEN m = 2 THEN now() + interval '6 days' WHEN is_held THEN '2100-01-01' ELSE now() - n * interval '1 ms' END,
        CASE WHEN is_held THEN 1 ELSE 0 END, CASE WHEN is_held THEN '2100-01-01'::timestamptz END,
        CASE WHEN m = 1 AND n % 100 = 0 THEN '2100-01-01'::timestamptz END

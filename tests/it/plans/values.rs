@@ -26,6 +26,7 @@ pub const FILES: &[(&str, &[Case])] = &[
     ("registrations.rs", REGISTRATIONS),
     ("request_ids.rs", REQUEST_IDS),
     ("retention.rs", RETENTION),
+    ("search/statements.rs", SEARCH),
     ("suppressions.rs", SUPPRESSIONS),
     ("sweep.rs", SWEEP),
     ("waits.rs", WAITS),
@@ -182,13 +183,6 @@ const INVITATIONS: &[Case] = &[
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(90000), 51"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(1000), 51"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'o1000', inv(90000), 51"),
-    case("WITH overdue AS MATERIALIZED", "'acme', inv(90000), 51, '{INVITED}'"),
-    case("WITH overdue AS MATERIALIZED", "'acme', inv(1000), 51, '{EXPIRED}'"),
-    case("WITH overdue AS MATERIALIZED", "'o1000', inv(90000), 51, '{EXPIRED,REVOKED,OFFERED}'"),
-    case(
-        "WHERE organization = $1 AND email_key = $4 AND invitation < $2",
-        "'acme', inv(90000), 51, 'p10000@x.example', '{}'",
-    ),
     case(
         "FROM invitations WHERE username = $1 AND (invitation, organization) < ($2, $3)",
         "'anna', inv(90000), 'zzz', 51, NULL",
@@ -207,6 +201,90 @@ const INVITATIONS: &[Case] = &[
         "FROM unnest($2::uuid[]) AS w(i), LATERAL ( SELECT array_agg(kind)",
         "'acme', ARRAY[inv(10000),inv(10001),inv(10002)]",
     ),
+];
+
+/// As its parameters stand in `Asked`.
+const SEARCH: &[Case] = &[
+    case(
+        "(email_key, organization, invitation) >= (w.v, $1, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{p10000@x.example}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(email_key, organization, invitation) >= (w.v, $1, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{INVITED,EXPIRED,ACCESS_REQUESTED}', '{p10000@x.example,p10001@x.example,p50011@x.example}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(username, invitation) >= (w.v, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{p10020}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(username, invitation) >= (w.v, $3)",
+        "'o8900', inv(90000), inv(0), 51, 102, '{}', '{}', '{anna}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ).among(7000),
+    case(
+        "FROM annotations WHERE organization = $1 AND key = w.k AND value = w.v",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{}', '{ticket}', '{T-1}', 1, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "FROM annotations WHERE organization = $1 AND key = w.k AND value = w.v",
+        "'acme', inv(90000), inv(0), 51, 1000, '{}', '{}', '{}', '{}', '{}', '{ticket,ticket}', '{T-1,T-2}', 1, now() - interval '1 hour', now() + interval '1 hour', NULL, NULL, '{}'",
+    ).among(300),
+    case(
+        "(inviter, invitation) >= (w.v, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{accounts/olga}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(inviter, invitation) >= (w.v, $3)",
+        "'acme', inv(1000), inv(0), 51, 102, '{}', '{}', '{}', '{accounts/olga}', '{accounts/olga}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(inviter, invitation) >= (w.v, $3)",
+        "'o1000', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{accounts/olga}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(offerer, invitation) >= (w.v, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{accounts/olga}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}'",
+    ),
+    case(
+        "(offerer, invitation) >= (w.v, $3)",
+        "'acme', inv(1000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{accounts/olga,accounts/otto}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{FAILED,DROPPED}'",
+    ).among(51),
+    case(
+        "(state, invitation) >= (w.v::email_state, $3)",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{FAILED}'",
+    ),
+    case(
+        "(state, invitation) >= (w.v::email_state, $3)",
+        "'acme', inv(5000), inv(0), 51, 34, '{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{FAILED,RETRYING,DROPPED}'",
+    ),
+    case(
+        "late AS MATERIALIZED",
+        "'acme', inv(90000), inv(0), 51, 102, '{INVITED}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}', '{INVITED}', '{PENDING_APPROVAL,OFFERED}', false, NULL, '1 microsecond'",
+    ),
+    case(
+        "late AS MATERIALIZED",
+        "'acme', inv(90000), inv(0), 51, 102, '{EXPIRED}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}', '{EXPIRED}', '{INVITED,PENDING_APPROVAL,OFFERED}', true, NULL, '1 microsecond'",
+    ).among(1000),
+    case(
+        "late AS MATERIALIZED",
+        "'o1000', inv(90000), inv(0), 51, 102, '{EXPIRED,REVOKED,OFFERED}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, NULL, NULL, '{}', '{EXPIRED,REVOKED,OFFERED}', '{INVITED,PENDING_APPROVAL}', true, NULL, '1 microsecond'",
+    ),
+    case(
+        "late AS MATERIALIZED",
+        "'acme', inv(90000), inv(0), 51, 102, '{INVITED,OFFERED}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, now(), now() + interval '8 days', '{}', '{}', '{INVITED,OFFERED}', true, '1 microsecond', NULL",
+    ).among(1000),
+    case(
+        "SELECT invitation FROM invitations WHERE organization = $1 AND invitation >= $3",
+        "'acme', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, now(), now() + interval '8 days', '{}'",
+    ),
+    case(
+        "SELECT invitation FROM invitations WHERE organization = $1 AND invitation >= $3",
+        "'acme', inv(1000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, NULL, NULL, now(), NULL, '{}'",
+    ),
+    case(
+        "SELECT invitation FROM invitations WHERE organization = $1 AND invitation >= $3",
+        "'o1000', inv(90000), inv(0), 51, 102, '{}', '{}', '{}', '{}', '{}', '{ticket}', '{T-4}', 1, NULL, NULL, NULL, NULL, '{}'",
+    ).among(7),
 ];
 
 const KEY_CHECKS: &[Case] = &[
