@@ -28,6 +28,7 @@ pub use raw::call;
 const TABLE: &str = "
     RPC                     admitted             new gone rival NONE READER CONTRIBUTOR SECURITY_MANAGER MANAGER OWNER guest all bare out low
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
+    BatchCreateInvitations  OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     GetInvitation           OK                   a   a    n     r    r      r           +                +       +     +     +   s    n   +
     ListInvitations         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListAccountInvitations  OK                   a   a    n     n    n      n           n                n       n     +     +   s    n   +
@@ -153,6 +154,10 @@ impl Scene {
         match rpc {
             "CreateInvitation" => {
                 bytes!(CreateInvitationRequest { parent, invitation: email("x@example.com"), validate_only: true })
+            }
+            "BatchCreateInvitations" => {
+                let row = pb::CreateInvitationRequest { invitation: email("y@example.com"), ..Default::default() };
+                bytes!(BatchCreateInvitationsRequest { parent, requests: vec![row], validate_only: true })
             }
             "GetInvitation" => bytes!(GetInvitationRequest { name: offered }),
             "ListInvitations" => bytes!(ListInvitationsRequest { parent }),
