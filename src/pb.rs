@@ -2,7 +2,11 @@
 //!
 //! Their `Debug` shows email addresses, so requests and answers are never logged.
 
-#![expect(clippy::pedantic, reason = "generated code, whose docs are the comments of the protos")]
+#![expect(
+    clippy::pedantic,
+    clippy::large_enum_variant,
+    reason = "generated code, whose docs are the comments of the protos"
+)]
 
 #[cfg(feature = "server")]
 mod bounded;

@@ -1,11 +1,14 @@
 //! What a bystander feels of another caller's flood: their calls without a flood, with each kind of it, and with each
 //! kind where one caller may have all calls in flight.
 //!
+//! `cargo bench --bench fairness -- --bulk` measures only what batches take, and what others feel of them.
+//!
 //! `cargo bench --bench fairness` takes about 3 minutes. Ratios to the quiet time are what counts. The service and Postgres
 //! have one processor and the callers have the others; the bystander has a thread of its own, as another machine would be.
 
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
+mod bulk;
 mod flood;
 #[expect(dead_code, unused_imports, reason = "of what the benchmarks share, this one needs a part")]
 #[path = "../rig/mod.rs"]
@@ -62,10 +65,18 @@ async fn main() -> Result<()> {
     for (name, settings) in [("with shares", &SETTINGS[..]), ("without", &[&SETTINGS[..], &[NO_SHARE]].concat())] {
         let service = Service::start(database, &dir, Arc::clone(&people), NOWHERE, settings).await?;
         pin(service.process.id().unwrap_or_default(), "0")?;
+        if std::env::args().any(|argument| argument == "--bulk") {
+            bulk::measure(&service, &mut runs).await?;
+            database = service.stop().await?;
+            break;
+        }
         flood::prepare(&service).await?;
         let first = runs.next().unwrap_or_default();
         let quiet = watch(&service, None, first).await?;
         quiet.show(&format!("{name}: no flood"), &quiet);
+        if settings.len() == SETTINGS.len() {
+            bulk::measure(&service, &mut runs).await?;
+        }
         for (flood, run) in Flood::ALL.into_iter().zip(&mut runs) {
             watch(&service, Some(flood), run).await?.show(&format!("{name}: {}", flood.name()), &quiet);
         }

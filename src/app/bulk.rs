@@ -172,12 +172,13 @@ impl App {
             if left.is_cancelled() || until.is_some_and(|until| Instant::now() >= until) {
                 end = end.or(Some(Error::Overloaded));
             }
+            let has_begun = end.is_none();
             let decided = match &end {
                 Some(error) => part.iter().map(|_| Err(error.clone())).collect(),
                 None => self.carry_out_part(part, left).await,
             };
             for ((n, command), outcome) in part.iter().zip(decided) {
-                *kept += usize::from(end.is_none() && keeps_charge(&outcome, |decided| decided.is_counted));
+                *kept += usize::from(has_begun && keeps_charge(&outcome, |decided| decided.is_counted));
                 is_decided |= matches!(outcome, Ok(_) | Err(Error::Refused(_)));
                 end = match &outcome {
                     Err(Error::Refused(refusal)) if is_of_all(command, refusal) => return outcome.map(drop),

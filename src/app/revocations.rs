@@ -144,7 +144,7 @@ impl App {
         caller: &Caller,
         request: &Request,
     ) -> Result<Vec<Result<Decided>>> {
-        let nobodys = [InvitationId(Uuid::nil()); MOST];
+        let nobodys = vec![InvitationId(Uuid::nil()); MOST];
         let commands = commands(organization, caller, Some(request), &nobodys).enumerate().collect::<Vec<_>>();
         let decided = self.try_out_rows(&commands).await?.into_iter().flatten();
         Ok(decided.map(Ok).collect())

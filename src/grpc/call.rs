@@ -76,8 +76,8 @@ impl BySize {
         Self { short: Places::new(max), long: Places::new(Size::Long.share(max)) }
     }
 
-    fn of(&self, path: &str) -> &Places {
-        match Size::of(path) {
+    fn of(&self, size: Size) -> &Places {
+        match size {
             Size::Short => &self.short,
             Size::Long => &self.long,
         }
@@ -104,7 +104,7 @@ impl Calls {
         let call = Call::begin(&request);
         let path = request.uri().path();
         // streams have limits of their own, and are held for long by everybody
-        let untaken = (!is_open_stream(path) && !is_watch(path)).then(|| self.untaken.of(path).clone());
+        let untaken = (!is_open_stream(path) && !is_watch(path)).then(|| self.untaken.of(Size::of_answer(path)).clone());
         if is_watch(path) {
             let wire = Wire { connection: busy.connection(), cut: CUT.with(CancellationToken::clone) };
             request.extensions_mut().insert(wire);
@@ -154,7 +154,7 @@ impl Calls {
     /// Streams that ask for no token would let anybody fill the memory with them.
     async fn within_open_streams(self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         if !is_open_stream(request.uri().path()) {
-            let places = self.arriving.of(request.uri().path());
+            let places = self.arriving.of(Size::of(request.uri().path()));
             let request = request.map(|body| arriving(body, places));
             return self.without_panic(request).await;
         }

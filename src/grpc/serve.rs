@@ -13,13 +13,13 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server::Builder as Reflection;
 
-use super::sizes::Size;
 pub use super::accept::CUT_TIMEOUT;
 use super::accept::Connections;
 use super::call::Calls;
 use super::door::Door;
 use super::health::Health;
 use super::serve_settings::ServeSettings;
+use super::sizes::Size;
 use super::tls::Tls;
 use super::watches::Watches;
 use crate::pb;
@@ -51,8 +51,9 @@ where
     let (stop, draining) = (tasks.stop().clone(), CancellationToken::new());
     tasks.watch("streams", watches.look_after(draining.clone()));
     let health = Health::new(draining.clone());
-    let mut routes = routes
-        .add_service(HealthServer::new(health.clone()).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip));
+    let mut routes = routes.add_service(
+        HealthServer::new(health.clone()).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip),
+    );
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }

@@ -22,6 +22,11 @@ impl Size {
         if LONG_METHODS.iter().any(|method| method.path() == path) { Self::Long } else { Self::Short }
     }
 
+    /// Of its answers: those of RevokeInvitations are long, but not its requests.
+    pub(super) fn of_answer(path: &str) -> Self {
+        if path == Method::RevokeInvitations.path() { Self::Long } else { Self::of(path) }
+    }
+
     /// The largest request, in bytes.
     pub(super) fn most(self) -> usize {
         match self {

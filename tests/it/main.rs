@@ -5,6 +5,7 @@
 
 mod attack;
 mod bad_input;
+mod bulk;
 mod config;
 mod dev;
 mod distributed;

@@ -28,6 +28,7 @@ pub use raw::call;
 const TABLE: &str = "
     RPC                     admitted             new gone rival NONE READER CONTRIBUTOR SECURITY_MANAGER MANAGER OWNER guest all bare out low
     CreateInvitation        OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
+    BatchCreateInvitations  OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     GetInvitation           OK                   a   a    n     r    r      r           +                +       +     +     +   s    n   +
     BatchGetInvitations     OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
     ListInvitations         OK                   a   a    n     r    r      r           +                +       +     n     +   s    n   +
@@ -156,6 +157,10 @@ impl Scene {
         match rpc {
             "CreateInvitation" => {
                 bytes!(CreateInvitationRequest { parent, invitation: email("x@example.com"), validate_only: true })
+            }
+            "BatchCreateInvitations" => {
+                let row = pb::CreateInvitationRequest { invitation: email("y@example.com"), ..Default::default() };
+                bytes!(BatchCreateInvitationsRequest { parent, requests: vec![row], validate_only: true })
             }
             "GetInvitation" => bytes!(GetInvitationRequest { name: offered }),
             "BatchGetInvitations" => bytes!(BatchGetInvitationsRequest { parent, names: vec![offered] }),

@@ -79,9 +79,9 @@ async fn a_call_asks_the_database_a_few_times_only() {
     assert_at_most("ListInvitations", 3, &fewest(&watched, list).await);
 
     let names = guests.iter().map(|(_, offer)| offer.clone()).collect();
-    let named = pb::BatchGetInvitationsRequest { parent: "organizations/acme".to_owned(), names };
-    let named = async |_| drop(owner.invitations.clone().batch_get_invitations(named.clone()).await.unwrap());
-    assert_at_most("BatchGetInvitations", 3, &fewest(&watched, named).await);
+    let all = pb::BatchGetInvitationsRequest { parent: "organizations/acme".to_owned(), names };
+    let get = async |_| drop(owner.invitations.clone().batch_get_invitations(all.clone()).await.unwrap());
+    assert_at_most("BatchGetInvitations", 3, &fewest(&watched, get).await);
 
     // the control: a repetition reads what it answers with
     let repeated = id();
@@ -92,6 +92,33 @@ async fn a_call_asks_the_database_a_few_times_only() {
         repetition.len() > 2 && !repetition.iter().any(|s| s.contains("INSERT INTO invitations")),
         "{repetition:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_a_thousand_asks_as_often_as_a_few_calls() {
+    let watched = Watched::start(&LIMITS).await;
+    let owner = watched.service.owner("olga", "acme").await;
+    let rows = |count: usize| {
+        let row = |n| pb::CreateInvitationRequest {
+            invitation: Some(pb::Invitation { email: format!("{n}@{count}.example"), ..Default::default() }),
+            ..Default::default()
+        };
+        let (parent, request_id) = ("organizations/acme".to_owned(), Uuid::new_v4().to_string());
+        let requests = (0..count).map(row).collect();
+        pb::BatchCreateInvitationsRequest { parent, requests, request_id, validate_only: false }
+    };
+    let create = async |count| {
+        let answer = owner.invitations.clone().batch_create_invitations(rows(count)).await.unwrap().into_inner();
+        assert_eq!(answer.results.len(), count);
+    };
+    create(1).await;
+    let ((), few) = watched.statements(create(10)).await;
+    let ((), many) = watched.statements(create(900)).await;
+    assert_at_most("a batch of 10", 10, &few);
+    // nine parts, each with six
+    assert_at_most("a batch of 900", 64, &many);
+    // the control: they are there
+    assert!(many.len() > few.len());
 }
 
 /// How many calls are made at once.

@@ -225,3 +225,19 @@ fn a_refused_request_is_tried_again() {
     world.decide("owner", Operation::RevokeInvitation { invitation: id(0), etag: None }).unwrap();
     assert_eq!(world.decide_once("manager", request(1), invite(1, ANNA)), Ok(Subject::Invitation(id(1))));
 }
+
+#[test]
+fn each_part_of_a_request_has_an_id_of_its_own_and_its_events_that_of_the_whole() {
+    let whole = request(1);
+    let parts = (0..1000).map(|n| whole.part(n)).collect::<Vec<_>>();
+    let ids = parts.iter().map(|part| part.id).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(ids.len(), 1000);
+    assert!(!ids.contains(&whole.id) && parts.iter().all(|part| part.digest == whole.digest));
+    assert_eq!(whole.part(3), parts[3]);
+    assert_ne!(request(2).part(3).id, parts[3].id);
+
+    let mut world = world();
+    world.decide_once("manager", parts[3].clone(), invite(1, ANNA)).unwrap();
+    let event = world.state().events.last().unwrap();
+    assert_eq!(event.request_id, Some(whole.id));
+}

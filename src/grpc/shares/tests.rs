@@ -129,3 +129,20 @@ async fn whoever_waits_too_long_is_refused_and_leaves_no_trace() {
     assert!(shares.enter(who(), Method::GetMember).await.is_ok());
     assert!(shares.calls.line().is_empty());
 }
+
+#[tokio::test]
+async fn calls_of_many_rows_take_no_place_of_others_and_leave_one_for_the_next_caller() {
+    let shares = Shares::new(MAX, None);
+    let who = |name: &str| Who { issuer: "github".to_owned(), subject: vec![name.to_owned()], organization: None };
+    let mut held = Vec::new();
+    for _ in 1..BULK {
+        held.push(shares.enter(who("anna"), Method::BatchCreateInvitations).await.unwrap());
+    }
+    held.push(shares.enter(who("bert"), Method::RevokeInvitations).await.unwrap());
+    assert!(shares.calls.line().is_empty() && !shares.bulk.line().is_empty());
+    // the control: other calls are in each other's line
+    held.push(shares.enter(who("anna"), Method::ListInvitations).await.unwrap());
+    assert!(!shares.calls.line().is_empty());
+    drop(held);
+    assert!(shares.calls.line().is_empty() && shares.bulk.line().is_empty());
+}

@@ -23,6 +23,7 @@ fn acme() -> String {
     "organizations/acme".to_owned()
 }
 
+#[expect(clippy::too_many_lines, reason = "a form for each request")]
 fn of_invitations(world: &World) -> Vec<Row> {
     let World { olga, bare, tokens, invited, .. } = world;
     let form = || (olga.clone(), bare.clone());
@@ -64,6 +65,32 @@ fn of_invitations(world: &World) -> Vec<Row> {
     let mut dry = form_of;
     dry.good.validate_only = true;
     rows.extend(dry.rows());
+
+    let (caller, control) = form();
+    let row = pb::CreateInvitationRequest {
+        invitation: Some(Invitation { email: "row@example.com".into(), ..Default::default() }),
+        ..Default::default()
+    };
+    let good = pb::BatchCreateInvitationsRequest {
+        parent: acme(),
+        requests: vec![row],
+        request_id: ID.into(),
+        validate_only: false,
+    };
+    // what is wrong with a row is in its status: tests/it/bulk/rows.rs
+    let rows_of =
+        |path, what, fault, bad: fn(&mut pb::BatchCreateInvitationsRequest)| other(path, &[(what, bad)]).told(fault);
+    let fields = vec![
+        organization("parent", |m: &mut pb::BatchCreateInvitationsRequest| &mut m.parent),
+        required(rows_of("requests", "none", "FIELD_MISSING", |m| m.requests.clear()).and(rows_of(
+            "requests",
+            "many",
+            "FIELD_TOO_MANY",
+            |m| m.requests = vec![m.requests[0].clone(); 1001],
+        ))),
+        request_id(|m| &mut m.request_id),
+    ];
+    rows.extend(Form { rpc: "BatchCreateInvitations", caller, control, good, fields }.rows());
 
     let (caller, control) = form();
     let good = pb::GetInvitationRequest { name: invited.name.clone() };

@@ -58,7 +58,7 @@ fn once() -> How {
 
 #[tokio::test]
 async fn what_a_leaver_has_left_open_is_taken_back_after_a_dry_run() {
-    let service = Service::start_with(&[("mail_paused", "true")], Script::accept_all()).await;
+    let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     let max = service.member(&owner, "acme", "max", "MANAGER").await;
     let first = max.invite("acme", "anna@example.com").await.unwrap().name;
@@ -87,8 +87,9 @@ async fn what_a_leaver_has_left_open_is_taken_back_after_a_dry_run() {
         // what is answered is what is there, but for the emails
         let read = owner.get(name).await.unwrap();
         assert_eq!(*did, Invitation { deliveries: Vec::new(), ..read });
-        // nothing of it is sent any more, and the trail says by which request
-        assert!(service.outbox(name).await.iter().all(|email| email.ends_with("dropped")), "{name}");
+        // what was not sent yet is not sent any more, and the trail says by whom
+        let reminders = service.outbox(name).await.split_off(1);
+        assert!(reminders.len() == 1 && reminders[0].ends_with(" dropped"), "{reminders:?}");
         assert_eq!(owner.story(name).await, ["INVITED accounts/max", "REVOKED accounts/olga"]);
     }
     let signed = "SELECT count(*) FROM events WHERE kind = 'REVOKED' AND request_id = $1";

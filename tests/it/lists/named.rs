@@ -56,7 +56,7 @@ async fn one_that_is_not_there_fails_the_whole_by_its_name() {
     let outcome = get(&owner, "acme", &[there.clone(), moved.clone()]).await;
     assert_eq!((named(&outcome, "invitation"), reason(outcome)), (moved, "INVITATION_NOT_FOUND".to_owned()));
 
-    assert_eq!(reason(get(&rosa, "acme", &[there.clone()]).await), "ORGANIZATION_NOT_FOUND", "a stranger");
+    assert_eq!(reason(get(&rosa, "acme", std::slice::from_ref(&there)).await), "ORGANIZATION_NOT_FOUND", "a stranger");
     let reader = service.member(&owner, "acme", "rita", "READER").await;
     for names in [&[there][..], &[name(1)]] {
         assert_eq!(reason(get(&reader, "acme", names).await), "ROLE_REQUIRED");
