@@ -11,7 +11,7 @@ const ROWS: i64 = 10_000;
 /// Of a page and the one row more that tells whether it is the last.
 const PAGE: i64 = 51;
 /// Rows that a page may read for each one that it shows: of each state that is asked for, and of what is overdue, up to 500.
-const FACTOR: i64 = 40;
+const FACTOR: i64 = 50;
 
 /// Fills an organization: three fifths of the invitations are INVITED, those of them overdue for which it says so. The
 /// n-th has the id that ends in n, so the newest has the highest.
@@ -33,7 +33,7 @@ async fn fill(pool: &sqlx::PgPool, overdue: &str) {
                 '{\"env\": \"prod\"}', sha256(a::bytea), 'test', 1, \
                 now() + CASE WHEN n % 5 = 2 OR OVERDUE THEN interval '-1 day' ELSE interval '7 days' END, now() \
            FROM generate_series(1, 10000) n, concat(n, '@acme.example') a, \
-                LATERAL (SELECT CASE n % 5 WHEN 1 THEN 'u' || n END) b(u)",
+                LATERAL (SELECT CASE n % 5 WHEN 1 THEN 'anna' END) b(u)",
         "INSERT INTO annotations (organization, key, value, invitation) \
          SELECT organization, 'env', 'prod', invitation FROM invitations",
         "INSERT INTO emails (organization, email_id, invitation, kind, recipient, state) \
@@ -114,7 +114,7 @@ fn lists() -> Vec<(&'static str, Statement, String, String)> {
     let page = |before: &str| format!("'acme', {before}, {PAGE}");
     lists.push(("ListInvitations", all, page(&last), page(&id(500))));
     for search in searches() {
-        let page = |before: &str| search.values(before, PAGE, PAGE);
+        let page = |before: &str| search.values(before, PAGE, 2 * PAGE);
         lists.push((search.name, find(search.words), page(&last), page(&id(1000))));
     }
     let own = find("WHERE username = $1 AND (invitation, organization) <");
