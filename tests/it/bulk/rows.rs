@@ -32,12 +32,11 @@ fn bad_rows() -> Vec<(pb::CreateInvitationRequest, &'static str)> {
 /// As a caller reads it, without the paths of the fields.
 fn shown(status: &Status) -> String {
     use tonic_types::StatusExt;
-    let mut details = status.get_error_details();
+    let details = status.get_error_details();
     let fields = violations(status).into_iter().map(|bad| format!("{} {}", bad.reason, bad.description));
     let fields = fields.collect::<Vec<_>>();
-    details.set_bad_request(Vec::new());
-    let info = details.error_info().cloned();
-    format!("{:?} {fields:?} {info:?} {:?}", status.code(), details.retry_info())
+    let (info, retry) = (details.error_info(), details.retry_info());
+    format!("{:?} {fields:?} {info:?} {retry:?}", status.code())
 }
 
 #[tokio::test]
