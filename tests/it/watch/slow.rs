@@ -25,7 +25,7 @@ async fn who_takes_nothing_is_cut_off_and_misses_nothing() {
     let last = head(&service).await;
     assert_eq!(clock.positions_to(last).await, (2..=last).collect::<Vec<_>>());
     // one each 1.3 s: together longer than the patience of 4 s, and shorter than the 8 s after which it is cut off
-    for _ in 0..5 {
+    for _ in 0..4 {
         clock.message().await.unwrap();
     }
     let (messages, end) = slow.to_the_end().await;
