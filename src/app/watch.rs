@@ -5,13 +5,14 @@
 //! happened, and ends where a transaction ended.
 
 mod hub;
+mod open;
 mod page;
 mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use hub::{Heard, Subscription};
@@ -21,10 +22,9 @@ use reader::Reader;
 pub use hub::Hub;
 pub use page::Place;
 
-use super::callers::Call;
 use super::reading::read;
-use super::{App, Error, Result};
-use crate::domain::{Event, Method, OrganizationId, Refusal, Subject, Timestamp};
+use super::{Error, Result};
+use crate::domain::{Event, OrganizationId, Refusal, Timestamp};
 use crate::store::connection::Own;
 use crate::store::pool::Pool;
 use crate::tasks::Tasks;
@@ -87,39 +87,6 @@ impl Happened {
         let newest: Timestamp = self.page.events.last()?.create_time;
         let before = Duration::try_from(self.page.now - newest).unwrap_or_default();
         self.heard.map(|heard| before + heard.elapsed())
-    }
-}
-
-impl App {
-    /// Whether the caller may watch the organization.
-    pub fn check_watcher(&self, call: &Call, organization: &OrganizationId) -> Result<()> {
-        call.admitted(Method::WatchEvents, organization, &Subject::Organization)?;
-        Ok(())
-    }
-
-    /// Follows the events after a place, or from now on.
-    pub async fn follow(&self, organization: OrganizationId, place: Option<Place>) -> Result<Follower> {
-        let page = read!(self.reads, connection, async {
-            match place {
-                None => page::newest(&mut connection, &organization).await,
-                Some(place) => page::after(&mut connection, &organization, place).await,
-            }
-        })??;
-        let (subscription, position) = self.watchers.hub.subscribe(&organization, page.head);
-        Ok(Follower {
-            organization,
-            reads: self.reads.clone(),
-            reading: Arc::clone(&self.watchers.reading),
-            subscription,
-            place: place.unwrap_or(page.end),
-            is_behind: position > page.end.position,
-            ready: Some(page).filter(|page| !page.events.is_empty()),
-        })
-    }
-
-    /// Waits until a stream may read by itself: as long as it holds the permit, few others do.
-    pub async fn stream_turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.watchers.reading).acquire_owned().await.ok()
     }
 }
 

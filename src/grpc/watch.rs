@@ -60,8 +60,8 @@ impl Api {
             follower,
             deadline: Deadline::end_of_stream(&extensions),
         };
-        let initial = message.send_initial.then_some(call);
-        Ok(Response::new(Messages::new(pulse, |out| telemetry::carried_on(watching.run(initial, out)))))
+        let (initial, beat) = (message.send_initial.then_some(call), self.watches.settings().checkpoint / 3);
+        Ok(Response::new(Messages::new(pulse, beat, |out| telemetry::carried_on(watching.run(initial, out)))))
     }
 }
 

@@ -172,7 +172,10 @@ impl Watches {
             }
         }
         self.0.ending.cancel();
-        sleep(END_WITHIN).await;
+        let began = Instant::now();
+        while began.elapsed() < END_WITHIN && !self.open().streams.is_empty() {
+            sleep(END_WITHIN / 50).await;
+        }
         for (pulse, cut) in self.open().streams.values() {
             // the others are on their way
             if pulse.age() >= END_WITHIN {

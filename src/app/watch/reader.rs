@@ -45,7 +45,10 @@ impl Reader {
                 break;
             }
             let is_poll = Instant::now() >= next_poll && !self.watched.is_empty();
-            match self.round(is_poll).await {
+            if is_poll {
+                next_poll = Instant::now() + POLL;
+            }
+            match self.round(is_poll, next_poll).await {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
                     if pause == FIRST_PAUSE {
@@ -55,14 +58,12 @@ impl Reader {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
-            if is_poll {
-                next_poll = Instant::now() + POLL;
-            }
         }
         self.connection.close().await;
     }
 
-    async fn round(&mut self, is_poll: bool) -> store::Result<()> {
+    /// Reads what is due until nothing is, or until then: what others write must not wait for what is written here.
+    async fn round(&mut self, is_poll: bool, until: Instant) -> store::Result<()> {
         if is_poll {
             let (all, engine) = (self.watched.all(), self.connection.engine());
             let moved = self.connection.run(async |connection| events::moved(connection, &all, engine).await).await?;
@@ -78,6 +79,9 @@ impl Reader {
                     self.watched.set_due(due[nth..].iter().map(|(id, _)| id));
                     return Err(error);
                 }
+            }
+            if Instant::now() >= until {
+                return Ok(());
             }
         }
     }

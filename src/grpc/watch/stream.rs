@@ -19,8 +19,8 @@ use crate::pb::WatchEventsResponse;
 
 /// How long to wait before it is asked again who calls, where that cannot be told …
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// … and for how many times the longest silence; nothing is sent meanwhile.
-const UNKNOWN_FOR: u32 = 4;
+/// … and for how long; nothing is sent meanwhile.
+const UNKNOWN_FOR: Duration = Duration::from_mins(1);
 
 /// An open stream.
 pub(super) struct Watching {
@@ -142,7 +142,7 @@ impl Watching {
             match call {
                 Err(unknown)
                     if [Code::Unavailable, Code::ResourceExhausted].contains(&unknown.code())
-                        && began.elapsed() < watches.settings().checkpoint * UNKNOWN_FOR =>
+                        && began.elapsed() < UNKNOWN_FOR =>
                 {
                     tokio::select! {
                         () = sleep(ASK_AGAIN) => {}

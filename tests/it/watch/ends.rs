@@ -33,9 +33,9 @@ async fn at_its_age_it_ends_with_a_token() {
 
 #[tokio::test]
 async fn before_its_clients_deadline_it_ends_with_a_token() {
-    let (service, owner) = scene(&[("max_deadline_seconds", "1"), ("default_deadline_seconds", "1")]).await;
+    let (service, owner) = scene(&[("max_deadline_seconds", "5")]).await;
     let mut request = Request::new(watch(""));
-    request.set_timeout(Duration::from_secs(3));
+    request.set_timeout(Duration::from_secs(6));
     // the control: one without lives longer than any call
     let mut other = Watcher::open(&owner).await;
     ends_in_peace(Watcher::begin(&owner, request).await.unwrap(), &service, &owner).await;

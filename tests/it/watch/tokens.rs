@@ -158,11 +158,14 @@ async fn a_filter_that_hides_all_moves_the_token_on() {
     let first = watcher.token.clone();
     let invited = owner.invite("acme", "anna@example.com").await.unwrap();
     all.positions_to(2).await;
-    let hidden = watcher.message().await.unwrap();
-    assert!(hidden.events.is_empty());
-    // it may have been on its way
-    let moved = if hidden.resume_token == first { watcher.message().await.unwrap() } else { hidden };
-    assert!(moved.events.is_empty() && moved.resume_token != first);
+    let moved = loop {
+        let hidden = watcher.message().await.unwrap();
+        assert!(hidden.events.is_empty());
+        // some may have been on their way
+        if hidden.resume_token != first {
+            break hidden;
+        }
+    };
     // so it is good for longer
     prune(&service, 2).await;
     let mut resumed = Watcher::try_open(&owner, filtered(&moved.resume_token)).await.unwrap();
