@@ -156,6 +156,7 @@ impl Probe {
 
 #[cfg(feature = "import")]
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Import {
     /// The people: CSV in UTF-8 or UTF-16, with commas, semicolons or tabs.
     file: PathBuf,

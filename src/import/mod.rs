@@ -42,6 +42,7 @@ pub use token::Token;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     pub file: PathBuf,
     pub target: Target,

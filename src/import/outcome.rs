@@ -143,7 +143,8 @@ pub(super) fn of_call(status: &Status) -> Verdict {
     let never = is_unknown_certificate(status).then(|| Verdict::No(cause(status)));
     never.or_else(|| common(status.code(), &details)).unwrap_or_else(|| {
         let reason = details.reason.map_or(String::new(), |reason| format!(" ({})", reason.as_str_name()));
-        Verdict::No(format!("{}{reason}", cause(status)))
+        let rules = details.fields.iter().map(|bad| format!("; {} {}", bad.field, bad.rule)).collect::<String>();
+        Verdict::No(format!("{}{reason}{rules}", cause(status)))
     })
 }
 
@@ -166,13 +167,13 @@ fn is_unknown_certificate(status: &Status) -> bool {
 
 /// What is no last word.
 fn common(code: Code, details: &Details) -> Option<Verdict> {
-    match details.reason {
-        Some(
-            reason @ (ErrorReason::TooManyInvitations
-            | ErrorReason::TooManyOrganizationInvitations
-            | ErrorReason::TooManyOpenInvitations),
-        ) => return Some(Verdict::Limit(Limit { reason, retry_after: details.retry_after })),
-        _ => {}
+    if let Some(
+        reason @ (ErrorReason::TooManyInvitations
+        | ErrorReason::TooManyOrganizationInvitations
+        | ErrorReason::TooManyOpenInvitations),
+    ) = details.reason
+    {
+        return Some(Verdict::Limit(Limit { reason, retry_after: details.retry_after }));
     }
     let passes = [
         Code::Unavailable,

@@ -56,6 +56,7 @@ pub(super) fn found(file: &Path, checked: &Checked, skips_bad: bool) {
     if !columns.ignored.is_empty() {
         say(&format!("{file} has columns that are not used: {}", columns.ignored.join(", ")));
     }
+    say(&format!("{file}: rows with an address of their own: {}", checked.good));
     for bad in &checked.bad_rows {
         say(&format!("{file} line {}: {}", bad.line, bad.why));
     }
@@ -80,13 +81,12 @@ pub(super) fn resumed(counts: &Counts, results: &Path) {
 
 /// What came of it, by outcome.
 pub(super) fn summary(counts: &Counts, total: u64, results: &Path, is_dry_run: bool) {
-    let mut text = format!("{} of {total} rows{}\n", counts.total(), if is_dry_run { ", as a dry run" } else { "" });
-    for (outcome, count) in counts.iter() {
-        text.push_str(&format!("  {:<16} {count:>9}\n", outcome.as_str()));
-    }
-    text.push_str(&format!("each row: {}\n", results.display()));
+    let mut lines =
+        vec![format!("{} of {total} rows{}", counts.total(), if is_dry_run { ", as a dry run" } else { "" })];
+    lines.extend(counts.iter().map(|(outcome, count)| format!("  {:<16} {count:>9}", outcome.as_str())));
+    lines.push(format!("each row: {}", results.display()));
     // nobody can be told that nobody reads it
-    stdout().write_all(text.as_bytes()).ok();
+    writeln!(stdout(), "{}", lines.join("\n")).ok();
 }
 
 /// Why it ended early.

@@ -202,7 +202,7 @@ impl Results {
     fn line(&self, cells: &[&str; 8]) -> io::Result<Vec<u8>> {
         let mut writer = WriterBuilder::new().delimiter(self.separator).from_writer(Vec::new());
         writer.write_record(cells.map(harmless))?;
-        writer.into_inner().map_err(|error| error.into_error())
+        writer.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 

@@ -41,7 +41,7 @@ impl Target {
 
     /// The organization's resource name.
     pub(super) fn parent(&self) -> String {
-        self.organization.to_string()
+        self.organization.name()
     }
 }
 
@@ -64,6 +64,17 @@ fn checked(endpoint: &str, allows_plain_text: bool) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_organization_is_called_by_its_resource_name() {
+        for name in ["contoso", "organizations/contoso"] {
+            let token = Token::Text("x".to_owned().into());
+            let target = Target::new("http://localhost", name, token, None, false).unwrap();
+            assert_eq!(target.parent(), "organizations/contoso");
+        }
+        let token = Token::Text("x".to_owned().into());
+        assert!(Target::new("http://localhost", "Contoso", token, None, false).is_err());
+    }
 
     #[test]
     fn plain_text_stays_on_this_machine() {
