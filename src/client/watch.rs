@@ -69,9 +69,14 @@ impl Events {
 
 /// Whether the next stream would fail the same way.
 fn is_final(code: Code) -> bool {
-    match code {
-        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::Unimplemented => true,
-        Code::Unauthenticated | Code::PermissionDenied | Code::NotFound => true,
-        _ => false,
-    }
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::FailedPrecondition
+            | Code::Unimplemented
+            | Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::NotFound
+    )
 }

@@ -48,7 +48,7 @@ class Steps(unittest.TestCase):
                 self.assertEqual(invited.count('"state":"INVITED"'), 4, invited)
                 self.assertEqual(listed.count('"state":"INVITED"'), 2, listed)
                 self.assertEqual(named.count('"state":"INVITED"'), 4, named)
-                self.assertEqual(revoked.count('"state":"REVOKED"'), 2, revoked)
+                self.assertEqual(revoked.count('"state":"REVOKED"'), 4, revoked)
 
     def test_a_watcher_is_told_where_it_is(self):
         start = blocks()[0].partition("# 1.")[0]

@@ -26,21 +26,27 @@ export async function* watch(
   signal?: AbortSignal,
 ): AsyncGenerator<WatchEventsResponse> {
   const next = create(WatchEventsRequestSchema, request);
-  for (let wait = 0; !signal?.aborted; wait = Math.min(Math.max(2 * wait, 500), 5000)) {
-    let told = 0;
-    try {
-      // without a deadline
-      const options = signal ? { timeoutMs: 0, signal } : { timeoutMs: 0 };
-      for await (const message of createClient(OrganizationService, transport).watchEvents(next, options)) {
-        wait = 0;
-        if (message.resumeToken) Object.assign(next, { resumeToken: message.resumeToken, sendInitial: false });
-        yield message;
+  // whoever breaks off leaves no stream open
+  const end = new AbortController();
+  // without a deadline
+  const options = { timeoutMs: 0, signal: signal ? AbortSignal.any([signal, end.signal]) : end.signal };
+  try {
+    for (let wait = 0; !signal?.aborted; wait = Math.min(Math.max(2 * wait, 500), 5000)) {
+      let told = 0;
+      try {
+        for await (const message of createClient(OrganizationService, transport).watchEvents(next, options)) {
+          wait = 0;
+          if (message.resumeToken) Object.assign(next, { resumeToken: message.resumeToken, sendInitial: false });
+          yield message;
+        }
+      } catch (error) {
+        const failure = ConnectError.from(error);
+        if (final.includes(failure.code)) throw failure;
+        told = problem(failure).retryAfterMs ?? 0;
       }
-    } catch (error) {
-      const failure = ConnectError.from(error);
-      if (final.includes(failure.code)) throw failure;
-      told = problem(failure).retryAfterMs ?? 0;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(wait, told)));
     }
-    await new Promise((resolve) => setTimeout(resolve, Math.max(wait, told)));
+  } finally {
+    end.abort();
   }
 }
