@@ -31,24 +31,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 - {name: {{ index . 0 }}, value: {{ index . 1 | replace "$" "$$" | toRawJson }}}
 {{- end }}
 
-{{/* Variables whose values lie in Secrets: a map of setting names. */}}
-{{- define "invitations.secretEnv" -}}
-{{- range $name, $from := . }}
-- name: INVITATIONS_{{ upper $name }}
-  valueFrom:
-    secretKeyRef: {name: {{ $from.secretName | quote }}, key: {{ $from.key | quote }}}
-{{- end }}
-{{- end }}
-
 {{/* The environment of `serve`, and of `check-config` that looks at the same. All of it is written out here and nothing
 taken from a ConfigMap: that would change under the pods of the release before. */}}
 {{- define "invitations.serviceEnv" -}}
 {{- range $name, $value := include "invitations.settings" . | fromYaml }}
 {{ include "invitations.variable" (list $name $value) }}
 {{- end }}
-# as a file, which is read anew when its password has changed
-- {name: INVITATIONS_DATABASE_URL_FILE, value: /etc/invitations/database_url}
-{{- include "invitations.secretEnv" (omit .Values.secrets "database_url") }}
+{{- range $name, $_ := .Values.secrets }}
+- {name: INVITATIONS_{{ upper $name }}_FILE, value: /etc/invitations/{{ $name }}}
+{{- end }}
 {{- range $name, $_ := .Values.files }}
 - {name: INVITATIONS_{{ upper $name }}, value: /etc/invitations/{{ $name }}}
 {{- end }}
@@ -57,10 +48,11 @@ taken from a ConfigMap: that would change under the pods of the release before. 
 {{- end }}
 {{- end }}
 
-{{/* The files that `serve` and `check-config` read, by their names in /etc/invitations. */}}
+{{/* The files that `serve` and `check-config` read, by their names in /etc/invitations. Secrets are files too: a line end
+after the value does no harm there, and a changed database_url is read anew. */}}
 {{- define "invitations.serviceFiles" -}}
 {{- $database := dict "database_url" (include "invitations.databaseUrl" . | fromYaml) }}
-{{- merge $database .Values.files .Values.mounts | toYaml }}
+{{- merge $database .Values.secrets .Values.files .Values.mounts | toYaml }}
 {{- end }}
 
 {{- define "invitations.databaseUrl" -}}
@@ -137,8 +129,12 @@ and only the settings that it reads. */}}
     {{- include "invitations.variable" (list $name $value) | nindent 4 }}
     {{- end }}
     {{- end }}
-    {{- $url := .root.Values.migration.secrets.database_url | default (include "invitations.databaseUrl" .root | fromYaml) }}
-    {{- include "invitations.secretEnv" (dict "database_url" $url) | trim | nindent 4 }}
+    - {name: INVITATIONS_DATABASE_URL_FILE, value: /etc/invitations/database_url}
+{{- end }}
+
+{{- define "invitations.migrationFiles" -}}
+{{- $url := .Values.migration.secrets.database_url | default (include "invitations.databaseUrl" . | fromYaml) }}
+{{- merge (dict "database_url" $url) .Values.migration.mounts | toYaml }}
 {{- end }}
 
 {{/* Whether the service has TLS. */}}
@@ -192,8 +188,13 @@ grpc: {port: 50051, service: {{ index . 1 | quote }}}
 {{- fail (printf "%s is in `settings` and in `files` or `secrets`: name it once" $name) }}
 {{- end }}
 {{- end }}
+{{- range $name, $_ := .Values.files }}
+{{- if hasKey $.Values.secrets $name }}
+{{- fail (printf "%s is in `files` and in `secrets`: name it once" $name) }}
+{{- end }}
+{{- end }}
 {{- range $name, $_ := .Values.mounts }}
-{{- if or (hasKey $.Values.files $name) (eq $name "database_url") }}
+{{- if or (hasKey $.Values.files $name) (hasKey $.Values.secrets $name) }}
 {{- fail (printf "mounts.%s has the name of a file that is there already: choose another" $name) }}
 {{- end }}
 {{- end }}
@@ -210,6 +211,9 @@ grpc: {port: 50051, service: {{ index . 1 | quote }}}
 {{- end }}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas must not be more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if hasKey .Values.migration.mounts "database_url" }}
+{{- fail "migration.mounts.database_url has the name of a file that is there already: choose another" }}
 {{- end }}
 {{- if and .Values.postgresql.trial .Values.migration.secrets }}
 {{- fail "postgresql.trial has one user only: leave migration.secrets empty" }}

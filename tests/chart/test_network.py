@@ -69,6 +69,8 @@ class Routes(unittest.TestCase):
         plain = render(ingress={"enabled": True, "host": "a.example"})
         self.assertEqual(backend(plain), {"name": "invitations", "port": {"name": "grpc"}})
         self.assertNotIn("tls", one(plain, "Ingress")["spec"])
+        wild = render(ingress={"enabled": True, "host": "*.example.com", "tlsSecretName": "wild"})
+        self.assertEqual(one(wild, "Ingress")["spec"]["tls"], [{"hosts": ["*.example.com"], "secretName": "wild"}])
 
     def test_the_route_goes_to_grpc(self):
         route = one(render("full"), "GRPCRoute")["spec"]

@@ -2,7 +2,7 @@
 
 import unittest
 
-from chart import SETS, container, containers, env, has, hooks, migration, one, pod, render, templates
+from chart import SETS, container, containers, env, has, hooks, migration, mounted, one, pod, render, templates
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 # what Pod Security "restricted" has besides
@@ -165,8 +165,8 @@ class Jobs(unittest.TestCase):
     def test_the_trial_migrates_once_its_postgres_is_there(self):
         objects = render("trial")
         self.assertFalse([made for made in objects if "pre-install" in hooks(made) and made["kind"] == "Job"])
-        of = container(pod(objects), "migrate")
-        self.assertEqual(of["env"][-1]["valueFrom"]["secretKeyRef"], {"name": "invitations-postgresql", "key": "database_url"})
+        for of in containers(pod(objects)):
+            self.assertEqual(mounted(pod(objects), of)["database_url"], ("secret", "invitations-postgresql", "database_url"))
         secret = one(objects, "Secret", "invitations-postgresql")["stringData"]
         self.assertIn(f":{secret['password']}@invitations-postgresql.ipmhub.svc:5432/", secret["database_url"])
 

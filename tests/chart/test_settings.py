@@ -18,8 +18,9 @@ class Reachable(unittest.TestCase):
             with self.subTest(setting):
                 if setting in SECRET:
                     spec = pod(render(**{f"secrets__{setting}": {"secretName": "some", "key": "value"}}))
-                    variables = [each["name"] for each in container(spec, "invitations")["env"]]
-                    self.assertTrue({variable, f"{variable}_FILE"} & {*variables})
+                    # a file, whose line end is no part of the value
+                    self.assertEqual(env(container(spec, "invitations"))[f"{variable}_FILE"], f"/etc/invitations/{setting}")
+                    self.assertEqual(mounted(spec, container(spec, "invitations"))[setting], ("secret", "some", "value"))
                 elif setting.endswith("_file") or setting == "config":
                     of = {"tls_key_file": "tls_certificate_file", "tls_certificate_file": "tls_key_file", "tls_client_ca_file": "tls_certificate_file"}
                     values = {setting: {"secretName": "some", "key": "value"}}
@@ -75,13 +76,21 @@ class Secrets(unittest.TestCase):
         of = container(spec, "migrate")
         self.assertEqual(
             {each["name"] for each in of["env"]},
-            {"INVITATIONS_DATABASE_SERVICE_ROLE", "INVITATIONS_DATABASE_URL", "INVITATIONS_EVENTS_RETENTION_DAYS", "INVITATIONS_LOG_FORMAT", "INVITATIONS_LOG_LEVEL"},
+            {"INVITATIONS_DATABASE_SERVICE_ROLE", "INVITATIONS_DATABASE_URL_FILE", "INVITATIONS_EVENTS_RETENTION_DAYS", "INVITATIONS_LOG_FORMAT", "INVITATIONS_LOG_LEVEL"},
         )
-        self.assertEqual(of["env"][-1]["valueFrom"]["secretKeyRef"], {"name": "invitations-database", "key": "owner_url"})
-        self.assertEqual(mounted(spec, of), {"postgres-ca.crt": ("configMap", "postgres-ca", "ca.crt")})
+        files = {"database_url": ("secret", "invitations-database", "owner_url"), "postgres-ca.crt": ("configMap", "postgres-ca", "ca.crt")}
+        self.assertEqual(mounted(spec, of), files)
         self.assertEqual([mount["mountPath"] for mount in of["volumeMounts"]], ["/etc/invitations"])
         # the service has more, so this sees something
         self.assertGreater(len(mounted(pod(render("full")), container(pod(render("full")), "invitations"))), 5)
+
+    def test_no_variable_is_taken_from_elsewhere(self):
+        """From a Secret it would have the line end, and from a ConfigMap it could change under a running pod."""
+        for name in SETS:
+            for what, template in templates(render(name)):
+                for of in containers(template["spec"]):
+                    self.assertNotIn("envFrom", of, what)
+                    self.assertFalse([each for each in of.get("env", []) if "valueFrom" in each], what)
 
     def test_no_secret_is_written_out(self):
         """Neither in a ConfigMap nor as the value of a variable; the trial's is in its Secret alone."""
@@ -143,6 +152,7 @@ class Refused(unittest.TestCase):
         for values, said in [
             ({"settings__smtp_ca_file": "/a", "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "smtp_ca_file is in `settings` and in `files`"),
             ({"mounts__database_url": {"secretName": "a", "key": "b"}}, "mounts.database_url"),
+            ({"secrets__smtp_ca_file": {"secretName": "a", "key": "b"}, "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "`files` and in `secrets`"),
             ({"monitoring__rules__enabled": True}, "settings.metrics_listen"),
             ({"ingress__enabled": True}, "ingress.host"),
             ({"grpcRoute__enabled": True}, "grpcRoute.parentRefs"),
