@@ -188,6 +188,11 @@ grpc: {port: 50051, service: {{ index . 1 | quote }}}
 {{- fail (printf "%s is in `settings` and in `files` or `secrets`: name it once" $name) }}
 {{- end }}
 {{- end }}
+{{- range list "tls_certificate_file" "tls_key_file" "tls_client_ca_file" }}
+{{- if hasKey $.Values.settings . }}
+{{- fail (printf "%s belongs below `files`: probes, Services and the gateway follow it there" .) }}
+{{- end }}
+{{- end }}
 {{- range $name, $_ := .Values.files }}
 {{- if hasKey $.Values.secrets $name }}
 {{- fail (printf "%s is in `files` and in `secrets`: name it once" $name) }}

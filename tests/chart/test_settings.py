@@ -151,6 +151,7 @@ class Refused(unittest.TestCase):
     def test_values_that_do_not_go_together_are_refused(self):
         for values, said in [
             ({"settings__smtp_ca_file": "/a", "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "smtp_ca_file is in `settings` and in `files`"),
+            ({"settings__tls_certificate_file": "/a"}, "tls_certificate_file belongs below `files`"),
             ({"mounts__database_url": {"secretName": "a", "key": "b"}}, "mounts.database_url"),
             ({"secrets__smtp_ca_file": {"secretName": "a", "key": "b"}, "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "`files` and in `secrets`"),
             ({"monitoring__rules__enabled": True}, "settings.metrics_listen"),
