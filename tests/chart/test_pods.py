@@ -57,6 +57,40 @@ class Restricted(unittest.TestCase):
                         self.assertEqual(volume["projected"]["defaultMode"], 0o440)
 
 
+class Sound(unittest.TestCase):
+    """What the API server asks for beyond its schemas."""
+
+    def test_volumes_mounts_and_variables_go_together(self):
+        for name in SETS:
+            for what, template in templates(render(name)):
+                spec = template["spec"]
+                with self.subTest(f"{name}: {what}"):
+                    volumes = [volume["name"] for volume in spec["volumes"]]
+                    self.assertEqual(len(volumes), len({*volumes}))
+                    paths = [[item["path"] for source in volume.get("projected", {}).get("sources", []) for each in source.values() for item in each.get("items", [])] for volume in spec["volumes"]]
+                    for each in paths:
+                        self.assertEqual(len(each), len({*each}))
+                    used = set()
+                    for of in containers(spec):
+                        mounts = [mount["mountPath"] for mount in of.get("volumeMounts", [])]
+                        self.assertEqual(len(mounts), len({*mounts}))
+                        used |= {mount["name"] for mount in of.get("volumeMounts", [])}
+                        names = [each["name"] for each in of.get("env", [])]
+                        self.assertEqual(len(names), len({*names}), of["name"])
+                        self.assertTrue(all(isinstance(each["value"], str) for each in of.get("env", [])))
+                    self.assertLessEqual(used, {*volumes})
+                    self.assertLessEqual({*volumes} - used, {"files"})
+
+    def test_names_are_short_enough_for_the_longest_release(self):
+        release = "a" * 53
+        for name in SETS:
+            for made in render(name):
+                made_name = made["metadata"]["name"].replace("invitations", release, 1)
+                # of these, Kubernetes makes labels
+                if made["kind"] in ("Job", "Deployment") or (made["kind"] == "Service" and "postgresql" not in made_name):
+                    self.assertLessEqual(len(made_name), 63)
+
+
 class Placed(unittest.TestCase):
     def test_all_pods_go_where_the_values_say(self):
         for what, template in templates(render("full")):
