@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Strict JSON schemas for kubeconform, one self-contained file for each kind and version of Kubernetes.
 
-    k8s-schemas.py SWAGGER.json OUT
+    k8s-schemas.py OUT SWAGGER.json CRD.yaml ...
     kubeconform -strict -schema-location 'OUT/{{.ResourceKind}}{{.KindSuffix}}.json'
 
-SWAGGER.json is api/openapi-spec/swagger.json of the k8s.io/kubernetes module. kubeconform's own schemas would have to
-be fetched from the internet at each run; these come with a Go module, whose checksum is known.
+SWAGGER.json is api/openapi-spec/swagger.json of the k8s.io/kubernetes module, CRD.yaml what others add. kubeconform's
+own schemas would have to be fetched from the internet at each run; these come with Go modules, whose checksums are known.
 """
 
 import json
-import os
 import sys
+from pathlib import Path
 
 PREFIX = "#/definitions/"
 # Written by the API server's own parsers: the swagger calls them plain texts, YAML may give numbers.
@@ -53,12 +53,9 @@ def references(schema, definitions, found):
             references(value, definitions, found)
 
 
-def main():
-    swagger, out = sys.argv[1:]
-    with open(swagger, encoding="utf-8") as file:
-        definitions = json.load(file)["definitions"]
-    os.makedirs(out, exist_ok=True)
-    written = 0
+def kubernetes(swagger):
+    """The kinds of Kubernetes itself: parts of the file's name, and the schema."""
+    definitions = json.loads(swagger.read_text())["definitions"]
     for schema in definitions.values():
         kinds = schema.get("x-kubernetes-group-version-kind", [])
         # more than one kind: DeleteOptions and WatchEvent, which are in every group and in no manifest
@@ -68,14 +65,34 @@ def main():
         needed = set()
         references(schema, definitions, needed)
         document = strict(schema)
-        document["properties"]["apiVersion"] = {"const": f"{group}/{version}" if group else version}
-        document["properties"]["kind"] = {"const": kind}
-        document["required"] = sorted({"apiVersion", "kind", *schema.get("required", [])})
         document["definitions"] = {name: SPECIAL.get(name) or strict(definitions[name]) for name in sorted(needed)}
-        parts = [kind.lower(), group.split(".")[0], version] if group else [kind.lower(), version]
-        with open(os.path.join(out, "-".join(parts) + ".json"), "w", encoding="utf-8") as file:
-            json.dump(document, file)
-        written += 1
+        yield group, version, kind, document
+
+
+def custom(definition):
+    """The kinds of a CustomResourceDefinition."""
+    import yaml  # the schemas of Kubernetes itself need nothing but Python
+
+    spec = yaml.safe_load(definition.read_text())["spec"]
+    for version in spec["versions"]:
+        document = strict(version["schema"]["openAPIV3Schema"])
+        # what every object has, and a definition leaves to Kubernetes
+        document["properties"]["metadata"] = {"type": "object"}
+        yield spec["group"], version["name"], spec["names"]["kind"], document
+
+
+def main():
+    out, *sources = map(Path, sys.argv[1:])
+    out.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for source in sources:
+        for group, version, kind, document in (kubernetes if source.suffix == ".json" else custom)(source):
+            document["properties"]["apiVersion"] = {"const": f"{group}/{version}" if group else version}
+            document["properties"]["kind"] = {"const": kind}
+            document["required"] = sorted({"apiVersion", "kind", *document.get("required", [])})
+            parts = [kind.lower(), group.split(".")[0], version] if group else [kind.lower(), version]
+            (out / f"{'-'.join(parts)}.json").write_text(json.dumps(document))
+            written += 1
     print(f"{written} schemas in {out}")
 
 

@@ -7,9 +7,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "invitations.gateway.labels" -}}
 {{ include "invitations.gateway.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{ include "invitations.release" . }}
 {{- end }}
 
 {{/* Secrets that are mounted into its pods: its own certificate, and what a service with TLS wants to see. */}}
@@ -19,7 +17,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $_ := set $files "gateway_certificate" (dict "secretName" . "key" "tls.crt") }}
 {{- $_ := set $files "gateway_key" (dict "secretName" . "key" "tls.key") }}
 {{- end }}
-{{- if hasKey .Values.files "tls_certificate_file" }}
+{{- if include "invitations.tls" . }}
 {{- if not .Values.gateway.serviceCa }}
 {{- fail "gateway.serviceCa must say whom to trust, as the service has TLS (files.tls_certificate_file)" }}
 {{- end }}
@@ -37,7 +35,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $gateway := .Values.gateway }}
 {{- $envoy := .Files.Get "gateway/envoy.yaml" | fromYaml }}
 {{- $listener := index $envoy.static_resources.listeners 0 }}
-{{- $_ := set $listener.address "socket_address" (dict "address" "0.0.0.0" "port_value" 8080) }}
+{{- /* IPv6 where the service listens there too */}}
+{{- $address := ternary (dict "address" "::" "ipv4_compat" true) (dict "address" "0.0.0.0") (hasPrefix "[" .Values.settings.listen) }}
+{{- $_ := set $listener.address "socket_address" (set $address "port_value" 8080) }}
 {{- $chain := index $listener.filter_chains 0 }}
 {{- if $gateway.tls.secretName }}
 {{- $certificate := include "invitations.gateway.sds" "gateway_tls" | fromYaml }}
@@ -70,7 +70,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- range $cluster := $envoy.static_resources.clusters }}
 {{- $endpoint := index (index $cluster.load_assignment.endpoints 0).lb_endpoints 0 }}
 {{- $_ := set $endpoint.endpoint.address "socket_address" (dict "address" $name "port_value" 50051) }}
-{{- if hasKey $.Values.files "tls_certificate_file" }}
+{{- if include "invitations.tls" $ }}
 {{- $trust := include "invitations.gateway.sds" "service_trust" | fromYaml }}
 {{- $tls := dict "alpn_protocols" (list "h2") "validation_context_sds_secret_config" $trust }}
 {{- if hasKey $.Values.files "tls_client_ca_file" }}
@@ -84,6 +84,25 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- $_ := set $envoy "node" (dict "id" "gateway" "cluster" .Release.Name) }}
 {{- $_ := set $envoy "admin" (dict "address" (dict "socket_address" (dict "address" "127.0.0.1" "port_value" 9901))) }}
 {{- toPrettyJson $envoy }}
+{{- end }}
+
+{{/* The files of its ConfigMap. */}}
+{{- define "invitations.gateway.data" -}}
+envoy.json: |-
+  {{- include "invitations.gateway.envoy" . | nindent 2 }}
+{{- range $path, $_ := .Files.Glob "gateway/*.lua" }}
+{{ base $path }}: |-
+  {{- $.Files.Get $path | nindent 2 }}
+{{- end }}
+{{- range $name, $secret := include "invitations.gateway.secrets" . | fromYaml }}
+{{ $name }}.json: |-
+  {{- toPrettyJson $secret | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The name of its ConfigMap: another one for other content, so that no release changes what running pods read. */}}
+{{- define "invitations.gateway.configuration" -}}
+{{ .Release.Name }}-gateway-{{ include "invitations.gateway.data" . | sha256sum | trunc 10 }}
 {{- end }}
 
 {{/* So many per second, and twice as many at once. */}}
@@ -102,7 +121,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- if .Values.gateway.tls.secretName }}
 {{- $_ := set $secrets "gateway_tls" (include "invitations.gateway.certificate" (list "gateway_certificate" "gateway_key") | fromYaml) }}
 {{- end }}
-{{- if hasKey .Values.files "tls_certificate_file" }}
+{{- if include "invitations.tls" . }}
 {{- $names := list }}
 {{- range include "invitations.gateway.names" . | fromYamlArray }}
 {{- $names = append $names (dict "san_type" "DNS" "matcher" (dict "exact" .)) }}
