@@ -161,15 +161,8 @@ impl Watches {
     /// Ends streams that are not read: first they are told, which helps who reads again, then they are cut off. From
     /// `draining` on all end. Until `stop`.
     pub async fn look_after(self, draining: CancellationToken) {
-        let patience = self.settings().checkpoint * 2;
         while draining.run_until_cancelled(sleep(LOOK)).await.is_some() {
-            for (pulse, cut) in self.open().streams.values() {
-                if pulse.age() > patience * 2 {
-                    cut.cancel();
-                } else if pulse.age() > patience {
-                    pulse.is_too_slow.store(true, Ordering::Relaxed);
-                }
-            }
+            self.look();
         }
         self.0.ending.cancel();
         let began = Instant::now();
@@ -180,6 +173,17 @@ impl Watches {
             // the others are on their way
             if pulse.age() >= END_WITHIN {
                 cut.cancel();
+            }
+        }
+    }
+
+    fn look(&self) {
+        let patience = self.settings().checkpoint * 2;
+        for (pulse, cut) in self.open().streams.values() {
+            if pulse.age() > patience * 2 {
+                cut.cancel();
+            } else if pulse.age() > patience {
+                pulse.is_too_slow.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -264,38 +268,30 @@ mod tests {
         assert!(open.streams.is_empty() && open.callers.is_empty() && open.connections.is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_does_not_read_is_told_and_then_cut_off() {
         let watches = Watches::new(SETTINGS);
-        let (slow, quick) = (wire(1), wire(2));
-        let (place, reads) = (watches.enter(who("a"), &slow).unwrap(), watches.enter(who("a"), &quick).unwrap());
-        let draining = CancellationToken::new();
-        let looking = tokio::spawn(watches.clone().look_after(draining.clone()));
-        let pass = async |seconds: u64| {
-            for _ in 0..seconds {
-                sleep(Duration::from_secs(1)).await;
-                reads.pulse.beat();
-            }
+        // as if the stream had been opened so many seconds ago and not been read since
+        let unread = |number: u64, seconds: u64| {
+            let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+            let pulse = Arc::new(Pulse { began, last: AtomicU64::new(0), is_too_slow: AtomicBool::new(false) });
+            let cut = CancellationToken::new();
+            watches.open().streams.insert(number, (Arc::clone(&pulse), cut.clone()));
+            (pulse, cut)
         };
-        pass(29).await;
-        assert!(!place.pulse.is_too_slow());
-        pass(2).await;
-        assert!(place.pulse.is_too_slow() && !slow.cut.is_cancelled());
-        pass(30).await;
-        assert!(slow.cut.is_cancelled());
-        assert!(!reads.pulse.is_too_slow() && !quick.cut.is_cancelled(), "the control");
-        draining.cancel();
-        looking.await.unwrap();
-        assert!(watches.ending().is_cancelled() && quick.cut.is_cancelled());
+        let (quick, slow, gone) = (unread(1, 29), unread(2, 31), unread(3, 61));
+        let reads = unread(4, 61);
+        reads.0.beat();
+        watches.look();
+        let seen = |(pulse, cut): &(Arc<Pulse>, CancellationToken)| (pulse.is_too_slow(), cut.is_cancelled());
+        assert_eq!([&quick, &slow, &reads].map(seen), [(false, false), (true, false), (false, false)]);
+        assert!(gone.1.is_cancelled());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn streams_ask_at_the_same_moments() {
+    #[test]
+    fn streams_ask_at_the_same_moments() {
         let watches = Watches::new(SETTINGS);
-        let first = watches.next_look(Instant::now());
-        sleep(Duration::from_secs(7)).await;
-        assert_eq!(watches.next_look(Instant::now()), first);
-        sleep(Duration::from_secs(3)).await;
-        assert_eq!(watches.next_look(Instant::now()), first + Duration::from_secs(10));
+        let after = |seconds| watches.next_look(watches.0.began + Duration::from_secs(seconds)) - watches.0.began;
+        assert_eq!([after(0), after(9), after(10), after(25)], [10, 10, 20, 30].map(Duration::from_secs));
     }
 }

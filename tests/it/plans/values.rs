@@ -179,7 +179,7 @@ const EVENTS: &[Case] = &[
     case("w.create_time AS \"written?\"", "'acme', 50000, 256"),
     case("w.create_time AS \"written?\"", "'o1000', 0, 256"),
     case("h.event_position <> w.p", "'{acme,o1000,o1001}', '{0,0,0}'"),
-    case("SELECT organization, event_position FROM organization_heads WHERE", "'{acme,o1000,o1001}'"),
+    case("event_position FROM organization_heads WHERE organization = ANY($1)$", "'{acme,o1000,o1001}'"),
     case("FROM events WHERE ($1::text IS NULL OR organization = $1) AND invitation", "'acme', inv(0), 50000, 51"),
     case("FROM events WHERE ($1::text IS NULL OR organization = $1) AND invitation", "'o1000', inv(10003), 0, 51"),
 ];
