@@ -104,7 +104,8 @@ impl Calls {
         let call = Call::begin(&request);
         let path = request.uri().path();
         // streams have limits of their own, and are held for long by everybody
-        let untaken = (!is_open_stream(path) && !is_watch(path)).then(|| self.untaken.of(Size::of_answer(path)).clone());
+        let untaken =
+            (!is_open_stream(path) && !is_watch(path)).then(|| self.untaken.of(Size::of_answer(path)).clone());
         if is_watch(path) {
             let wire = Wire { connection: busy.connection(), cut: CUT.with(CancellationToken::clone) };
             request.extensions_mut().insert(wire);
