@@ -72,6 +72,7 @@ fn names(code: tonic::Code) -> (u16, &'static str) {
     match code {
         tonic::Code::InvalidArgument => (400, "INVALID_ARGUMENT"),
         tonic::Code::FailedPrecondition => (400, "FAILED_PRECONDITION"),
+        tonic::Code::OutOfRange => (400, "OUT_OF_RANGE"),
         tonic::Code::Unauthenticated => (401, "UNAUTHENTICATED"),
         tonic::Code::PermissionDenied => (403, "PERMISSION_DENIED"),
         tonic::Code::NotFound => (404, "NOT_FOUND"),
