@@ -34,7 +34,7 @@ pub async fn measure(service: &Service, runs: &mut impl Iterator<Item = u16>) ->
         for call in 0..CALLS / 15 {
             let began = Instant::now();
             caller
-                .call(Scenario { method: Method::Create, spread: Spread::Many, run }, n as u32 * CALLS + call)
+                .call(Scenario { method: Method::Create, spread: Spread::Many, run }, u32::try_from(n)? * CALLS + call)
                 .await?;
             alone.push(began.elapsed());
         }

@@ -21,14 +21,15 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{EmailAddress, FieldFault, InvitationId, Invite, OrganizationId};
+    use crate::domain::{Annotations, EmailAddress, FieldFault, InvitationId, Invite, OrganizationId};
 
     #[test]
     fn a_row_is_a_duplicate_of_the_first_with_its_address_however_that_is_typed() {
         let row = |email: &str| {
             let email =
                 EmailAddress::parse(email).ok_or(Refusal::field("invitation.email", FieldFault::Malformed, "must"))?;
-            let invite = Invite { id: InvitationId(Uuid::nil()), email, locale: None, annotations: Default::default() };
+            let invite =
+                Invite { id: InvitationId(Uuid::nil()), email, locale: None, annotations: Annotations::default() };
             let operation = Operation::CreateInvitation(invite);
             let organization = OrganizationId::stored("acme".to_owned());
             Ok(Command { organization, caller: None, request: None, operation })

@@ -50,7 +50,7 @@ impl Deadline {
     /// `asked` is the client's own.
     pub(super) fn within(time: Duration, asked: Option<Duration>) -> Self {
         let now = Instant::now();
-        let end = asked.and_then(|asked| now.checked_add(asked - (asked / 10).min(LAST_WORDS)));
+        let end = asked.and_then(|asked| now.checked_add(asked.saturating_sub((asked / 10).min(LAST_WORDS))));
         Self { end, patience: now + time.mul_f64(0.9) }
     }
 

@@ -259,8 +259,8 @@ impl Fields {
     }
 
     /// Where a stream goes on. Without one, because its organization is bad, a token is only looked at from outside.
-    pub fn resume_token(&mut self, stream: Option<Stream<'_>>, token: &str) -> Option<Place> {
-        let place = stream.as_ref().and_then(|stream| stream.read(token));
+    pub fn resume_token(&mut self, stream: Option<&Stream<'_>>, token: &str) -> Option<Place> {
+        let place = stream.and_then(|stream| stream.read(token));
         let is_good = if stream.is_some() { place.is_some() } else { page_token::decode(token).is_some() };
         if !is_good {
             self.refuse_as(Refusal::ResumeTokenInvalid, "resume_token", "does not belong to this stream");

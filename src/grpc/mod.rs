@@ -80,9 +80,9 @@ impl Api {
             .add_service(mail.max_decoding_message_size(most).accept_compressed(Gzip));
         // a whole path comes before that of its service
         let long = invitations.max_decoding_message_size(Size::Long.most());
-        let router = routes.axum_router_mut();
+        let paths = routes.axum_router_mut();
         for method in LONG_METHODS {
-            *router = take(router).route_service(method.path(), long.clone());
+            *paths = take(paths).route_service(method.path(), long.clone());
         }
         routes
     }

@@ -134,7 +134,9 @@ pub fn of_part(mut error: app::Error, path: &str) -> tonic_types::Status {
     if let app::Error::Refused(Refusal::InvalidFields(fields)) = &mut error
         && !path.is_empty()
     {
-        fields.iter_mut().for_each(|bad| bad.field = format!("{path}.{}", bad.field));
+        for bad in fields {
+            bad.field = format!("{path}.{}", bad.field);
+        }
     }
     let status = from_error(error);
     let (code, message) = (status.code().into(), status.message().to_owned());

@@ -36,7 +36,7 @@ impl Api {
         });
         let place = fields.optional(!message.resume_token.is_empty(), |fields| {
             let stream = organization.as_ref().map(|organization| Stream { organization, filter: &message.filter });
-            fields.resume_token(stream, &message.resume_token)
+            fields.resume_token(stream.as_ref(), &message.resume_token)
         });
         if message.send_initial && !message.resume_token.is_empty() {
             fields.refuse("send_initial", FieldFault::Conflict, "must not be set together with resume_token");

@@ -42,8 +42,11 @@ pub(super) fn understand(cell: &str) -> Result<Understood, &'static str> {
     }
 }
 
-/// What each takes off, if it is there.
-const FORMS: [(&str, fn(&str) -> Option<&str>); 6] = [
+/// Takes something off a text, if it is there.
+type Form = fn(&str) -> Option<&str>;
+
+/// What each takes off.
+const FORMS: [(&str, Form); 6] = [
     ("blanks", |text| {
         let trimmed = text.trim_matches(is_blank);
         (trimmed.len() < text.len()).then_some(trimmed)

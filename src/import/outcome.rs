@@ -143,8 +143,9 @@ pub(super) fn of_call(status: &Status) -> Verdict {
     let never = is_unknown_certificate(status).then(|| Verdict::No(cause(status)));
     never.or_else(|| common(status.code(), &details)).unwrap_or_else(|| {
         let reason = details.reason.map_or(String::new(), |reason| format!(" ({})", reason.as_str_name()));
-        let rules = details.fields.iter().map(|bad| format!("; {} {}", bad.field, bad.rule)).collect::<String>();
-        Verdict::No(format!("{}{reason}{rules}", cause(status)))
+        let rules = details.fields.iter().map(|bad| format!("{} {}", bad.field, bad.rule));
+        let all = std::iter::once(format!("{}{reason}", cause(status))).chain(rules);
+        Verdict::No(all.collect::<Vec<_>>().join("; "))
     })
 }
 

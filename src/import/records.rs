@@ -109,7 +109,7 @@ impl<R: Read> Records<R> {
     /// The line in which a record begins that has written so much. Blank lines before it do not count; line ends in
     /// quotation marks, and `ends` after it, do.
     fn begin(&self, written: usize, ends: u64) -> u64 {
-        let inside = self.output[..written].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let inside = self.output[..written].split(|byte| *byte == b'\n').skip(1).count() as u64;
         self.parser.line().saturating_sub(inside + ends)
     }
 

@@ -68,7 +68,7 @@ impl Sheet {
 
     /// Reads all of it.
     pub(super) fn check(&self, all: &ForAllRows) -> Result<Checked, Fault> {
-        let mut source = self.from_start()?;
+        let mut source = self.reopen()?;
         let mut digest = Digesting { source: &mut source, digest: Sha256::new() };
         let mut rows = Rows::begin(&mut digest, self.email_column.as_deref())?;
         let (mut good, mut duplicates, mut bad, mut bad_rows) = (0, 0, 0, Vec::new());
@@ -97,10 +97,10 @@ impl Sheet {
 
     /// Reads it again.
     pub(super) fn rows(&self) -> Result<Rows<File>, Fault> {
-        Rows::begin(self.from_start()?, self.email_column.as_deref())
+        Rows::begin(self.reopen()?, self.email_column.as_deref())
     }
 
-    fn from_start(&self) -> Result<File, Fault> {
+    fn reopen(&self) -> Result<File, Fault> {
         let mut file = self.file.try_clone()?;
         file.rewind()?;
         Ok(file)

@@ -20,6 +20,7 @@ const NO_TEXT: [(&[u8], &str); 4] = [
 ];
 
 /// Reads a source in chunks of text.
+#[expect(clippy::struct_excessive_bools, reason = "each is of another thing: the source, the line, the whole")]
 pub(super) struct Text<R> {
     source: R,
     encoding: &'static Encoding,

@@ -32,7 +32,7 @@ struct Run {
 /// A line of the results.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Line {
-    line: u64,
+    number: u64,
     email: String,
     outcome: String,
     reason: String,
@@ -90,7 +90,7 @@ impl Desk {
     /// Whole lines but for the header.
     fn lines_written(&self) -> usize {
         let text = fs::read(self.results()).unwrap_or_default();
-        text.iter().filter(|byte| **byte == b'\n').count().saturating_sub(1)
+        text.split(|byte| *byte == b'\n').skip(2).count()
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -104,7 +104,7 @@ fn lines(path: &Path) -> Vec<Line> {
         let record = record.unwrap();
         let cell = |nth: usize| record[nth].to_owned();
         Line {
-            line: record[0].parse().unwrap(),
+            number: record[0].parse().unwrap(),
             email: cell(1),
             outcome: cell(2),
             reason: cell(3),

@@ -33,7 +33,7 @@ struct Filter {
     organization: &'static str,
     states: &'static [State],
     email: &'static str,
-    filter: &'static str,
+    search: &'static str,
 }
 
 async fn invitations(
@@ -48,8 +48,7 @@ async fn invitations(
         page_token,
         states: filter.states.iter().map(|state| (*state).into()).collect(),
         email: filter.email.to_owned(),
-        filter: filter.filter.to_owned(),
-        ..Default::default()
+        filter: filter.search.to_owned(),
     };
     let page = person.invitations.clone().list_invitations(message).await?.into_inner();
     Ok((page.invitations, page.next_page_token))
@@ -115,7 +114,7 @@ async fn fill(service: &Service, owner: &Person) {
 async fn invitations_are_listed_newest_first_and_each_once_under_every_filter() {
     use State::{AccessRequested, Declined, Expired, Invited, Offered, Revoked};
 
-    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", filter: "" };
+    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", search: "" };
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     fill(&service, &owner).await;
@@ -193,7 +192,7 @@ async fn every_other_list_has_each_row_once_and_in_order() {
 
 #[tokio::test]
 async fn what_comes_between_two_pages_disturbs_neither() {
-    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", filter: "" };
+    const ALL: Filter = Filter { organization: "acme", states: &[], email: "", search: "" };
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
     let mut names = Vec::new();
@@ -222,7 +221,7 @@ async fn next(n: usize, owner: &Person, invitation: &str, size: i32, token: Stri
         6 => members(owner, size, token).await?.1,
         7 => events(owner, "", size, token).await?.1,
         8 => organizations(owner, size, token).await?.1,
-        9 => invitations(owner, &Filter { filter: "inviter = accounts/olga", ..acme }, size, token).await?.1,
+        9 => invitations(owner, &Filter { search: "inviter = accounts/olga", ..acme }, size, token).await?.1,
         _ => events(owner, invitation, size, token).await?.1,
     })
 }

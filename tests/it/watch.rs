@@ -93,7 +93,7 @@ impl Watcher {
     }
 
     /// All messages until the end, and how that is.
-    pub async fn to_the_end(&mut self) -> (VecDeque<pb::WatchEventsResponse>, Result<(), Status>) {
+    pub async fn until_end(&mut self) -> (VecDeque<pb::WatchEventsResponse>, Result<(), Status>) {
         let mut messages = VecDeque::new();
         loop {
             match self.next().await {

@@ -139,10 +139,7 @@ pub(super) struct Subscription {
 impl Subscription {
     /// The next thing that all hear; `None`: some of it was missed.
     pub async fn next(&mut self) -> Option<Heard> {
-        match self.heard.as_mut()?.recv().await {
-            Ok(heard) => Some(heard),
-            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => None,
-        }
+        self.heard.as_mut()?.recv().await.ok()
     }
 
     /// Up to where was read for all.

@@ -88,7 +88,7 @@ fn a_line_that_was_torn_off_is_asked_again() {
         assert!(resume(&folder).unwrap().done.contains(3), "{cut}");
     }
     // a crash of the machine may leave zeros
-    fs::write(folder.file(), [&whole[..], &[0; 100_000]].concat()).unwrap();
+    fs::write(folder.file(), [&whole[..], &vec![0; 100_000]].concat()).unwrap();
     assert!(resume(&folder).unwrap().done.contains(3));
     assert_eq!(fs::read(folder.file()).unwrap(), whole);
 }

@@ -67,7 +67,7 @@ impl Asked {
             streams: names(streams),
             has_late: shows_expired || is_bound && !ending.is_empty(),
             late_streams: names(late_streams),
-            alive: (is_bound && !shows_expired).then(|| moment.clone()),
+            alive: (is_bound && !shows_expired).then_some(moment),
             overdue: (!is_bound || ending.is_empty()).then_some(moment),
         }
     }

@@ -163,6 +163,7 @@ macro_rules! look {
 }
 
 /// Newest first.
+#[expect(clippy::too_many_lines, reason = "one statement for each way")]
 pub(super) async fn look(connection: &mut PgConnection, way: Way, asked: &Asked, part: Part) -> Result<Vec<FoundRow>> {
     let rows = match way {
         Way::Emails => look!(

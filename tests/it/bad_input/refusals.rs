@@ -86,6 +86,13 @@ fn of_invitations(world: &World, used: &Used) -> Vec<Row> {
         let reason = "ORGANIZATION_NOT_FOUND";
         for dry in [false, true] {
             rows.push(refusal("CreateInvitation", what, olga, &invite(id, "", dry), NotFound, reason));
+            let batch = pb::BatchCreateInvitationsRequest {
+                parent: format!("organizations/{id}"),
+                requests: vec![invite(id, "", false)],
+                validate_only: dry,
+                ..Default::default()
+            };
+            rows.push(refusal("BatchCreateInvitations", what, olga, &batch, NotFound, reason));
         }
         let parent = format!("organizations/{id}");
         let list = pb::ListInvitationsRequest { parent: parent.clone(), ..Default::default() };

@@ -18,7 +18,7 @@ fn bad_rows() -> Vec<(pb::CreateInvitationRequest, &'static str)> {
     vec![
         (pb::CreateInvitationRequest::default(), "invitation.email"),
         (row("nobody"), "invitation.email"),
-        (with(|invitation| invitation.locale = "x".to_owned()), "invitation.locale"),
+        (with(|invitation| "x".clone_into(&mut invitation.locale)), "invitation.locale"),
         (
             with(|i| drop(i.annotations.insert("ticket".to_owned(), String::new()))),
             "invitation.annotations[\"ticket\"]",

@@ -16,10 +16,17 @@ fn etag_of(method: Method) -> Option<&'static str> {
     match method {
         M::UpdateOrganization => Some("organization.etag"),
         M::UpdateMember => Some("member.etag"),
-        M::CreateInvitation | M::RequestAccess | M::OfferMembership | M::CreateOrganization => None,
-        M::VerifyNotificationEmail | M::CreateAccount | M::DeleteAccount | M::SuppressEmail | M::UnsuppressEmail => {
-            None
-        }
+        M::CreateInvitation
+        | M::BatchCreateInvitations
+        | M::RequestAccess
+        | M::OfferMembership
+        | M::RevokeInvitations
+        | M::CreateOrganization
+        | M::VerifyNotificationEmail
+        | M::CreateAccount
+        | M::DeleteAccount
+        | M::SuppressEmail
+        | M::UnsuppressEmail => None,
         _ => Some("etag"),
     }
 }

@@ -61,10 +61,10 @@ async fn ten_thousand_rows_broken_off_twice_invite_everybody_once() {
     assert_eq!(emails(&service).await, count);
     service.recount().await;
     let lines = desk.lines();
-    let numbers = lines.iter().map(|line| line.line).collect::<Vec<_>>();
+    let numbers = lines.iter().map(|line| line.number).collect::<Vec<_>>();
     assert_eq!(numbers, (2..COUNT as u64 + 2).collect::<Vec<_>>());
     for line in &lines {
-        assert_eq!(line.email, format!("p{}@example.com", line.line - 2));
+        assert_eq!(line.email, format!("p{}@example.com", line.number - 2));
         assert!(["INVITED", "ALREADY_INVITED"].contains(&line.outcome.as_str()), "{line:?}");
         assert!(line.invitation.starts_with("organizations/acme/invitations/"), "{line:?}");
     }

@@ -98,7 +98,7 @@ async fn a_service_that_is_away_is_waited_for_and_then_given_up() {
     let olga = service.owner("olga", "acme").await;
     let mut desk = Desk::new(&service, &olga, THREE);
     desk.endpoint = format!("http://{}", quiet_port());
-    let run = tokio::time::timeout(Duration::from_secs(60), desk.run(&["--give-up-after", "1"])).await.unwrap();
+    let run = tokio::time::timeout(Duration::from_mins(1), desk.run(&["--give-up-after", "1"])).await.unwrap();
     assert!(run.status == 3 && run.stderr.contains("could not be reached for too long"), "{}", run.stderr);
     assert!(run.stderr.contains("Run the same command again: it goes on"), "{}", run.stderr);
 

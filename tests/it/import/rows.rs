@@ -30,7 +30,7 @@ async fn each_row_has_its_outcome() {
     let run = desk.run(&["--locale", "fr", "--annotation", "wave=2"]).await;
     assert_eq!(run.status, 0, "{}", run.stderr);
     let lines = desk.lines();
-    let told = lines.iter().map(|line| (line.line, line.email.as_str(), line.outcome.as_str())).collect::<Vec<_>>();
+    let told = lines.iter().map(|line| (line.number, line.email.as_str(), line.outcome.as_str())).collect::<Vec<_>>();
     let mut told_in_order = told.clone();
     told_in_order.sort_unstable();
     assert_eq!(
@@ -43,7 +43,7 @@ async fn each_row_has_its_outcome() {
             (6, "otto@example.com", "INVITED"),
         ]
     );
-    let of = |line: u64| lines.iter().find(|one| one.line == line).unwrap();
+    let of = |line: u64| lines.iter().find(|one| one.number == line).unwrap();
     assert_eq!(
         (of(2).message.as_str(), of(6).message.as_str()),
         ("left out of the cell: a name", "left out of the cell: mailto:")
@@ -108,7 +108,7 @@ async fn nothing_is_sent_where_a_row_makes_no_sense_unless_it_may_be_left_out() 
     let run = desk.run(&["--skip-bad"]).await;
     assert_eq!(run.status, 1, "{}", run.stderr);
     assert_eq!(invitations(&service).await.0, before.0 + 1);
-    let unreadable = desk.lines().into_iter().filter(|line| line.outcome == "UNREADABLE").map(|line| line.line);
+    let unreadable = desk.lines().into_iter().filter(|line| line.outcome == "UNREADABLE").map(|line| line.number);
     assert_eq!(unreadable.collect::<Vec<_>>(), [3, 4]);
 
     // another encoding is no matter of a row

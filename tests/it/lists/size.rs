@@ -26,7 +26,7 @@ async fn add_emails(service: &Service, count: usize) {
 
 #[tokio::test]
 async fn an_invitation_shows_its_newest_emails_and_how_many_there_are_beside_them() {
-    const OF_ACME: Filter = Filter { organization: "acme", states: &[], email: "", filter: "" };
+    const OF_ACME: Filter = Filter { organization: "acme", states: &[], email: "", search: "" };
     let service = Service::start_with(&[("mail_paused", "true")], Script::accept_all()).await;
     let owner = service.owner("olga", "acme").await;
     let name = owner.invite("acme", "anna@example.com").await.unwrap().name;

@@ -16,7 +16,7 @@ async fn scene(settings: &[(&str, &str)]) -> (Service, Person) {
 
 /// It ends in peace, and nothing is lost.
 async fn ends_in_peace(mut watcher: Watcher, service: &Service, again: &Person) {
-    let (messages, end) = watcher.to_the_end().await;
+    let (messages, end) = watcher.until_end().await;
     end.unwrap();
     let last = messages.back().expect("a last message");
     assert!(last.events.is_empty() && !last.resume_token.is_empty(), "{last:?}");
@@ -49,7 +49,7 @@ async fn when_the_service_ends_it_ends_at_once_with_a_token() {
     let other = service.replica(&[QUICK]).await;
     let mut watcher = Watcher::open(&owner).await;
     let began = std::time::Instant::now();
-    let (stopped, (messages, end)) = tokio::join!(service.stop(), watcher.to_the_end());
+    let (stopped, (messages, end)) = tokio::join!(service.stop(), watcher.until_end());
     let () = stopped;
     end.unwrap();
     assert!(messages.back().is_some_and(|last| last.events.is_empty() && !last.resume_token.is_empty()));
@@ -66,8 +66,8 @@ async fn who_loses_the_right_loses_the_stream() {
     let mut of_owner = Watcher::open(&owner).await;
     owner.set_role("acme", "sam", "READER").await.unwrap();
     owner.remove("acme", "max").await.unwrap();
-    assert_eq!(reason(of_security.to_the_end().await.1), "ROLE_REQUIRED");
-    let (_, end) = of_manager.to_the_end().await;
+    assert_eq!(reason(of_security.until_end().await.1), "ROLE_REQUIRED");
+    let (_, end) = of_manager.until_end().await;
     assert_eq!(end.as_ref().unwrap_err().code(), Code::NotFound);
     assert_eq!(reason(end), "ORGANIZATION_NOT_FOUND");
     // the same as if they were opened now
@@ -90,7 +90,7 @@ async fn a_busy_stream_loses_it_as_well() {
     };
     owner.set_role("acme", "sam", "READER").await.unwrap();
     tokio::select! {
-        (_, end) = watcher.to_the_end() => assert_eq!(reason(end), "ROLE_REQUIRED"),
+        (_, end) = watcher.until_end() => assert_eq!(reason(end), "ROLE_REQUIRED"),
         () = busy => {}
     }
 }
@@ -101,7 +101,7 @@ async fn a_token_that_runs_out_takes_the_stream_with_it() {
     // within the leeway of 30 s it holds for 8 s more
     let expiring = Person::new(&service.channel, service.token_at("olga", "olga@example.com", -600, -22));
     let mut watcher = Watcher::open(&expiring).await;
-    let (_, end) = watcher.to_the_end().await;
+    let (_, end) = watcher.until_end().await;
     assert_eq!(end.as_ref().unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(reason(end), "TOKEN_INVALID");
     // the control

@@ -47,7 +47,7 @@ async fn no_message_ends_within_a_transaction() {
         assert!(messages > 3, "{messages}");
     }
     // the control: pages of one length would end within one
-    assert!((1..).map(|page| 1 + 256 * page).take_while(|end| *end < last).any(|end| !ends.contains(&end)));
+    assert!((1..last).step_by(256).skip(1).any(|end| !ends.contains(&end)));
 }
 
 /// Reads by time: what came after the newest that it knows.

@@ -28,7 +28,7 @@ async fn who_takes_nothing_is_cut_off_and_misses_nothing() {
     for _ in 0..4 {
         clock.message().await.unwrap();
     }
-    let (messages, end) = slow.to_the_end().await;
+    let (messages, end) = slow.until_end().await;
     assert_eq!(reason(end), "WATCHER_TOO_SLOW");
     let read = messages.iter().flat_map(|message| &message.events).map(position).collect::<Vec<_>>();
     let end = *read.last().unwrap();

@@ -139,7 +139,7 @@ async fn a_stream_whose_next_event_goes_before_it_is_read_ends_and_leaves_nothin
     run(&service, &gone("")).await;
     assert_eq!(watcher.positions_to(4).await, [2, 3, 4]);
     run(&service, &gone("DELETE FROM events WHERE position <= 5;")).await;
-    let (messages, end) = watcher.to_the_end().await;
+    let (messages, end) = watcher.until_end().await;
     assert!(messages.iter().all(|message| message.events.is_empty()), "{messages:?}");
     assert_eq!(named(&end, "earliest_position"), "6");
     assert_eq!(reason(end), "RESUME_TOKEN_EXPIRED");
