@@ -139,7 +139,11 @@ fn count(shape: &Shape, mut message: &[u8], least: usize, left: &mut usize) -> R
         let rest_of_row = left.checked_sub(least).ok_or(TooMany(part.name))?;
         *left -= 1;
         if let Some(shape) = &part.message {
-            count(shape, content, 1, left)?;
+            // a row has no more than a request of its own
+            let most = MOST_PARTS.min(*left);
+            let mut own = most;
+            count(shape, content, 1, &mut own)?;
+            *left -= most - own;
         }
         *left = rest_of_row.min(*left);
         message = rest;

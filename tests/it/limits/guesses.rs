@@ -25,15 +25,15 @@ async fn of_64_wrong_codes_at_once_exactly_ten_are_looked_at() {
     let guess = async |(n, anna): (usize, Person)| {
         loop {
             let reason = reason(anna.request_access(&unknown_code(n)).await);
-            // so many at once are more than a busy machine has connections for: nothing was counted then
-            if reason != "DATABASE_UNAVAILABLE" {
+            // so many at once are more than a busy machine has time or connections for: nothing was counted then
+            if !["DATABASE_UNAVAILABLE", "OVERLOADED"].contains(&reason.as_str()) {
                 return reason;
             }
         }
     };
     let reasons = join_all(limited.in_turn(&anna, 64).enumerate().map(guess)).await;
     let count = |reason: &str| reasons.iter().filter(|other| *other == reason).count();
-    assert_eq!((count("CODE_NOT_FOUND"), count("TOO_MANY_WRONG_CODES")), (10, 54));
+    assert_eq!((count("CODE_NOT_FOUND"), count("TOO_MANY_WRONG_CODES")), (10, 54), "{reasons:?}");
     assert_eq!(limited.service.charges().await, 10);
 
     // without the limit each of them is looked at

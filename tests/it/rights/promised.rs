@@ -40,6 +40,8 @@ struct Shape {
     name: String,
     #[prost(message, repeated, tag = "2")]
     field: Vec<Field>,
+    #[prost(message, repeated, tag = "3")]
+    nested_type: Vec<Shape>,
 }
 
 #[derive(Clone, Message)]
@@ -87,8 +89,12 @@ impl Schema {
         let (mut messages, mut rpcs) = (HashMap::new(), HashMap::new());
         for file in Files::decode(DESCRIPTOR_SET).unwrap().file {
             let package = &file.package;
-            messages
-                .extend(file.message_type.iter().map(|shape| (format!(".{package}.{}", shape.name), shape.clone())));
+            for shape in &file.message_type {
+                let name = format!(".{package}.{}", shape.name);
+                let inner = shape.nested_type.iter().map(|inner| (format!("{name}.{}", inner.name), inner.clone()));
+                messages.extend(inner);
+                messages.insert(name, shape.clone());
+            }
             for service in file.service.iter().filter(|_| package == "ipmhub.invitations.v1") {
                 rpcs.extend(service.method.iter().map(|rpc| {
                     let path = format!("/{package}.{}/{}", service.name, rpc.name);
@@ -140,11 +146,18 @@ impl Answers<'_> {
         call.metadata_mut().insert("authorization", format!("Bearer {}", person.token).parse().unwrap());
         let mut client = Grpc::new(self.service.channel.clone());
         client.ready().await.unwrap();
-        let Ok(answer) = client.unary(call, path, Bytes).await else { return String::new() };
-        let answer = answer.into_inner();
-        // the name is the first field of every resource
-        let name = pb::Invitation::decode(&answer[..]).map(|named| named.name).unwrap_or_default();
-        self.all.push((reader.to_owned(), rpc, answer));
+        let Ok(answer) = client.server_streaming(call, path, Bytes).await else { return String::new() };
+        let (mut answers, mut name) = (answer.into_inner(), String::new());
+        // most answers are one message; of a stream all that comes before the first checkpoint is the present state
+        while let Ok(Some(answer)) = answers.message().await {
+            // the name is the first field of every resource
+            name = pb::Invitation::decode(&answer[..]).map(|named| named.name).unwrap_or_default();
+            let is_last = pb::WatchEventsResponse::decode(&answer[..]).is_ok_and(|one| !one.resume_token.is_empty());
+            self.all.push((reader.to_owned(), rpc, answer));
+            if rpc == "WatchEvents" && is_last {
+                break;
+            }
+        }
         name
     }
 
@@ -168,6 +181,11 @@ impl Answers<'_> {
         self.ask(reader, person, "GetMember", &get).await;
         let list = pb::ListMembersRequest { parent: parent.clone(), ..Default::default() };
         self.ask(reader, person, "ListMembers", &list).await;
+        let names = vec![invitation.to_owned()];
+        let get = pb::BatchGetInvitationsRequest { parent: parent.clone(), names };
+        self.ask(reader, person, "BatchGetInvitations", &get).await;
+        let watch = pb::WatchEventsRequest { parent: parent.clone(), send_initial: true, ..Default::default() };
+        self.ask(reader, person, "WatchEvents", &watch).await;
         self.ask(reader, person, "ListEvents", &pb::ListEventsRequest { parent, ..Default::default() }).await;
     }
 
@@ -203,6 +221,13 @@ async fn change_everything(answers: &mut Answers<'_>, owner: &Person) {
         ask!("writer", writer, "CreateInvitation", CreateInvitationRequest { parent: to, invitation: invitation });
     ask!("writer", writer, "ResendInvitation", ResendInvitationRequest { name: ina.clone() });
     ask!("writer", writer, "RevokeInvitation", RevokeInvitationRequest { name: ina });
+
+    let row = |email| pb::CreateInvitationRequest { invitation: Some(invitation_of(email)), ..Default::default() };
+    let requests = vec![row("ivo@example.com"), row("nobody")];
+    let to = parent.clone();
+    ask!("writer", writer, "BatchCreateInvitations", BatchCreateInvitationsRequest { parent: to, requests: requests });
+    let (to, filter) = (parent.clone(), "email = ivo@example.com".to_owned());
+    ask!("writer", writer, "RevokeInvitations", RevokeInvitationsRequest { parent: to, filter: filter });
 
     let second = service.member(owner, "acme", "second", "OWNER").await;
     let dora = &service.stranger("dora", "dora@example.com");

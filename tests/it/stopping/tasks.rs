@@ -40,9 +40,11 @@ async fn each_task_that_ends_unasked_ends_the_service_and_is_named() {
     let all = [
         "TLS files",
         "accept loop",
+        "bulk writer",
         "caller lookup",
         "charge counter",
         "dry runs",
+        "event reader",
         "issuer keys",
         "key reports",
         "mail",
@@ -50,6 +52,7 @@ async fn each_task_that_ends_unasked_ends_the_service_and_is_named() {
         "readiness",
         "registrar",
         "shutdown",
+        "streams",
         "sweep",
         "writer",
     ];

@@ -35,8 +35,8 @@ impl Watched {
         let mut written = Vec::new();
         file.read_to_end(&mut written).unwrap();
         let text = String::from_utf8_lossy(&written).into_owned();
-        let of_calls =
-            ["read", "write", "charge"].map(|part| format!(" {}/invitations {part} ", self.service.database.name));
+        let of_calls = ["read", "write", "batch", "charge"]
+            .map(|part| format!(" {}/invitations {part} ", self.service.database.name));
         let statement = |line: &str| {
             let (place, line) = line.split_once("LOG:  ")?;
             let statement = line.strip_prefix("statement: ").or_else(|| line.strip_prefix("execute "))?;
