@@ -121,7 +121,7 @@ macro_rules! look {
                           AND (cardinality($8::text[]) = 0 OR username = ANY($8))
                           AND (cardinality($9::text[]) = 0 OR inviter = ANY($9))
                           AND (cardinality($10::text[]) = 0 OR offerer = ANY($10))
-                          AND ($13 = 0 OR (
+                          AND ($13::bigint = 0 OR (
                             SELECT count(*) FROM unnest($11::text[], $12::text[]) AS a(k, v)
                              WHERE n.annotations ->> a.k = a.v) = $13)
                           AND ($14::timestamptz IS NULL OR create_time >= $14)
