@@ -179,9 +179,10 @@ fn local(full_name: &str) -> &str {
     full_name.trim_start_matches(PACKAGE).trim_start_matches('.')
 }
 
-/// A link to the heading of this name, whose anchor has no dots.
+/// A link to the heading of this name, whose anchor has no dots. A request stands at its RPC.
 fn link(name: &str) -> String {
-    format!("[{name}](#{})", name.to_lowercase().replace('.', ""))
+    let heading = name.strip_suffix("Request").unwrap_or(name);
+    format!("[{name}](#{})", heading.to_lowercase().replace('.', ""))
 }
 
 fn kind(kind: &Kind) -> String {
