@@ -60,7 +60,7 @@ impl Service {
 
     /// Waits until no email is due or held: from then on only calls change the outbox, while a worker that drops what
     /// has moved on would look like a call's doing.
-    async fn mail_rests(&self) {
+    pub async fn mail_rests(&self) {
         let busy = async || -> bool {
             sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM emails WHERE state IN ('QUEUED', 'RETRYING') \

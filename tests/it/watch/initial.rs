@@ -38,6 +38,7 @@ async fn the_present_state_comes_first_and_then_what_happens() {
         "INSERT INTO members (organization, username, role) SELECT 'acme', 'm' || n, 'READER' FROM generate_series(1001, 1250) n",
     )
     .await;
+    service.mail_rests().await;
     let (organization, members, invitations, mut watcher) = initial(&owner).await;
     assert_eq!(organization, owner.organization("acme").await);
     let names = members.iter().map(|member| member.name.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>();
@@ -57,6 +58,7 @@ async fn it_shows_what_the_caller_may_see_elsewhere() {
     let security = service.member(&owner, "acme", "sam", "SECURITY_MANAGER").await;
     owner.invite("acme", "anna@example.com").await.unwrap();
     let platform = service.service("platform", &["invitations.read"]);
+    service.mail_rests().await;
     for caller in [&security, &platform] {
         let (organization, members, invitations, _) = initial(caller).await;
         assert_eq!(organization, caller.organization("acme").await);
