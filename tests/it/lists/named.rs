@@ -26,7 +26,7 @@ async fn the_named_invitations_come_in_the_order_of_their_names() {
     let late = owner.invite("acme", "late@example.com").await.unwrap().name;
     let (_, offered) = service.offered(&owner, "acme", "otto", "READER").await;
     service.let_expire(&late).await;
-    service.tables().await;
+    service.mail_rests().await;
 
     let names = [&offered.name, &first, &late, &first].map(String::clone);
     let got = get(&owner, "acme", &names).await.unwrap();
