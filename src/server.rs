@@ -11,15 +11,16 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::admin::Admin;
 use crate::app::{App, Connections, Limits, Retention, Sweeper};
 use crate::config::Settings;
 use crate::domain::{Deployment, Timestamp};
+use crate::grpc::health::Health;
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
 use crate::grpc::{Api, Door, ServeSettings, Shares, WatchSettings, Watches};
 use crate::mail;
-use crate::scrape::Scrape;
 use crate::store::connection::Own;
 use crate::store::key_checks::{self, Changed};
 use crate::store::pool::{self, Engine, Pool, Purpose};
@@ -61,8 +62,8 @@ pub enum StartError {
     Settings(crate::config::Error),
     #[error("setting listen (INVITATIONS_LISTEN): {0}")]
     Listen(io::Error),
-    #[error("setting metrics_listen (INVITATIONS_METRICS_LISTEN): {0}")]
-    Metrics(io::Error),
+    #[error("setting admin_listen (INVITATIONS_ADMIN_LISTEN): {0}")]
+    Admin(io::Error),
     #[error(transparent)]
     Serve(io::Error),
 }
@@ -76,7 +77,9 @@ pub struct TaskEnded(&'static str);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    metrics_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    /// The admin port answers until this is dropped.
+    admin: DropGuard,
     serving: JoinHandle<()>,
     tasks: Tasks,
     stop: CancellationToken,
@@ -85,8 +88,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
+    /// Binds the admin port, checks the schema, and starts everything. Health says SERVING when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
+        let ended = CancellationToken::new();
+        let admin = ended.clone().drop_guard();
+        // cancelled as well where a task fails, and where the start does
+        let stop = stop.child_token();
+        let unless_started = stop.clone().drop_guard();
+        let tasks = Tasks::new(stop.clone());
+        let health = Health::new(CancellationToken::new());
+        let admin_address = match settings.calls.admin_listen {
+            Some(address) => {
+                let admin = Admin::bind(address, &health).await.map_err(StartError::Admin)?;
+                let address = admin.address().map_err(StartError::Admin)?;
+                tasks.watch("admin port", admin.serve(ended));
+                Some(address)
+            }
+            None => None,
+        };
+
         let url = settings.database.url();
         let connections = Connections::open(url.clone(), settings.database_connections, settings.writers);
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
@@ -127,17 +147,6 @@ impl Server {
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
 
-        let scrape = match settings.calls.metrics_listen {
-            Some(address) => Some(Scrape::bind(address).await.map_err(StartError::Metrics)?),
-            None => None,
-        };
-        let metrics_address = scrape.as_ref().and_then(|scrape| scrape.address().ok());
-        // cancelled as well where a task fails
-        let stop = stop.child_token();
-        let tasks = Tasks::new(stop.clone());
-        if let Some(scrape) = scrape {
-            tasks.watch("metrics", scrape.serve(stop.clone()));
-        }
         let committed = Arc::new(Notify::new());
         let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
         if settings.mail.mail_paused {
@@ -161,10 +170,12 @@ impl Server {
             let app = app.clone();
             async move { app.is_ready().await }
         };
-        let serving = serve(listener, door, routes, watches, &serve_settings, is_ready, &tasks);
-        let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
+        tasks.watch("readiness", health.clone().follow_until(stop.clone(), is_ready));
+        let serving = serve(listener, door, routes, watches, &serve_settings, health, &tasks);
+        let serving = serving.map_err(StartError::Serve)?;
+        unless_started.disarm();
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
-        Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })
+        Ok(Self { address, admin_address, admin, serving, tasks, stop, end_within, pools })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.
@@ -172,9 +183,9 @@ impl Server {
         self.address
     }
 
-    /// Where metrics are served, if they are.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
+    /// Where health and metrics are, for those who run the service.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Ends as soon as a task has ended that the service cannot do without.
@@ -199,6 +210,7 @@ impl Server {
             self.stop.cancelled().await;
             tracing::info!(within_s = self.end_within.as_secs(), "stopping");
             (&mut self.serving).await.ok();
+            drop(self.admin);
             let finish = async {
                 self.tasks.end().await;
                 join_all(self.pools.iter().map(Pool::close)).await;

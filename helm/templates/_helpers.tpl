@@ -156,9 +156,9 @@ ipFamilies: {{ toRawJson . }}
 {{- end }}
 {{- end }}
 
-{{/* The port of `metrics_listen`, if that is set. */}}
+{{/* The port of `admin_listen`, if that is set. */}}
 {{- define "invitations.metricsPort" -}}
-{{- with .Values.settings.metrics_listen }}{{ regexFind "[0-9]+$" . }}{{ end }}
+{{- with .Values.settings.admin_listen }}{{ regexFind "[0-9]+$" . }}{{ end }}
 {{- end }}
 
 {{/* Asks the health service. Kubernetes' own gRPC probe speaks no TLS, so with TLS the binary asks itself; where clients
@@ -204,8 +204,8 @@ grpc: {port: 50051, service: {{ index . 1 | quote }}}
 {{- end }}
 {{- end }}
 {{- with .Values.monitoring }}
-{{- if and (or .serviceMonitor.enabled .rules.enabled) (not $.Values.settings.metrics_listen) }}
-{{- fail "monitoring.serviceMonitor and monitoring.rules need settings.metrics_listen, \"[::]:9090\" say" }}
+{{- if and (or .serviceMonitor.enabled .rules.enabled) (not $.Values.settings.admin_listen) }}
+{{- fail "monitoring.serviceMonitor and monitoring.rules need settings.admin_listen, \"[::]:9090\" say" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}

@@ -274,6 +274,17 @@ fn a_variable_that_is_no_setting_fails_the_check_and_known_others_do_not() {
 }
 
 #[test]
+fn a_setting_that_has_another_name_now_is_refused_with_that_name() {
+    for variable in ["METRICS_LISTEN", "METRICS_LISTEN_FILE"] {
+        let mut setup = Setup::new();
+        setup.set(variable, "[::]:9090");
+        let line = setup.refusal(&[]);
+        let expected = "setting metrics_listen (INVITATIONS_METRICS_LISTEN): is called admin_listen (INVITATIONS_ADMIN_LISTEN) now";
+        assert_eq!(line, format!("invitations: {expected}"));
+    }
+}
+
+#[test]
 fn a_value_can_come_from_a_file() {
     let mut setup = Setup::new();
     setup.set("SMTP_USERNAME", "hub");
