@@ -154,7 +154,6 @@ class Refused(unittest.TestCase):
             ({"settings__tls_certificate_file": "/a"}, "tls_certificate_file belongs below `files`"),
             ({"mounts__database_url": {"secretName": "a", "key": "b"}}, "mounts.database_url"),
             ({"secrets__smtp_ca_file": {"secretName": "a", "key": "b"}, "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "`files` and in `secrets`"),
-            ({"monitoring__rules__enabled": True}, "settings.admin_listen"),
             ({"ingress__enabled": True}, "ingress.host"),
             ({"grpcRoute__enabled": True}, "grpcRoute.parentRefs"),
             ({"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}, "minReplicas must not be more"),
