@@ -35,9 +35,9 @@ async fn a_schema_that_is_too_old_is_refused_with_the_command_to_run() {
     let database = Database::create_empty().await;
     let refused = start_on(&database.url, "too_old").await.unwrap();
     assert!(refused.contains("invitations migrate"), "{refused}");
-    assert!(migrations::run(&database.url).await.unwrap() > 0);
+    assert!(!migrations::run(&database.url).await.unwrap().is_empty());
     assert_eq!(start_on(&database.url, "too_old").await, None);
-    assert_eq!(migrations::run(&database.url).await.unwrap(), 0);
+    assert!(migrations::run(&database.url).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_schema_of_the_next_release_is_fine() {
     .unwrap();
     assert_eq!(start_on(&database.url, "next_release").await, None);
     // and its job runs, should the release be rolled back
-    assert_eq!(migrations::run(&database.url).await.unwrap(), 0);
+    assert!(migrations::run(&database.url).await.unwrap().is_empty());
 }
 
 /// Starts on a database that does not let us in, until the log has a line of that with all these words.
