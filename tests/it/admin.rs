@@ -25,7 +25,7 @@ pub async fn health(admin: SocketAddr, service: &str) -> Result<ServingStatus, S
     Ok(HealthClient::new(channel).check(request).await?.into_inner().status())
 }
 
-async fn is_serving(admin: SocketAddr) {
+pub async fn is_serving(admin: SocketAddr) {
     let serving = async { while health(admin, "").await.unwrap() != ServingStatus::Serving {} };
     timeout(3 * PATIENCE, serving).await.expect("the service becomes ready");
 }

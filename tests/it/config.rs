@@ -420,6 +420,17 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
+fn the_version_is_said_with_the_commit_that_the_build_was_told() {
+    let said = String::from_utf8(Setup::new().run(&["--version"]).stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = match option_env!("INVITATIONS_COMMIT") {
+        None | Some("") => format!("invitations {version}\n"),
+        Some(commit) => format!("invitations {version} ({commit})\n"),
+    };
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn help_documents_every_setting() {
     let setup = Setup::new();
     let help = String::from_utf8(setup.run(&["serve", "--help"]).stdout).unwrap();

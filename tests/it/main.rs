@@ -19,6 +19,7 @@ mod limits;
 mod lists;
 mod mail_servers;
 mod metrics;
+mod migrate;
 mod newer;
 mod operating;
 mod outbox;
