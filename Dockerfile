@@ -35,11 +35,11 @@ COPY migrations migrations
 COPY src src
 # What `invitations --version` says beside the version of Cargo.toml.
 ARG COMMIT=
-# The sources may be older than the empty ones, and Cargo goes by the time of files.
+# The sources may be older than the empty ones, and Cargo goes by the time of files. The layer keeps nothing but the binary.
 RUN touch build.rs src/lib.rs src/main.rs \
  && target=$(rustc -vV | sed -n 's/^host: //p') \
  && INVITATIONS_COMMIT="$COMMIT" $BUILD --target "$target" \
- && cp "target/$target/release/invitations" /invitations
+ && mv "target/$target/release/invitations" / && rm -r target
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=

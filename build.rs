@@ -22,6 +22,11 @@ const DETAILS: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=proto-vendor");
+    println!("cargo:rerun-if-env-changed=INVITATIONS_COMMIT");
+    // what --version says; the Dockerfile knows the commit
+    let commit = env::var("INVITATIONS_COMMIT").unwrap_or_default();
+    let commit = if commit.is_empty() { commit } else { format!(" ({commit})") };
+    println!("cargo:rustc-env=INVITATIONS_VERSION={}{commit}", env::var("CARGO_PKG_VERSION")?);
 
     let mut compiler = protox::Compiler::new(["proto", "proto-vendor"])?;
     compiler.include_imports(true).include_source_info(true).open_files(OURS)?.open_files(DETAILS)?;

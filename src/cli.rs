@@ -52,7 +52,7 @@ const OWN: [&str; 8] =
 
 /// What the program is asked to do.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version = env!("INVITATIONS_VERSION"), about)]
 pub enum Cli {
     /// Answer calls and send email, until SIGTERM.
     #[command(after_help = ABOUT_SETTINGS)]

@@ -1,6 +1,8 @@
 //! The invitation service of IPMHub.
 
 #[cfg(feature = "server")]
+pub mod admin;
+#[cfg(feature = "server")]
 pub mod app;
 #[cfg(feature = "server")]
 pub mod cli;
@@ -27,8 +29,6 @@ pub mod import;
 #[cfg(feature = "server")]
 pub mod mail;
 pub mod pb;
-#[cfg(feature = "server")]
-pub mod scrape;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

@@ -16,7 +16,7 @@ use invitations::{
     pb::DESCRIPTOR_SET,
     server::Server,
     shutdown::with_signals,
-    store::{distribution, migrations, pruning, roles},
+    store::{distribution, migrations, owner, pruning, roles},
     telemetry,
 };
 use secrecy::ExposeSecret;
@@ -56,8 +56,14 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Cli::Migrate(migrate) => {
             start_log(&migrate.log);
             let url = migrate.database.database_url.expose_secret();
-            match migrations::run(url).await? {
-                0 => print("the schema is up to date")?,
+            let limit = owner::CONNECT_WITHIN.as_secs();
+            print(&format!("connecting to {}, for at most {limit} s", owner::place(url)))?;
+            let applied = migrations::run(url).await?;
+            for migration in &applied {
+                print(&format!("applied {migration}"))?;
+            }
+            match applied.len() {
+                0 => print("the schema is up to date, there was nothing to apply")?,
                 count => print(&format!("migrations applied: {count}"))?,
             }
             if let Some(role) = migrate.database.database_service_role {

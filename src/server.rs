@@ -1,7 +1,8 @@
 //! The service from its settings to its last connection: what `serve`, `dev` and the tests start alike.
 
-use std::collections::HashMap;
-use std::io;
+mod database;
+mod start_error;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +12,21 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::app::{App, Connections, Limits, Retention, Sweeper};
+use crate::admin::Admin;
+use crate::app::{App, Connections, Limits, Sweeper};
 use crate::config::Settings;
-use crate::domain::{Deployment, Timestamp};
+use crate::domain::Deployment;
+use crate::grpc::health::Health;
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
 use crate::grpc::{Api, Door, ServeSettings, Shares, WatchSettings, Watches};
 use crate::mail;
-use crate::scrape::Scrape;
 use crate::store::connection::Own;
-use crate::store::key_checks::{self, Changed};
-use crate::store::pool::{self, Engine, Pool, Purpose};
-use crate::store::{self, migrations, pruning, roles};
+use crate::store::pool::{Pool, Purpose};
 use crate::tasks::Tasks;
+use database::Known;
+pub use start_error::StartError;
 
 /// Streams that ask for no token (Watch of health, reflection).
 const MAX_OPEN_STREAMS: usize = 200;
@@ -32,40 +34,9 @@ const MAX_OPEN_STREAMS: usize = 200;
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often to look whether the TLS files have changed.
 const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the look at the schema and the keys may take.
-const CHECK_WITHIN: Duration = Duration::from_secs(10);
 /// How long everything may take at the end that is not a call: what calls have begun, emails that are being sent, and the
 /// goodbyes to Postgres.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
-
-/// Why the service does not start; the text is one line for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("setting database_url (INVITATIONS_DATABASE_URL): is not a Postgres URL")]
-    DatabaseUrl,
-    #[error("the database cannot be reached: {0}")]
-    Database(store::Error),
-    #[error("the database lacks {0} migrations: run `invitations migrate`")]
-    Schema(usize),
-    #[error(
-        "setting code_keys_file (INVITATIONS_CODE_KEYS_FILE): the key {0:?} is another secret than this database knows by \
-         that id: put the old one back, or give the new one an id of its own"
-    )]
-    CodeKey(String),
-    #[error(
-        "setting address_key_file (INVITATIONS_ADDRESS_KEY_FILE): it is another key than the one of this database, whose \
-         suppressions would be void: put the old one back"
-    )]
-    AddressKey,
-    #[error(transparent)]
-    Settings(crate::config::Error),
-    #[error("setting listen (INVITATIONS_LISTEN): {0}")]
-    Listen(io::Error),
-    #[error("setting metrics_listen (INVITATIONS_METRICS_LISTEN): {0}")]
-    Metrics(io::Error),
-    #[error(transparent)]
-    Serve(io::Error),
-}
 
 /// Why the service ends without having been told to: a task of that name has ended.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +47,9 @@ pub struct TaskEnded(&'static str);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    metrics_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
+    /// The admin port answers until this is dropped.
+    admin: DropGuard,
     serving: JoinHandle<()>,
     tasks: Tasks,
     stop: CancellationToken,
@@ -85,18 +58,31 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the schema, binds, and starts everything. Health says SERVING when calls can be carried out.
+    /// Binds the admin port, waits for the database, checks its schema, binds, and starts everything. Health says SERVING when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
+        let ended = CancellationToken::new();
+        let admin = ended.clone().drop_guard();
+        // cancelled as well where a task fails, and where the start does
+        let stop = stop.child_token();
+        let unless_started = stop.clone().drop_guard();
+        let tasks = Tasks::new(stop.clone());
+        let health = Health::new(CancellationToken::new());
+        let admin_address = match settings.calls.admin_listen {
+            Some(address) => {
+                let admin = Admin::bind(address, &health).await.map_err(StartError::Admin)?;
+                let address = admin.address().map_err(StartError::Admin)?;
+                tasks.watch("admin port", admin.serve(ended));
+                Some(address)
+            }
+            None => None,
+        };
+
         let url = settings.database.url();
         let connections = Connections::open(url.clone(), settings.database_connections, settings.writers);
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
         let mails = Own::new(url, Purpose::Mail).map_err(|_| StartError::DatabaseUrl)?;
         let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
-        for pool in [&reads, &writes] {
-            pool::warm(pool).await.map_err(StartError::Database)?;
-        }
-        let key_ages = in_time(check_database(&writes, settings)).await?;
-        let retention = in_time(retention(&writes, settings)).await?;
+        let Known { key_ages, retention } = database::wait(&reads, &writes, settings).await?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {
@@ -127,17 +113,6 @@ impl Server {
         let listener = TcpListener::bind(settings.calls.listen).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
 
-        let scrape = match settings.calls.metrics_listen {
-            Some(address) => Some(Scrape::bind(address).await.map_err(StartError::Metrics)?),
-            None => None,
-        };
-        let metrics_address = scrape.as_ref().and_then(|scrape| scrape.address().ok());
-        // cancelled as well where a task fails
-        let stop = stop.child_token();
-        let tasks = Tasks::new(stop.clone());
-        if let Some(scrape) = scrape {
-            tasks.watch("metrics", scrape.serve(stop.clone()));
-        }
         let committed = Arc::new(Notify::new());
         let app = App::start(connections, deployment, limits, tasks.clone(), &committed);
         if settings.mail.mail_paused {
@@ -161,10 +136,12 @@ impl Server {
             let app = app.clone();
             async move { app.is_ready().await }
         };
-        let serving = serve(listener, door, routes, watches, &serve_settings, is_ready, &tasks);
-        let serving = serving.inspect_err(|_| stop.cancel()).map_err(StartError::Serve)?;
+        tasks.watch("readiness", health.clone().follow_until(stop.clone(), is_ready));
+        let serving = serve(listener, door, routes, watches, &serve_settings, health, &tasks);
+        let serving = serving.map_err(StartError::Serve)?;
+        unless_started.disarm();
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
-        Ok(Self { address, metrics_address, serving, tasks, stop, end_within, pools })
+        Ok(Self { address, admin_address, admin, serving, tasks, stop, end_within, pools })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.
@@ -172,9 +149,9 @@ impl Server {
         self.address
     }
 
-    /// Where metrics are served, if they are.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
+    /// Where health and metrics are, for those who run the service.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Ends as soon as a task has ended that the service cannot do without.
@@ -199,6 +176,7 @@ impl Server {
             self.stop.cancelled().await;
             tracing::info!(within_s = self.end_within.as_secs(), "stopping");
             (&mut self.serving).await.ok();
+            drop(self.admin);
             let finish = async {
                 self.tasks.end().await;
                 join_all(self.pools.iter().map(Pool::close)).await;
@@ -226,68 +204,6 @@ impl Server {
 /// How long the service may take to end after it was told to.
 pub fn end_within(settings: &Settings) -> Duration {
     settings.calls.endpoint_delay_seconds + settings.calls.drain_timeout_seconds + CUT_TIMEOUT + FINISH_WITHIN
-}
-
-/// A check of a database that may say nothing.
-async fn in_time<T>(check: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
-    let late = |_| Err(StartError::Database(store::Error::Unavailable("no answer in time".to_owned())));
-    timeout(CHECK_WITHIN, check).await.unwrap_or_else(late)
-}
-
-/// Whether the schema and the keys are those of this database; since when it knows each code key.
-async fn check_database(pool: &Pool, settings: &Settings) -> Result<HashMap<String, Timestamp>, StartError> {
-    let mut connection = pool.acquire().await.map_err(StartError::Database)?;
-    let missing = migrations::missing(&mut connection).await.map_err(StartError::Database)?;
-    if missing > 0 {
-        return Err(StartError::Schema(missing));
-    }
-    let (code_keys, address_key) = (&settings.tenancy.code_keys, &settings.tenancy.address_key);
-    match key_checks::changed(&mut connection, code_keys, address_key).await.map_err(StartError::Database)? {
-        Some(Changed::CodeKey(id)) => return Err(StartError::CodeKey(id)),
-        Some(Changed::AddressKey) => return Err(StartError::AddressKey),
-        None => {}
-    }
-    if roles::may_change_events(&mut *connection).await.map_err(StartError::Database)? {
-        tracing::warn!(
-            setting = "database_service_role",
-            "the database role of this service may change and delete events: give it one of its own, see the setting"
-        );
-    }
-    if pool.engine() == Engine::Distributed {
-        let missing = roles::missing_timeouts(&mut *connection).await.map_err(StartError::Database)?.join(", ");
-        if !missing.is_empty() {
-            tracing::warn!(
-                setting = "database_distributed",
-                missing,
-                "the role of this service has no such timeouts, so the nodes may wait for ever: see docs/distributed.md"
-            );
-        }
-    }
-    key_checks::ages(&mut connection).await.map_err(StartError::Database)
-}
-
-/// How long things are kept. Events go only where `migrate` has allowed it.
-async fn retention(pool: &Pool, settings: &Settings) -> Result<Retention, StartError> {
-    let kept = &settings.retention;
-    let mut events = kept.events_retention_days;
-    if events.is_some() {
-        let mut connection = pool.acquire().await.map_err(StartError::Database)?;
-        if !pruning::is_allowed(&mut *connection).await.map_err(StartError::Database)? {
-            let setting = "events_retention_days";
-            tracing::warn!(
-                setting,
-                "the database role may delete no event: run `invitations migrate` with this setting"
-            );
-            events = None;
-        }
-    }
-    Ok(Retention {
-        emails: kept.emails_retention_days,
-        addresses: kept.invitation_addresses_retention_days,
-        invitations: kept.invitations_retention_days,
-        events,
-        erasure_delay: kept.erasure_delay_days,
-    })
 }
 
 fn watch_settings(settings: &Settings) -> WatchSettings {

@@ -43,7 +43,8 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = match format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
+        // the list of all spans would say the one that there is twice
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer).boxed(),
         LogFormat::Text => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(writer).boxed(),
     };
     // a filter that was not read before logs less
@@ -114,6 +115,28 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_json_line_holds_its_span_once() {
+        let line = |subscriber: &dyn Fn(Written) -> tracing::Dispatch| {
+            let written = Written::default();
+            tracing::dispatcher::with_default(&subscriber(written.clone()), || {
+                let _call = tracing::error_span!("call", caller.request_id = "from-caller").entered();
+                tracing::info!("call ended");
+            });
+            String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+        };
+        let ours = line(&|written| log(LogFormat::Json, "info", move || written.clone()).into());
+        let read = serde_json::from_str::<serde_json::Value>(&ours).unwrap();
+        assert_eq!(
+            (&read["message"], &read["span"]["caller.request_id"]),
+            (&"call ended".into(), &"from-caller".into())
+        );
+        assert_eq!(ours.matches("from-caller").count(), 1, "{ours}");
+        // the control: what the library does by itself
+        let twice = line(&|written| registry().with(fmt::layer().json().with_writer(move || written.clone())).into());
+        assert_eq!(twice.matches("from-caller").count(), 2, "{twice}");
     }
 
     #[test]

@@ -156,29 +156,9 @@ ipFamilies: {{ toRawJson . }}
 {{- end }}
 {{- end }}
 
-{{/* The port of `metrics_listen`, if that is set. */}}
-{{- define "invitations.metricsPort" -}}
-{{- with .Values.settings.metrics_listen }}{{ regexFind "[0-9]+$" . }}{{ end }}
-{{- end }}
-
-{{/* Asks the health service. Kubernetes' own gRPC probe speaks no TLS, so with TLS the binary asks itself; where clients
-need a certificate it shows the server's own one, which therefore has to come from `tls_client_ca_file`. */}}
-{{- define "invitations.probe" -}}
-{{- $files := (index . 0).Values.files }}
-{{- if include "invitations.tls" (index . 0) -}}
-exec:
-  command:
-    - /invitations
-    - probe
-    - --service={{ index . 1 }}
-    - --tls
-    {{- if hasKey $files "tls_client_ca_file" }}
-    - --tls-certificate-file=/etc/invitations/tls_certificate_file
-    - --tls-key-file=/etc/invitations/tls_key_file
-    {{- end }}
-{{- else -}}
-grpc: {port: 50051, service: {{ index . 1 | quote }}}
-{{- end }}
+{{/* The port for probes and Prometheus, which has no TLS whatever the other one has. */}}
+{{- define "invitations.adminPort" -}}
+{{ regexFind "[0-9]+$" .Values.settings.admin_listen }}
 {{- end }}
 
 {{/* Fails where values do not go together. */}}
@@ -201,11 +181,6 @@ grpc: {port: 50051, service: {{ index . 1 | quote }}}
 {{- range $name, $_ := .Values.mounts }}
 {{- if or (hasKey $.Values.files $name) (hasKey $.Values.secrets $name) }}
 {{- fail (printf "mounts.%s has the name of a file that is there already: choose another" $name) }}
-{{- end }}
-{{- end }}
-{{- with .Values.monitoring }}
-{{- if and (or .serviceMonitor.enabled .rules.enabled) (not $.Values.settings.metrics_listen) }}
-{{- fail "monitoring.serviceMonitor and monitoring.rules need settings.metrics_listen, \"[::]:9090\" say" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}

@@ -7,7 +7,7 @@ use clap::Command;
 
 use super::{
     Error,
-    keys::{keys, variable},
+    keys::{RENAMED, keys, variable},
     text,
 };
 
@@ -32,9 +32,16 @@ pub(super) fn with_variables(command: Command) -> Command {
     })
 }
 
-/// The values that stand in files, of a command's settings.
+/// The values that stand in files, of a command's settings. A variable of a setting that has another name now is an
+/// error: without it the service would lack what it did before.
 pub(super) fn from_files(command: &Command) -> Result<BTreeMap<String, String>, Error> {
     let is_argument = |key: &String| command.get_arguments().any(|arg| arg.get_id() == key);
+    let is_set = |key: &str| [variable(key), file_variable(key)].iter().any(|name| env::var_os(name).is_some());
+    for (old, new) in RENAMED {
+        if is_set(old) && is_argument(&new.to_owned()) {
+            return Err(Error::setting(old, &format!("is called {new} ({}) now", variable(new))));
+        }
+    }
     let mut values = BTreeMap::new();
     for key in keys().into_iter().filter(is_argument) {
         let name = variable(&key);

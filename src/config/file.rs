@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Error, keys::keys, text::without_mark};
+use super::{
+    Error,
+    keys::{keys, renamed},
+    text::without_mark,
+};
 
 /// Reads the file; every key has to be a setting.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Error> {
@@ -23,7 +27,8 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut values = BTreeMap::new();
     flatten("", table, &mut values)?;
     let known = keys();
-    let unknown = values.keys().filter(|key| !known.contains(key)).map(String::as_str).collect::<Vec<_>>();
+    let said = |key: &String| renamed(key).map_or(key.clone(), |new| format!("{key} (is called {new} now)"));
+    let unknown = values.keys().filter(|key| !known.contains(key)).map(said).collect::<Vec<_>>();
     if unknown.is_empty() { Ok(values) } else { Err(format!("no such setting: {}", unknown.join(", "))) }
 }
 
@@ -79,6 +84,7 @@ mod tests {
         for (text, expected) in [
             ("databse_url = 'x'\n[smtp]\nhots = 'x'", "no such setting: databse_url, smtp_hots"),
             ("config = 'x'", "no such setting: config"),
+            ("[metrics]\nlisten = 'x'", "no such setting: metrics_listen (is called admin_listen now)"),
             ("smtp_host = 'x'\n[smtp]\nhost = 'x'", "smtp_host is there twice, once in a table"),
         ] {
             assert_eq!(parse(text), Err(expected.to_owned()));

@@ -153,10 +153,11 @@ pub struct Calls {
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     pub reflection: bool,
 
-    /// Address that serves Prometheus metrics at `/metrics`, over plain HTTP and without authentication: only
-    /// Prometheus should reach it. Unset: no metrics are served.
+    /// Address for those who run the service: gRPC health for probes, and Prometheus metrics at `/metrics`. It has
+    /// neither TLS nor authentication: only they should reach it. It answers from the start, also while the database is
+    /// away. Unset: there is none.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
-    pub metrics_listen: Option<SocketAddr>,
+    pub admin_listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -9,14 +9,19 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, async_trait};
 use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_server;
+use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tower::Service;
 
+use super::sizes::Size;
 use crate::pb::{account_service_server, invitation_service_server, mail_service_server, organization_service_server};
 
 /// What follows the readiness of the application: the server as a whole, and each service.
@@ -30,6 +35,9 @@ const READINESS: [&str; 5] = [
 
 /// Serving as long as the process answers at all: no restart helps against an outage of Postgres.
 const LIVENESS: &str = "liveness";
+
+/// How often to ask whether calls can be carried out.
+const EVERY: Duration = Duration::from_millis(1500);
 
 /// So many failed checks in a row are an outage, not a hiccup.
 const FAILURES: u32 = 3;
@@ -47,6 +55,26 @@ impl Health {
         Self { ready: watch::Sender::new(false), draining }
     }
 
+    /// Follows `ready` until `stop`; NOT_SERVING from then on.
+    pub async fn follow_until<R>(self, stop: CancellationToken, ready: impl Fn() -> R + Send)
+    where
+        R: Future<Output = bool> + Send,
+    {
+        stop.run_until_cancelled(self.follow(EVERY, ready)).await;
+        self.set(false);
+    }
+
+    /// Ends what is watched, with the server.
+    pub(super) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
+    /// The service alone, for a port without the limits of calls.
+    pub fn answers(&self) -> HealthAnswers {
+        let service = HealthServer::new(self.clone()).max_decoding_message_size(Size::Short.most());
+        HealthAnswers(Routes::new(service).prepare())
+    }
+
     /// Makes the services SERVING or NOT_SERVING.
     pub fn set(&self, ready: bool) {
         let changed = self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
@@ -57,7 +85,7 @@ impl Health {
 
     /// Asks `ready` again and again: SERVING after one yes, NOT_SERVING after three times no in a row. No answer in time
     /// counts as no, and is waited for all the same: over a slow network connecting takes longer.
-    pub(super) async fn follow<R>(&self, every: Duration, ready: impl Fn() -> R) -> Infallible
+    async fn follow<R>(&self, every: Duration, ready: impl Fn() -> R) -> Infallible
     where
         R: Future<Output = bool>,
     {
@@ -114,6 +142,21 @@ impl health_server::Health for Health {
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let statuses = self.statuses(&request.get_ref().service).map(response).map(Ok);
         Ok(Response::new(statuses.take_until(self.draining.clone().cancelled_owned()).boxed()))
+    }
+}
+
+/// What the health service says.
+#[derive(Clone, Debug)]
+pub struct HealthAnswers(Routes);
+
+impl HealthAnswers {
+    pub fn is_asked<B>(request: &http::Request<B>) -> bool {
+        request.uri().path().starts_with("/grpc.health.v1.Health/")
+    }
+
+    pub async fn answer(mut self, request: http::Request<Incoming>) -> http::Response<Body> {
+        let Ok(answer) = self.0.call(request.map(Body::new)).await;
+        answer
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
@@ -25,35 +23,27 @@ use super::watches::Watches;
 use crate::pb;
 use crate::tasks::Tasks;
 
-/// How often to ask whether the application is ready.
-const READINESS_INTERVAL: Duration = Duration::from_millis(1500);
-
-/// Serves until the tasks stop, then says NOT_SERVING, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits
-/// for open calls, at most `drain_timeout`. What is returned ends with the last connection.
+/// Serves until the tasks stop, goes on for `endpoint_delay`, closes the listener, sends GOAWAY and waits for open calls, at
+/// most `drain_timeout`. What is returned ends with the last connection.
 ///
-/// `ready` says whether calls can be carried out; health follows it.
+/// `health` is served with the rest; what it says is its owner's.
 ///
 /// # Errors
 ///
 /// A descriptor set or TLS files that cannot be read.
-pub fn serve<R>(
+pub fn serve(
     listener: TcpListener,
     door: Door,
     routes: Routes,
     watches: Watches,
     settings: &ServeSettings,
-    ready: impl Fn() -> R + Send + 'static,
+    health: Health,
     tasks: &Tasks,
-) -> io::Result<JoinHandle<()>>
-where
-    R: Future<Output = bool> + Send,
-{
-    let (stop, draining) = (tasks.stop().clone(), CancellationToken::new());
+) -> io::Result<JoinHandle<()>> {
+    let (stop, draining) = (tasks.stop().clone(), health.draining());
     tasks.watch("streams", watches.look_after(draining.clone()));
-    let health = Health::new(draining.clone());
-    let mut routes = routes.add_service(
-        HealthServer::new(health.clone()).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip),
-    );
+    let mut routes = routes
+        .add_service(HealthServer::new(health).max_decoding_message_size(Size::Short.most()).accept_compressed(Gzip));
     if settings.reflection {
         routes = with_reflection(routes).map_err(io::Error::other)?;
     }
@@ -68,11 +58,6 @@ where
             draining.run_until_cancelled(tls.follow(tls_reload_interval)).await;
         });
     }
-    let stopped = stop.clone();
-    tasks.watch("readiness", async move {
-        stopped.run_until_cancelled(health.follow(READINESS_INTERVAL, ready)).await;
-        health.set(false);
-    });
     let accepts = Arc::clone(&connections);
     let accepting = tasks.watch("accept loop", async move { accepts.accept(listener).await });
     Ok(tasks.watch("shutdown", async move {

@@ -1,9 +1,8 @@
 //! How the tables are distributed over the nodes of Citus: the rows of an owner stay together.
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{Result, route};
+use super::{Result, owner};
 
 /// Kinds of owners: the column that names one, and the tables that have it. The first one is distributed, and the rows of
 /// the others live where those of the first do.
@@ -40,7 +39,13 @@ pub enum Error {
     #[error("the database has no extension citus: CREATE EXTENSION citus on every node, and add the nodes")]
     NoCitus,
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] owner::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 /// Each table with the statement that distributes it, in the order in which they have to run: foreign keys point to
@@ -61,7 +66,7 @@ pub fn statements() -> Vec<(&'static str, String)> {
 
 /// Runs those that have not run yet, and says how many these were.
 pub async fn apply(url: &str) -> std::result::Result<usize, Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+    let mut connection = owner::connect(url).await?;
     let citus = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')";
     if !sqlx::query_scalar::<_, bool>(citus).fetch_one(&mut connection).await? {
         return Err(Error::NoCitus);

@@ -1,6 +1,6 @@
 //! What can go wrong in the database, as far as it makes a difference.
 
-use std::fmt;
+use std::{fmt, io};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -29,16 +29,21 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => from_database(error.as_ref()),
-            sqlx::Error::Io(error) => Self::Unavailable(format!("connection: {:?}", error.kind())),
+            sqlx::Error::Io(error) => Self::Unavailable(of_connection(&error)),
             sqlx::Error::Tls(_) => Self::Unavailable("TLS handshake failed".to_owned()),
-            sqlx::Error::PoolTimedOut => Self::Unavailable("no connection became free in time".to_owned()),
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Unavailable("the pool is closed".to_owned()),
             sqlx::Error::Protocol(_) => Self::Unavailable("the connection broke off in mid-message".to_owned()),
             sqlx::Error::RowNotFound => Self::Fault("a row that has to be there is missing".to_owned()),
             sqlx::Error::ColumnDecode { index, .. } => Self::Fault(format!("column {index} cannot be decoded")),
             other => Self::Fault(kind_of(&other).to_owned()),
         }
     }
+}
+
+/// What is wrong with the way to the server: `connection refused`, `host unreachable`.
+fn of_connection(error: &io::Error) -> String {
+    // what the resolver says has no kind
+    let is_name = error.to_string().starts_with("failed to lookup address");
+    if is_name { "the name of its host cannot be looked up".to_owned() } else { error.kind().to_string() }
 }
 
 /// By SQLSTATE (PostgreSQL manual, appendix A).
@@ -74,7 +79,11 @@ fn trouble(code: &str, ends_the_session: bool) -> Option<&'static str> {
             Some("53") => "out of resources",
             Some("57") => "shut down by an operator",
             Some("58") => "a fault of its system",
-            _ if ends_the_session => "session refused",
+            _ if ends_the_session => match code {
+                "3D000" => "no such database",
+                "42501" => "the role may not enter the database",
+                _ => "session refused",
+            },
             _ => return None,
         },
     })
@@ -137,6 +146,14 @@ mod tests {
         assert_eq!(constraint_name(None, "no name here"), None);
     }
 
+    #[test]
+    fn what_is_wrong_with_the_way_is_said_as_it_is() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(of_connection(&refused), "connection refused");
+        let unknown = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(of_connection(&unknown), "the name of its host cannot be looked up");
+    }
+
     /// Appendix A of the manual has more: each class is taken as a whole.
     #[test]
     fn what_is_wrong_with_the_server_is_no_fault_of_a_statement() {
@@ -148,8 +165,12 @@ mod tests {
             assert!(trouble(code, false).is_some(), "{code}");
         }
         // a database that is not there, that takes no connections, or that the role may not enter
-        for code in ["3D000", "55000", "42501"] {
-            assert_eq!((trouble(code, true), trouble(code, false)), (Some("session refused"), None), "{code}");
+        for (code, why) in [
+            ("3D000", "no such database"),
+            ("55000", "session refused"),
+            ("42501", "the role may not enter the database"),
+        ] {
+            assert_eq!((trouble(code, true), trouble(code, false)), (Some(why), None), "{code}");
         }
         for code in ["22021", "42P01", "42601", "XX000", "25P02", "0A000", "", "5"] {
             assert_eq!(trouble(code, false), None, "{code}");

@@ -1,10 +1,9 @@
 //! The schema: forward only, one statement per file, each working with the release before.
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
-use super::route;
+use super::owner;
 
 /// The migrations of this binary. Those of a later release are none of its business: after a rollback its job must run.
 fn migrator() -> Migrator {
@@ -22,31 +21,44 @@ pub enum Error {
          TEMPLATE template0, and migrate that"
     )]
     Encoding(String),
+    #[error("migration {0:04}: {1}")]
+    Migration(i64, owner::Error),
     #[error(transparent)]
-    Migrate(#[from] MigrateError),
-    #[error("the database cannot be reached: {0}")]
-    Database(super::Error),
+    Migrations(MigrateError),
+    #[error(transparent)]
+    Database(#[from] owner::Error),
 }
 
-/// Postgres and the driver quote names and parameters of the URL.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-/// Brings the schema up to date. Takes a session lock, so it needs a direct connection and runs as one job.
-pub async fn run(url: &str) -> Result<usize, Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+impl From<MigrateError> for Error {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::ExecuteMigration(cause, version) => Self::Migration(version, cause.into()),
+            MigrateError::Execute(cause) => cause.into(),
+            other => Self::Migrations(other),
+        }
+    }
+}
+
+/// Brings the schema up to date, and returns what it applied. Takes a session lock, so it needs a direct connection and
+/// runs as one job.
+pub async fn run(url: &str) -> Result<Vec<String>, Error> {
+    let mut connection = owner::connect(url).await?;
     let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut connection).await?;
     if encoding != "UTF8" {
         return Err(Error::Encoding(encoding));
     }
     let before = applied(&mut connection).await.unwrap_or_default();
-    migrator().run_direct(None, &mut connection, false).await?;
-    let after = applied(&mut connection).await.unwrap_or_default();
+    let migrator = migrator();
+    migrator.run_direct(None, &mut connection, false).await?;
     connection.close().await?;
-    Ok(after.saturating_sub(before))
+    let new = migrator.iter().filter(|migration| !before.contains(&migration.version));
+    Ok(new.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
 }
 
 /// How many of this binary's migrations the database lacks. A newer schema is fine: migrations work with the release
@@ -54,15 +66,18 @@ pub async fn run(url: &str) -> Result<usize, Error> {
 pub async fn missing(connection: &mut PgConnection) -> super::Result<usize> {
     let known = migrator().iter().count();
     match applied(connection).await {
-        Ok(applied) => Ok(known.saturating_sub(applied)),
+        Ok(applied) => Ok(known.saturating_sub(applied.len())),
         // no such table: nothing has run yet
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Ok(known),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn applied(connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
-    let versions: Vec<i64> =
+/// Of this binary's migrations.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
+    let mut versions: Vec<i64> =
         sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await?;
-    Ok(migrator().iter().filter(|migration| versions.contains(&migration.version)).count())
+    let migrator = migrator();
+    versions.retain(|version| migrator.iter().any(|migration| migration.version == *version));
+    Ok(versions)
 }

@@ -17,6 +17,7 @@ pub mod migrations;
 pub mod organization_lists;
 pub mod organizations;
 pub mod outbox;
+pub mod owner;
 pub mod pool;
 pub mod pruning;
 pub mod registrations;

@@ -24,8 +24,6 @@ const WAITING: usize = 16;
 /// How long one that is on its way back is waited for before another one is made. It is taken after that, too, if it comes
 /// first: where the machine is too busy, new connections would make it worse.
 const GROW_AFTER: Duration = Duration::from_millis(10);
-/// How long the first connection is tried for.
-const WARM_UP: Duration = Duration::from_secs(10);
 
 /// A number of connections that are made when they are needed. Clones share them.
 #[derive(Clone)]
@@ -101,6 +99,11 @@ impl Pool {
         Arc::strong_count(&self.0.waiting) > WAITING * self.0.size
     }
 
+    /// Host and port, as far as the URL says.
+    pub fn place(&self) -> String {
+        self.0.source.place()
+    }
+
     pub fn engine(&self) -> Engine {
         self.0.source.engine()
     }
@@ -169,18 +172,6 @@ impl fmt::Debug for Lent {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("free", &self.0.places.available_permits()).finish_non_exhaustive()
-    }
-}
-
-/// Opens the first connection, so that the first call need not wait for it. At the start patience is right: a machine
-/// that starts many things at once is slow for a moment.
-pub async fn warm(pool: &Pool) -> Result<()> {
-    let begin = tokio::time::Instant::now();
-    loop {
-        match pool.acquire().await {
-            Err(Error::Unavailable(_)) if begin.elapsed() < WARM_UP => sleep(Duration::from_millis(250)).await,
-            acquired => return acquired.map(drop),
-        }
     }
 }
 

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 
-use super::{Result, route};
+use super::{Result, owner};
 
 /// Lets the role delete events of that age, or (`None`) no event, after [`super::roles::restrict`]. Returns `false` and
 /// does nothing where row-level security does not hold the role.
 ///
 /// Policies are for all roles, which read and append as before: the rights on the table decide. What is right already is
 /// left alone, because a change locks the table for a moment.
-pub async fn allow(url: &str, role: &str, age: Option<Duration>) -> std::result::Result<bool, sqlx::Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+pub async fn allow(url: &str, role: &str, age: Option<Duration>) -> std::result::Result<bool, owner::Error> {
+    let mut connection = owner::connect(url).await?;
     let mut transaction = connection.begin().await?;
     let present = sqlx::query_scalar!(
         r#"SELECT polname::text AS "name!" FROM pg_policy WHERE polrelid = 'events'::regclass AND polcmd = 'd'"#,

@@ -1,11 +1,10 @@
 //! The Postgres role of the service: its rights on each table, and no others. Events are append-only because the role has
 //! no right to change or delete them, whatever the code does.
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 
 use super::source::TIMEOUTS;
-use super::{Result, route};
+use super::{Result, owner};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
 pub const GRANTS: [(&str, &str); 19] = [
@@ -40,8 +39,8 @@ pub fn is_name(text: &str) -> bool {
 /// Grants the role what the service needs and revokes everything else, in one transaction, so a running service is not
 /// disturbed. Returns `false` and does nothing where the role could change events all the same: as a superuser, as their
 /// owner, or as a member of such a role.
-pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, owner::Error> {
+    let mut connection = owner::connect(url).await?;
     let mut transaction = connection.begin().await?;
     let mut statements = vec![
         format!(r#"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "{role}""#),
@@ -68,8 +67,8 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, sqlx::
 
 /// Gives the role the timeouts of the service's sessions: those that a session sets do not reach the nodes of a
 /// distributed database. Returns `false` and does nothing where this user may not change the role.
-pub async fn limit(url: &str, role: &str) -> std::result::Result<bool, sqlx::Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+pub async fn limit(url: &str, role: &str) -> std::result::Result<bool, owner::Error> {
+    let mut connection = owner::connect(url).await?;
     for (setting, value) in TIMEOUTS {
         let statement = format!(r#"ALTER ROLE "{role}" SET {setting} = {value}"#);
         let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
@@ -112,8 +111,8 @@ pub async fn may_change_events(connection: impl PgExecutor<'_>) -> Result<bool> 
 /// Creates the role, or changes its password, and returns its URL of the same database. The password must need no
 /// escaping.
 #[cfg(feature = "dev")]
-pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, sqlx::Error> {
-    let mut connection = route::connect(&url.parse::<PgConnectOptions>()?).await?;
+pub async fn make(url: &str, role: &str, password: &str) -> std::result::Result<String, owner::Error> {
+    let mut connection = owner::connect(url).await?;
     let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
         .fetch_one(&mut connection)
         .await?;

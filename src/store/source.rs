@@ -111,6 +111,14 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// Host and port of a connection: for those who run the service.
+pub(super) fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
 /// Where connections of one purpose come from.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -129,6 +137,11 @@ impl Source {
 
     pub fn engine(&self) -> Engine {
         self.url.engine
+    }
+
+    /// Host and port, as far as the URL says.
+    pub fn place(&self) -> String {
+        self.options().map(|options| place(&options)).unwrap_or_default()
     }
 
     /// How a connection is made now.

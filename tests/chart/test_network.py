@@ -90,13 +90,15 @@ class Policies(unittest.TestCase):
         self.assertEqual(ports(one(render(networkPolicy__enabled=True), "NetworkPolicy")["spec"]["egress"])[2], [465])
 
     def test_callers_and_monitoring_come_in(self):
-        calls, metrics = one(render("full"), "NetworkPolicy")["spec"]["ingress"]
+        calls, admin = one(render("full"), "NetworkPolicy")["spec"]["ingress"]
         self.assertEqual(calls["ports"][0]["port"], 50051)
         # the test, the gateway, and those of the values
         self.assertEqual(len(calls["from"]), 3)
-        self.assertEqual((metrics["ports"][0]["port"], len(metrics["from"])), (9090, 1))
-        # everybody may call, nobody reads metrics
-        self.assertEqual(one(render("closed"), "NetworkPolicy")["spec"]["ingress"], [{"ports": [{"port": 50051, "protocol": "TCP"}]}])
+        self.assertEqual((admin["ports"][0]["port"], len(admin["from"])), (9090, 2))
+        # everybody may call, nobody but the test asks the other port
+        calls, admin = one(render("closed"), "NetworkPolicy")["spec"]["ingress"]
+        self.assertEqual(calls, {"ports": [{"port": 50051, "protocol": "TCP"}]})
+        self.assertEqual(admin["from"], [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "invitations-test", "app.kubernetes.io/instance": "invitations"}}}])
 
     def test_each_pod_has_one(self):
         for name in ("full", "trial", "closed"):

@@ -153,7 +153,7 @@ class Monitoring(unittest.TestCase):
         monitor, service = one(objects, "ServiceMonitor")["spec"], one(objects, "Service")
         self.assertLessEqual(monitor["selector"]["matchLabels"].items(), service["metadata"]["labels"].items())
         self.assertIn(monitor["endpoints"][0]["port"], [port["name"] for port in service["spec"]["ports"]])
-        with_port = [made["metadata"]["name"] for made in objects if made["kind"] == "Service" and "metrics" in str(made["spec"]["ports"])]
+        with_port = [made["metadata"]["name"] for made in objects if made["kind"] == "Service" and "admin" in str(made["spec"]["ports"])]
         self.assertEqual(with_port, ["invitations"])  # each pod once
 
 

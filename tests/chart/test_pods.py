@@ -120,10 +120,10 @@ class Placed(unittest.TestCase):
         own = render(podLabels={"app.kubernetes.io/name": "mine"})
         self.assertEqual(one(own, "Deployment")["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"], "invitations")
 
-    def test_a_named_port_for_metrics_where_they_are_served(self):
+    def test_a_named_port_for_probes_and_metrics(self):
         ports = lambda objects: {port["name"]: port["containerPort"] for port in container(pod(objects), "invitations")["ports"]}
-        self.assertEqual(ports(render()), {"grpc": 50051})
-        self.assertEqual(ports(render("scaled")), {"grpc": 50051, "metrics": 9090})
+        self.assertEqual(ports(render()), {"grpc": 50051, "admin": 50052})
+        self.assertEqual(ports(render("full")), {"grpc": 50051, "admin": 9090})
 
     def test_replicas_are_left_to_whoever_scales(self):
         self.assertEqual(one(render(), "Deployment")["spec"]["replicas"], 2)
@@ -134,12 +134,11 @@ class Placed(unittest.TestCase):
         self.assertFalse(has(render("closed"), "PodDisruptionBudget"))
         self.assertEqual(one(render("full"), "PodDisruptionBudget")["spec"]["maxUnavailable"], "25%")
 
-    def test_probes_speak_what_the_port_speaks(self):
+    def test_probes_ask_the_port_without_tls(self):
         plain, tls = container(pod(render()), "invitations"), container(pod(render("full")), "invitations")
         for probe, service in (("startupProbe", "liveness"), ("readinessProbe", ""), ("livenessProbe", "liveness")):
-            self.assertEqual(plain[probe]["grpc"], {"port": 50051, "service": service})
-            self.assertIn(f"--service={service}", tls[probe]["exec"]["command"])
-            self.assertIn("--tls-certificate-file=/etc/invitations/tls_certificate_file", tls[probe]["exec"]["command"])
+            self.assertEqual(plain[probe]["grpc"], {"port": 50052, "service": service})
+            self.assertEqual(tls[probe]["grpc"], {"port": 9090, "service": service})
 
 
 class Jobs(unittest.TestCase):
@@ -190,11 +189,12 @@ class Jobs(unittest.TestCase):
     def test_the_test_asks_through_the_service(self):
         args = lambda objects: one(objects, "Job", "invitations-test", "test")["spec"]["template"]["spec"]["containers"][0]["args"]
         self.assertEqual(args(render()), ["probe", "--address=invitations.ipmhub.svc:50051"])
-        self.assertIn("--tls-ca-file=/etc/invitations/service_ca", args(render("full")))
-        self.assertIn("--tls-key-file=/etc/invitations/tls_key_file", args(render("full")))
-        # nobody knows whom to trust
+        # a certificate is asked for, or nobody knows whom to trust
+        self.assertEqual(args(render("full")), ["probe", "--address=invitations.ipmhub.svc:9090"])
         tls = {f"files__tls_{each}_file": {"secretName": "a", "key": each} for each in ("certificate", "key")}
-        self.assertFalse([made for made in render(**tls) if "test" in hooks(made)])
+        self.assertEqual(args(render(**tls)), ["probe", "--address=invitations.ipmhub.svc:50052"])
+        known = render(**tls, gateway__serviceCa={"secretName": "a", "key": "ca"})
+        self.assertEqual(args(known)[1:], ["--address=invitations.ipmhub.svc:50051", "--tls", "--tls-ca-file=/etc/invitations/service_ca"])
 
     def test_the_trial_migrates_once_its_postgres_is_there(self):
         objects = render("trial")

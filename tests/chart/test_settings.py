@@ -32,7 +32,7 @@ class Reachable(unittest.TestCase):
 
     def test_every_other_setting_is_the_variable_of_its_name(self):
         others = [row for row in ROWS if row[0] not in SECRET and not row[0].endswith("_file") and row[0] not in ("config", "issuers")]
-        fixed = {"listen": "[::]:50051", "metrics_listen": "[::]:9090", "smtp_port": 2525, "endpoint_delay_seconds": 1, "drain_timeout_seconds": 2}
+        fixed = {"listen": "[::]:50051", "admin_listen": "[::]:9090", "smtp_port": 2525, "endpoint_delay_seconds": 1, "drain_timeout_seconds": 2}
         values = {f"settings__{setting}": fixed.get(setting, "a text") for setting, _, _ in others}
         given = env(container(pod(render(**values)), "invitations"))
         for setting, variable, _ in others:
@@ -140,7 +140,7 @@ class Refused(unittest.TestCase):
         for key, value in {
             "sizes": 1, "replicas": "two", "image__tga": 2, "settings__Listen": "x", "settings__listen": "0.0.0.0:8080",
             "secrets__smtp_password__name": "x", "service__port": 99999, "gateway__enabled": "maybe", "gateway__limits__connections": 0,
-            "terminationGracePeriodSeconds": 5, "settings__metrics_listen": "127.0.0.1:9090", "settings__issuers": [], "topologySpread": "Maybe",
+            "terminationGracePeriodSeconds": 5, "settings__admin_listen": "127.0.0.1:9090", "settings__issuers": [], "topologySpread": "Maybe",
             "service__ipFamilyPolicy": "Dual", "migration__activeDeadlineSeconds": 0, "networkPolicy__callers": [{"pod": {}}],
             "autoscaling__minReplicas": 0, "ingress__host": "https://a", "podLabels": {"a": 1}, "extraEnv": [{"value": "x"}],
             "files__smtp_host": {"secretName": "a", "key": "b"}, "files__smtp_ca_file": {"key": "b"}, "extraVolumes": [{"name": "files"}],
@@ -154,7 +154,6 @@ class Refused(unittest.TestCase):
             ({"settings__tls_certificate_file": "/a"}, "tls_certificate_file belongs below `files`"),
             ({"mounts__database_url": {"secretName": "a", "key": "b"}}, "mounts.database_url"),
             ({"secrets__smtp_ca_file": {"secretName": "a", "key": "b"}, "files__smtp_ca_file": {"secretName": "a", "key": "b"}}, "`files` and in `secrets`"),
-            ({"monitoring__rules__enabled": True}, "settings.metrics_listen"),
             ({"ingress__enabled": True}, "ingress.host"),
             ({"grpcRoute__enabled": True}, "grpcRoute.parentRefs"),
             ({"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}}, "minReplicas must not be more"),

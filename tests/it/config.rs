@@ -274,6 +274,17 @@ fn a_variable_that_is_no_setting_fails_the_check_and_known_others_do_not() {
 }
 
 #[test]
+fn a_setting_that_has_another_name_now_is_refused_with_that_name() {
+    for variable in ["METRICS_LISTEN", "METRICS_LISTEN_FILE"] {
+        let mut setup = Setup::new();
+        setup.set(variable, "[::]:9090");
+        let line = setup.refusal(&[]);
+        let expected = "setting metrics_listen (INVITATIONS_METRICS_LISTEN): is called admin_listen (INVITATIONS_ADMIN_LISTEN) now";
+        assert_eq!(line, format!("invitations: {expected}"));
+    }
+}
+
+#[test]
 fn a_value_can_come_from_a_file() {
     let mut setup = Setup::new();
     setup.set("SMTP_USERNAME", "hub");
@@ -406,6 +417,17 @@ fn secrets_are_never_shown() {
     assert!(!shows(setup.run(&["serve", "--config", &config])));
     assert!(!shows(setup.run(&["serve", "--database-url", SECRET])));
     assert!(!shows(setup.run(&["migrate", "--database-url", "postgres://hub:hunter2@127.0.0.1:1/hub"])));
+}
+
+#[test]
+fn the_version_is_said_with_the_commit_that_the_build_was_told() {
+    let said = String::from_utf8(Setup::new().run(&["--version"]).stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = match option_env!("INVITATIONS_COMMIT") {
+        None | Some("") => format!("invitations {version}\n"),
+        Some(commit) => format!("invitations {version} ({commit})\n"),
+    };
+    assert_eq!(said, expected);
 }
 
 #[test]

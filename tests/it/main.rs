@@ -3,6 +3,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod attack;
 mod bad_input;
 mod bulk;
@@ -18,6 +19,7 @@ mod limits;
 mod lists;
 mod mail_servers;
 mod metrics;
+mod migrate;
 mod newer;
 mod operating;
 mod outbox;

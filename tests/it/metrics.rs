@@ -33,8 +33,8 @@ fn value(page: &str, line: &str) -> u64 {
 
 #[tokio::test]
 async fn calls_are_counted_by_method_and_code_and_refusals_by_reason() {
-    let service = Service::start_with(&[("metrics_listen", "127.0.0.1:0")], Script::accept_all()).await;
-    let address = service.metrics_address();
+    let service = Service::start_with(&[("admin_listen", "127.0.0.1:0")], Script::accept_all()).await;
+    let address = service.admin_address();
     let owner = service.owner("olga", "acme").await;
     let lines = [
         r#"invitations_calls_total{method="ListEvents",code="PermissionDenied"}"#,
@@ -95,8 +95,8 @@ fn is_exposition(line: &str) -> bool {
 
 #[tokio::test]
 async fn the_page_says_what_it_is_and_head_says_the_same() {
-    let service = Service::start_with(&[("metrics_listen", "127.0.0.1:0")], Script::accept_all()).await;
-    let address = service.metrics_address();
+    let service = Service::start_with(&[("admin_listen", "127.0.0.1:0")], Script::accept_all()).await;
+    let address = service.admin_address();
     service.owner("olga", "acme").await;
     let parts = |answer: &str| {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

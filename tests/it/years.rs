@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use invitations::app::{App, Connections, Limits, Old, Retention, Step, Sweeper, Swept};
-use invitations::store::pool::warm;
 use invitations::tasks::Tasks;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use crate::support::{PATIENCE, Service};
 /// A replica that does nothing by itself.
 async fn sweeper(service: &Service, retention: Retention) -> Sweeper {
     let connections = Connections::open(&service.database.service_url, 2, 2).unwrap();
-    warm(&connections.reads).await.unwrap();
+    connections.reads.acquire().await.unwrap();
     let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     Sweeper { app, interval: PATIENCE, retention }
 }

@@ -151,7 +151,7 @@ async fn the_server() {
     let stop = CancellationToken::new();
     let server = Server::start(&told.settings(), &stop).await.unwrap();
     // after what the test runner has left on its line
-    let metrics = server.metrics_address().map(|address| format!(" {address}")).unwrap_or_default();
+    let metrics = server.admin_address().map(|address| format!(" {address}")).unwrap_or_default();
     writeln!(std::io::stdout(), "\nserves {}{metrics}", server.address()).unwrap();
     let parent_is_gone = || std::io::stdin().read_line(&mut String::new());
     tokio::task::spawn_blocking(parent_is_gone).await.unwrap().unwrap();

@@ -17,7 +17,7 @@ const EVERYTHING: &str =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_life_is_logged_counted_and_kept_as_evidence() {
     let circumstances = Circumstances {
-        settings: &[("wrong_codes_limit", "5"), ("metrics_listen", "127.0.0.1:0")],
+        settings: &[("wrong_codes_limit", "5"), ("admin_listen", "127.0.0.1:0")],
         script: Some(grumpy()),
         log_level: EVERYTHING,
         ..Circumstances::default()

@@ -67,13 +67,13 @@ async fn one_dead_issuer_concerns_nobody_but_its_own_callers() {
     entry["id"] = json!("late");
     entry["issuer"] = json!("https://late.example");
     let logged = evidence::logged();
-    let settings = [("metrics_listen", "127.0.0.1:0")];
+    let settings = [("admin_listen", "127.0.0.1:0")];
     // its health says SERVING, or this fails
     let service = Service::start_with_more_entries(&settings, vec![entry]).await;
     let up = async |up: u8| {
         let line = format!("invitations_issuer_up{{issuer=\"late\"}} {up}");
         let is_counted = async {
-            while !crate::metrics::get(service.metrics_address(), "/metrics").await.lines().any(|one| one == line) {
+            while !crate::metrics::get(service.admin_address(), "/metrics").await.lines().any(|one| one == line) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };

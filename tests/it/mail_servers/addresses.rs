@@ -12,6 +12,7 @@ use invitations::dev::issuer;
 use invitations::dev::mailbox::{Mailbox, Script};
 use invitations::pb::delivery::State;
 use invitations::server::Server;
+use invitations::telemetry::{self, LogFormat};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
@@ -22,6 +23,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::tried;
 use crate::support::{Channel, Database, Person, channel_to, patiently, reason, scratch, settings_for};
@@ -188,7 +190,7 @@ impl World {
 /// This program again, with the service and nothing else in it. It ends when this is dropped.
 struct Process {
     child: Child,
-    /// Where it listens, or why it does not.
+    /// Where it listens, or its line that it waits for the database.
     started: Result<SocketAddr, String>,
 }
 
@@ -202,14 +204,13 @@ impl Process {
         command.env(TOLD, json!([url, dir, settings]).to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let started = lines.find_map(|line| match line.split_once(": ")? {
-            ("listens", address) => Some(Ok(address.parse().unwrap())),
-            ("refuses", why) => Some(Err(why.to_owned())),
-            _ => None,
+        let started = lines.find_map(|line| match line.strip_prefix("listens: ") {
+            Some(address) => Some(Ok(address.parse().unwrap())),
+            None => line.contains("waiting for the database").then_some(Err(line)),
         });
         // its output is read to the end
         std::thread::spawn(move || lines.count());
-        Self { child, started: started.expect("the service starts or refuses to") }
+        Self { child, started: started.expect("the service starts or waits") }
     }
 }
 
@@ -229,17 +230,18 @@ async fn the_service() {
         serde_json::from_str(&told).unwrap();
     let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>();
     let settings = settings_for(&url, &dir, ([127, 0, 0, 1], 25).into(), &settings);
+    telemetry::log(LogFormat::Json, "warn", io::stdout).try_init().expect("nobody else takes the log of this process");
     let stop = CancellationToken::new();
-    match Server::start(&settings, &stop).await {
-        Err(refusal) => println!("\nrefuses: {refusal}"),
-        Ok(server) => {
-            println!("\nlistens: {}", server.address());
-            let parent_is_gone = || std::io::stdin().read_line(&mut String::new());
-            tokio::task::spawn_blocking(parent_is_gone).await.unwrap().unwrap();
-            stop.cancel();
-            server.finished().await.unwrap();
-        }
-    }
+    let gone = stop.clone();
+    // with its parent
+    std::thread::spawn(move || {
+        io::stdin().read_line(&mut String::new()).unwrap();
+        gone.cancel();
+    });
+    let Some(server) = stop.run_until_cancelled(Server::start(&settings, &stop)).await else { return };
+    let server = server.unwrap();
+    println!("\nlistens: {}", server.address());
+    server.finished().await.unwrap();
 }
 
 async fn owner(channel: &Channel, dir: &Path) -> Person {
@@ -284,7 +286,8 @@ async fn the_certificate_must_still_be_for_the_name() {
     let Some(world) = World::new("names_checked").await else { return };
     let process = world.start(["other.test", "mail.test", "id.test"]);
     let refusal = process.started.clone().unwrap_err();
-    assert!(refusal.contains("cannot be reached"), "{refusal}");
+    assert!(refusal.contains("TLS handshake failed"), "{refusal}");
+    drop(process);
 
     let process = world.start(["db.test", "other.test", "id.test"]);
     let channel = channel_to(process.started.clone().unwrap()).await;

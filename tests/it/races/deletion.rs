@@ -7,7 +7,6 @@ use invitations::app::{App, Connections, Limits, Retention, Step, Sweeper};
 use invitations::domain::{EmailAddress, Identity, Username};
 use invitations::pb::{self, invitation::State};
 use invitations::store::accounts;
-use invitations::store::pool::warm;
 use invitations::tasks::Tasks;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -139,7 +138,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_sweep() {
     assert_eq!(count(service.pool(), LEFT_BEHIND).await, 2, "the control: the membership and the offer are there");
 
     let connections = Connections::open(&service.database.service_url, 2, 2).unwrap();
-    warm(&connections.reads).await.unwrap();
+    connections.reads.acquire().await.unwrap();
     let app = App::start(connections, deployment(), Limits::default(), Tasks::default(), &Arc::default());
     let sweeper = Sweeper { app, interval: PATIENCE, retention: Retention::default() };
     let sweep = async || sweeper.turn(Step::Deletions, &CancellationToken::new()).await.failures;

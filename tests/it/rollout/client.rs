@@ -32,7 +32,7 @@ impl Policy {
         max_attempts: 5,
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(5),
-        max_tokens: 10.0,
+        max_tokens: 100.0,
         token_ratio: 0.1,
     };
     pub const NONE: Self = Self { max_attempts: 1, ..Self::PUBLISHED };
@@ -71,8 +71,12 @@ impl Client {
             tokio::spawn(Arc::clone(&address).stay_connected());
             all.push(address);
         }
+        Arc::new(Self::to(all, policy))
+    }
+
+    fn to(addresses: Vec<Arc<Address>>, policy: Policy) -> Self {
         let (next, retries, tokens) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(policy.max_tokens));
-        Arc::new(Self { addresses: all, next, policy, tokens, retries })
+        Self { addresses, next, policy, tokens, retries }
     }
 
     /// Makes a call, and repeats it as the policy says.
@@ -169,6 +173,20 @@ fn the_policy_is_the_published_one() {
     let throttling = &config["retryThrottling"];
     let published = (throttling["maxTokens"].as_f64(), throttling["tokenRatio"].as_f64());
     assert_eq!(published, (Some(max_tokens), Some(token_ratio)));
+}
+
+/// What fails at once where a replica is killed.
+#[test]
+fn the_throttle_lets_all_calls_be_repeated_that_a_killed_replica_had() {
+    let repeated = |max_tokens: f64, in_flight: u32| {
+        let client = Client::to(Vec::new(), Policy { max_tokens, ..Policy::PUBLISHED });
+        (0..in_flight).filter(|_| client.note(Some(&Status::unavailable("it was killed")))).count()
+    };
+    assert_eq!(repeated(Policy::PUBLISHED.max_tokens, 49), 49);
+    // whoever is away for long is not asked twice for everything
+    assert_eq!(repeated(Policy::PUBLISHED.max_tokens, 1000), 49);
+    // the control: what was published before
+    assert_eq!(repeated(10.0, 49), 4);
 }
 
 #[test]

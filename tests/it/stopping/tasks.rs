@@ -19,7 +19,7 @@ async fn start(database: &Database, dir: &std::path::Path, smtp: std::net::Socke
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
             path.display().to_string()
         });
-    let settings = [("metrics_listen", "127.0.0.1:0"), ("tls_certificate_file", &certificate), ("tls_key_file", &key)];
+    let settings = [("admin_listen", "127.0.0.1:0"), ("tls_certificate_file", &certificate), ("tls_key_file", &key)];
     Server::start(&settings_for(&database.service_url, dir, smtp, &settings), &CancellationToken::new()).await.unwrap()
 }
 
@@ -40,6 +40,7 @@ async fn each_task_that_ends_unasked_ends_the_service_and_is_named() {
     let all = [
         "TLS files",
         "accept loop",
+        "admin port",
         "bulk writer",
         "caller lookup",
         "charge counter",
@@ -48,7 +49,6 @@ async fn each_task_that_ends_unasked_ends_the_service_and_is_named() {
         "issuer keys",
         "key reports",
         "mail",
-        "metrics",
         "readiness",
         "registrar",
         "shutdown",

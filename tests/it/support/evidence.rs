@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, mpsc};
 
-use invitations::scrape::Scrape;
+use invitations::admin::Admin;
+use invitations::grpc::health::Health;
 use invitations::telemetry::{self, LogFormat};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -153,9 +154,10 @@ fn count() -> SocketAddr {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let scrape = Scrape::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-            sender.send(scrape.address().unwrap()).unwrap();
-            scrape.serve(CancellationToken::new()).await;
+            let health = Health::new(CancellationToken::new());
+            let admin = Admin::bind(([127, 0, 0, 1], 0).into(), &health).await.unwrap();
+            sender.send(admin.address().unwrap()).unwrap();
+            admin.serve(CancellationToken::new()).await;
         });
     });
     address.recv().expect("metrics can be read")

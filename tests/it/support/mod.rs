@@ -132,9 +132,9 @@ impl Service {
         channel_to(server.address()).await
     }
 
-    /// Where its metrics are, with the setting `metrics_listen`.
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.server.as_ref().and_then(Server::metrics_address).unwrap()
+    /// Where its metrics are, with the setting `admin_listen`.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.server.as_ref().and_then(Server::admin_address).unwrap()
     }
 
     /// A connection of the test's own, to look at rows and to age them.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use h2::client::SendRequest;
+use invitations::grpc::health::Health;
 use invitations::grpc::serve::serve;
 use invitations::grpc::{Door, ServeSettings, Shares, WatchSettings, Watches};
 use invitations::identity::Verifier;
@@ -142,7 +143,9 @@ impl Server {
             max_age: Duration::from_mins(30),
             checkpoint: Duration::from_secs(15),
         });
-        let ended = serve(listener, door, Routes::new(routes), watches, &settings, ready, &tasks).unwrap();
+        let health = Health::new(CancellationToken::new());
+        tasks.watch("readiness", health.clone().follow_until(stop.clone(), ready));
+        let ended = serve(listener, door, Routes::new(routes), watches, &settings, health, &tasks).unwrap();
         Self { address, stub, stop, ended }
     }
 

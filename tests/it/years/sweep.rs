@@ -56,7 +56,7 @@ async fn a_backlog_of_many_rounds_is_gone_after_one_turn() {
 
 #[tokio::test]
 async fn a_step_that_fails_or_waits_keeps_no_other_from_its_turn() {
-    let service = Service::start_with(&[("metrics_listen", "127.0.0.1:0")], Script::accept_all()).await;
+    let service = Service::start_with(&[("admin_listen", "127.0.0.1:0")], Script::accept_all()).await;
     let owner = service.owner("olga", "acme").await;
     let overdue = owner.invite("acme", "ina@example.com").await.unwrap();
     service.email_to("ina@example.com", 1).await;
@@ -81,7 +81,7 @@ async fn a_step_that_fails_or_waits_keeps_no_other_from_its_turn() {
     let swept = async { while count(service.pool(), LIMITS).await > 0 {} };
     tokio::time::timeout(2 * PATIENCE, swept).await.expect("the step has its turn");
     assert_eq!(count(service.pool(), REQUEST_IDS).await, 12_000, "what was made to fail has failed");
-    let page = crate::metrics::get(service.metrics_address(), "/metrics").await;
+    let page = crate::metrics::get(service.admin_address(), "/metrics").await;
     for counted in
         [r#"invitations_swept_rows_total{step="limits"}"#, r#"invitations_sweep_failures_total{step="request_ids"}"#]
     {

@@ -1,4 +1,5 @@
-//! The page that Prometheus reads: what the process has counted, as text over plain HTTP.
+//! The port for those who run the service: gRPC health for probes, and the page that Prometheus reads. It has neither TLS
+//! nor tokens, and answers before the database does.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,15 +9,18 @@ use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::grpc::health::{Health, HealthAnswers};
 
 /// The text format, as its documentation has it. Prometheus 3 reads nothing that does not say what it is.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -25,22 +29,23 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// Up to where delays are counted together, in seconds.
 const DELAYS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
 
-/// Readers at one time; Prometheus is one.
-const MAX_READERS: usize = 8;
-/// A reader that takes longer is cut off.
-const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Connections at one time: Prometheus has one, and each probe for a moment.
+const MAX_CONNECTIONS: usize = 64;
+/// A connection that takes longer is cut off.
+const WITHIN: Duration = Duration::from_secs(5);
 /// Out of file descriptors, a loop would only burn the processor.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The endpoint, bound and counting. What is counted is the process's, however many services run in it.
 #[derive(Debug)]
-pub struct Scrape {
+pub struct Admin {
     listener: TcpListener,
     page: PrometheusHandle,
+    health: HealthAnswers,
 }
 
-impl Scrape {
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+impl Admin {
+    pub async fn bind(address: SocketAddr, health: &Health) -> io::Result<Self> {
         static PAGE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
         let listener = TcpListener::bind(address).await?;
         let page = PAGE.get_or_init(|| {
@@ -48,7 +53,7 @@ impl Scrape {
             PrometheusBuilder::new().set_buckets_for_metric(delays, &DELAYS).ok()?.install_recorder().ok()
         });
         let page = page.clone().ok_or_else(|| io::Error::other("something else counts in this process"))?;
-        Ok(Self { listener, page })
+        Ok(Self { listener, page, health: health.answers() })
     }
 
     /// Where it listens.
@@ -58,7 +63,7 @@ impl Scrape {
 
     /// Answers until `stop`.
     pub async fn serve(self, stop: CancellationToken) {
-        let readers = Arc::new(Semaphore::new(MAX_READERS));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
@@ -68,12 +73,22 @@ impl Scrape {
                 sleep(PAUSE).await;
                 continue;
             };
-            let Ok(place) = Arc::clone(&readers).try_acquire_owned() else { continue };
-            let page = self.page.clone();
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let (page, health) = (self.page.clone(), self.health.clone());
             tokio::spawn(async move {
-                let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &page))));
-                let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), answer);
-                timeout(READ_WITHIN, connection).await.ok();
+                let answer = service_fn(|request: Request<Incoming>| {
+                    let (page, health) = (page.clone(), health.clone());
+                    async move {
+                        Ok::<_, Infallible>(if HealthAnswers::is_asked(&request) {
+                            health.answer(request).await.map(Either::Left)
+                        } else {
+                            answer(&request, &page).map(Either::Right)
+                        })
+                    }
+                });
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server.http1().keep_alive(false);
+                timeout(WITHIN, server.serve_connection(TokioIo::new(stream), answer)).await.ok();
                 drop(place);
             });
         }
