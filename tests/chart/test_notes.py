@@ -11,7 +11,7 @@ import yaml
 from chart import HELM, ROOT, container, helm, mounted, one, pod, refusal, render
 
 README = (HELM / "README.md").read_text()
-OPERATING = (ROOT / "docs/operating.md").read_text()
+OPERATING = (ROOT / "docs/operations.md").read_text()
 
 
 class Notes(unittest.TestCase):
