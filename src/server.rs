@@ -135,6 +135,7 @@ impl Server {
         // cancelled as well where a task fails
         let stop = stop.child_token();
         let tasks = Tasks::new(stop.clone());
+        let is_measured = scrape.is_some();
         if let Some(scrape) = scrape {
             tasks.watch("metrics", scrape.serve(stop.clone()));
         }
@@ -147,6 +148,9 @@ impl Server {
         }
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds, retention };
         tasks.watch("sweep", sweeper.run(stop.clone()));
+        if is_measured {
+            tasks.watch("figures", app.clone().measure(stop.clone()));
+        }
         tasks.watch("key reports", app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
         let (issuers, stopped) = (Arc::clone(&verifier), stop.clone());
