@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::grpc::health::{Health, HealthAnswers};
@@ -26,8 +26,21 @@ use crate::grpc::health::{Health, HealthAnswers};
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Up to where delays are counted together, in seconds.
-const DELAYS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
+/// Up to where durations are counted together, in seconds, by how the metric's name ends.
+const BUCKETS: [(&str, &[f64]); 4] = [
+    ("_delay_seconds", &[0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0]),
+    // of OpenTelemetry
+    ("_call_duration_seconds", &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]),
+    ("_time_seconds", &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0]),
+    // a minute to 30 days
+    (
+        "_state_duration_seconds",
+        &[60.0, 600.0, 3_600.0, 21_600.0, 86_400.0, 259_200.0, 604_800.0, 1_209_600.0, 2_592_000.0],
+    ),
+];
+
+/// How often durations are sorted into their buckets; what nobody reads would else pile up.
+const SORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Connections at one time: Prometheus has one, and each probe for a moment.
 const MAX_CONNECTIONS: usize = 64;
@@ -49,8 +62,10 @@ impl Admin {
         static PAGE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
         let listener = TcpListener::bind(address).await?;
         let page = PAGE.get_or_init(|| {
-            let delays = Matcher::Suffix("_delay_seconds".to_owned());
-            PrometheusBuilder::new().set_buckets_for_metric(delays, &DELAYS).ok()?.install_recorder().ok()
+            let with_buckets = |builder: PrometheusBuilder, (end, buckets): (&str, &[f64])| {
+                builder.set_buckets_for_metric(Matcher::Suffix(end.to_owned()), buckets)
+            };
+            BUCKETS.into_iter().try_fold(PrometheusBuilder::new(), with_buckets).ok()?.install_recorder().ok()
         });
         let page = page.clone().ok_or_else(|| io::Error::other("something else counts in this process"))?;
         Ok(Self { listener, page, health: health.answers() })
@@ -64,9 +79,14 @@ impl Admin {
     /// Answers until `stop`.
     pub async fn serve(self, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut sorting = interval(SORT_EVERY);
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
+                _ = sorting.tick() => {
+                    self.page.run_upkeep();
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             let Ok((stream, _)) = accepted else {

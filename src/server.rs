@@ -122,6 +122,9 @@ impl Server {
         }
         let sweeper = Sweeper { app: app.clone(), interval: settings.throttles.sweep_interval_seconds, retention };
         tasks.watch("sweep", sweeper.run(stop.clone()));
+        if admin_address.is_some() {
+            tasks.watch("figures", app.clone().measure(stop.clone()));
+        }
         tasks.watch("key reports", app.clone().report_keys(stop.clone()));
         let verifier = Arc::new(verifier);
         let (issuers, stopped) = (Arc::clone(&verifier), stop.clone());

@@ -8,7 +8,7 @@ use super::together::ROUND;
 use super::views::{Audience, InvitationView, MemberView, OrganizationView};
 use crate::domain::{
     self, Account, Caller, Command, Context, Deliveries, Delivery, Deployment, InvitationId, Method, Operation,
-    OrganizationId, OrganizationState, Refusal, Remembered, Request, Subject, Timestamp, Username,
+    OrganizationId, OrganizationState, Refusal, Remembered, Request, Subject, Timestamp, Transition, Username,
 };
 use crate::store::changes::Changed;
 use crate::store::load::{self, Loaded, Wanted};
@@ -228,6 +228,11 @@ impl Batch {
     /// Writes what the decisions changed.
     pub async fn write(&self, connection: &mut PgConnection) -> store::Result<()> {
         changes::write(connection, &self.changed().collect::<Vec<_>>(), &self.done, self.now).await
+    }
+
+    /// What is to be counted once it is committed.
+    pub fn transitions(&self) -> impl Iterator<Item = Transition> {
+        self.after.values().flatten().flat_map(|state| state.transitions.iter().copied())
     }
 
     /// Decides one command as if there were no other, and writes nothing. `true`: it would change something.

@@ -23,6 +23,7 @@ use super::batch::{Batch, Decided, Locking};
 use super::error::{ATTEMPTS, Error};
 use super::held::Held;
 use super::together::{Queue, Turn, Worker};
+use super::transitions;
 use super::watch::Hub;
 use crate::domain::{Command, Deployment, OrganizationId, Refusal};
 use crate::store;
@@ -324,6 +325,7 @@ impl Lane {
             committing = true;
             turn.pass();
             transaction.commit().await?;
+            batch.transitions().for_each(transitions::count);
             Ok(outcomes)
         });
         let outcome = transaction.await;

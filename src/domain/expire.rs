@@ -1,6 +1,6 @@
 //! Expiry: the sweep writes what every read already shows.
 
-use super::{Context, EmailKind, EventKind, InvitationId, InvitationState, OrganizationState, Withdrawal};
+use super::{Context, EmailKind, EventKind, InvitationId, InvitationState, OrganizationState, Transition, Withdrawal};
 
 /// Closes those of the state's loaded invitations that are overdue.
 ///
@@ -12,7 +12,9 @@ pub fn close_overdue(state: &mut OrganizationState, context: &Context<'_>) {
     let ids = state.invitations.keys().copied().filter(overdue).collect::<Vec<_>>();
     for id in ids {
         let Some(mut invitation) = state.invitations.get(&id).cloned() else { continue };
-        invitation.update_time = invitation.expire_time.unwrap_or(context.now);
+        let end = invitation.expire_time.unwrap_or(context.now);
+        state.transitions.extend(Transition::of(Some(&invitation), InvitationState::Expired, end));
+        invitation.update_time = end;
         let change = super::Change::new("state", invitation.state.as_str(), InvitationState::Expired.as_str());
         invitation.state = InvitationState::Expired;
         state.withdraw(Withdrawal::All(id));

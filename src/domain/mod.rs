@@ -8,6 +8,7 @@ mod address_key;
 mod administer;
 mod annotations;
 mod answer;
+mod backlog;
 mod caller;
 mod code;
 mod code_key;
@@ -53,6 +54,7 @@ mod smtp_reply;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod typed_code;
 mod weakening;
 mod window;
@@ -61,6 +63,7 @@ pub use account::Account;
 pub use address::{ADDRESS_RULE, EmailAddress, a_label};
 pub use address_key::AddressKey;
 pub use annotations::{AnnotationFault, Annotations, is_annotation_key, is_annotation_value};
+pub use backlog::{Pending, Unsent};
 pub use caller::{Actor, Caller, Identity, Service};
 pub use code::InvitationCode;
 pub use code_key::{CodeKey, CodeKeys};
@@ -97,6 +100,7 @@ pub use search::{InvitationSearch, Span};
 pub use settings::{Edit, LimitsEdit, NewOrganization};
 pub use smtp_reply::{SmtpReply, SmtpStep};
 pub use subject::Subject;
+pub use transition::Transition;
 pub use window::{DAY, Window};
 
 /// A moment, always taken from the database's clock where something is decided by it.

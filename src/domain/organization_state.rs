@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     Account, Actor, Caller, Change, Cover, DAY, Deployment, Email, EmailAddress, EmailKind, Event, EventKind, Head,
     Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Standing,
-    Timestamp, Username, Withdrawal,
+    Timestamp, Transition, Username, Withdrawal,
 };
 
 /// What a decision may know beside the organization.
@@ -36,6 +36,8 @@ pub struct OrganizationState {
     pub emails: Vec<Email>,
     /// To be taken back from the outbox.
     pub withdrawals: Vec<Withdrawal>,
+    /// Which invitations have come into another state: to be counted.
+    pub transitions: Vec<Transition>,
     /// Invitations and changes of the protection that were counted in this batch: what the limit of their caller counts,
     /// too.
     pub counted: u32,
@@ -52,6 +54,7 @@ impl OrganizationState {
             events: Vec::new(),
             emails: Vec::new(),
             withdrawals: Vec::new(),
+            transitions: Vec::new(),
             counted: 0,
         }
     }
@@ -253,6 +256,7 @@ impl OrganizationState {
         if old.is_some_and(|old| old.account_email.is_some() && old.account_email != invitation.account_email) {
             changes.push(Change::new("account_email", "", ""));
         }
+        self.transitions.extend(Transition::of(old, state, now));
         invitation.state = state;
         invitation.update_time = now;
         invitation.revision += 1;

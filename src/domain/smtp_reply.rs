@@ -79,6 +79,11 @@ impl SmtpReply {
         self.code
     }
 
+    /// Whether it is about the one email, and says nothing about others.
+    pub fn is_about_the_email(self) -> bool {
+        !matches!(self.step, Some(SmtpStep::Connect | SmtpStep::Starttls | SmtpStep::Auth | SmtpStep::Mail))
+    }
+
     /// Whether the same would be answered again.
     pub fn is_final(self) -> bool {
         self.code >= 500

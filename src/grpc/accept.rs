@@ -112,12 +112,16 @@ impl Connections {
                         self.tasks.spawn(Arc::clone(self).connection(socket, place, idle));
                     } else if self.idle.free_one() {
                         self.tasks.spawn(Arc::clone(self).connection_later(socket));
-                    } else if let Some(count) = refused.count() {
-                        tracing::warn!(count, "connections refused: all places are busy, raise max_connections");
+                    } else {
+                        count_refused("busy");
+                        if let Some(count) = refused.count() {
+                            tracing::warn!(count, "connections refused: all places are busy, raise max_connections");
+                        }
                     }
                 }
                 Err(error) if is_of_one_peer(&error) => {}
                 Err(error) => {
+                    count_refused("failed");
                     if let Some(count) = failed.count() {
                         tracing::error!(count, %error, "no connection can be accepted: check the limit of open files");
                     }
@@ -215,6 +219,11 @@ async fn greeted(
 /// ±10 %, so that clients that came together, after a rollout, do not come back together.
 pub(super) fn jittered(age: Duration) -> Duration {
     age.mul_f64(rand::random_range(0.9..1.1))
+}
+
+/// `busy`: there are as many as there may be; `failed`: none can be accepted, as no file can be opened.
+fn count_refused(cause: &'static str) {
+    metrics::counter!("invitations_connections_refused_total", "cause" => cause).increment(1);
 }
 
 /// Whether only the connection that was to be accepted is lost.

@@ -1,11 +1,11 @@
-//! One span, one log line and one count for each call, and the id that joins an answer to its log lines. A refusal says
+//! One span, one log line, one count and one duration for each call, and the id that joins an answer to its log lines. A refusal says
 //! its reason there and is counted by it: it is no event, and takes no lock.
 //!
 //! Metadata and messages are never logged: they hold tokens, codes and addresses.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
@@ -133,7 +133,8 @@ impl Drop for Call {
     fn drop(&mut self) {
         // Without an end, the caller has left, or the connection was lost.
         let code = self.code.unwrap_or(Code::Cancelled);
-        let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration = self.began.elapsed();
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let reason = ErrorReason::try_from(self.known.reason.load(Ordering::Relaxed)).unwrap_or_default();
         // a refusal that came to nothing, as another part of the call went on, is none
         let reason = (code != Code::Ok && reason != ErrorReason::Unspecified).then(|| reason.as_str_name());
@@ -144,21 +145,52 @@ impl Drop for Call {
         } else {
             tracing::info!(rpc.code = ?code, reason, caller, duration_ms, "call ended");
         }
-        count_of(self.method, code, reason);
+        count_of(self.method, code, reason, duration);
     }
 }
 
-/// Counts a call that has no log line of its own.
+/// Counts a call that was refused at once, and has no log line of its own.
 pub(super) fn count(path: &str, code: Code, reason: Option<ErrorReason>) {
-    count_of(Method::of_path(path), code, reason.map(|reason| reason.as_str_name()));
+    count_of(Method::of_path(path), code, reason.map(|reason| reason.as_str_name()), Duration::ZERO);
 }
 
 /// By labels that a caller cannot multiply.
-fn count_of(method: Option<Method>, code: Code, reason: Option<&'static str>) {
-    let method = method.map_or("other", Method::name);
-    metrics::counter!("invitations_calls_total", "method" => method, "code" => format!("{code:?}")).increment(1);
+fn count_of(method: Option<Method>, code: Code, reason: Option<&'static str>, duration: Duration) {
+    let name = method.map_or("other", Method::name);
+    metrics::counter!("invitations_calls_total", "method" => name, "code" => format!("{code:?}")).increment(1);
     if let Some(reason) = reason {
-        metrics::counter!("invitations_refusals_total", "method" => method, "reason" => reason).increment(1);
+        metrics::counter!("invitations_refusals_total", "method" => name, "reason" => reason).increment(1);
+    }
+    // name and labels are those of OpenTelemetry
+    metrics::histogram!(
+        "rpc_server_call_duration_seconds",
+        "rpc_system_name" => "grpc",
+        "rpc_method" => method.map_or("_OTHER", |method| method.path().trim_start_matches('/')),
+        "rpc_response_status_code" => status_name(code),
+    )
+    .record(duration);
+}
+
+/// As gRPC's documentation writes it.
+fn status_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -11,7 +11,7 @@ use super::backoff;
 use super::judge::{Item, Judged, Known, Verdict};
 use super::message::{Ending, Writer};
 use super::smtp::Letter;
-use crate::domain::{Answer, EmailState, OrganizationId};
+use crate::domain::{Answer, EmailKind, EmailState, OrganizationId};
 use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::limits::{self, Charge};
@@ -118,6 +118,7 @@ impl Batch {
                 round.waiting += 1;
             }
             Verdict::Limited(wait) => {
+                count(item.held.kind, "limited");
                 self.limited.push((item.held, wait));
                 round.waiting += 1;
             }
@@ -135,13 +136,14 @@ impl Batch {
     }
 
     pub fn end(&mut self, item: Item, state: EmailState, answer: Answer, wait: Duration, round: &mut Round) {
-        let count = match state {
-            EmailState::Sent => &mut round.sent,
-            EmailState::Retrying | EmailState::Queued => &mut round.retrying,
-            EmailState::Failed => &mut round.failed,
-            EmailState::Dropped => &mut round.dropped,
+        let (number, result) = match state {
+            EmailState::Sent => (&mut round.sent, "sent"),
+            EmailState::Retrying | EmailState::Queued => (&mut round.retrying, "retried"),
+            EmailState::Failed => (&mut round.failed, "failed"),
+            EmailState::Dropped => (&mut round.dropped, "dropped"),
         };
-        *count += 1;
+        *number += 1;
+        count(item.held.kind, result);
         if state != EmailState::Sent {
             self.charges.extend(item.charges);
         }
@@ -197,6 +199,11 @@ impl Batch {
         self.charges.clear();
         Ok(())
     }
+}
+
+/// What became of an email that a worker had taken.
+fn count(kind: EmailKind, result: &'static str) {
+    metrics::counter!("invitations_emails_total", "kind" => kind.as_str(), "result" => result).increment(1);
 }
 
 /// Kind, id and answer; never the address, the words or the code.

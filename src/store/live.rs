@@ -58,8 +58,12 @@ impl Source {
 
     async fn connect(&self) -> Result<Live> {
         let options = self.options()?;
+        let began = Instant::now();
         let connecting = timeout(CONNECT_TIMEOUT, route::connect(&options)).await;
         let connection = connecting.map_err(|_| Error::Unavailable("no connection in time".to_owned()))??;
+        let name = self.purpose.name();
+        metrics::histogram!("db_client_connection_create_time_seconds", "db_client_connection_pool_name" => name)
+            .record(began.elapsed());
         Ok(Live { connection, since: Instant::now(), asked: Some(Instant::now()) })
     }
 }

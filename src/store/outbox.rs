@@ -9,6 +9,7 @@
 //! What an UPDATE reckons from several rows is immutable (`ARRAY[state] <@ …`, times that a subquery has made): nothing
 //! else runs on a distributed database.
 
+mod backlog;
 mod facts;
 mod gather;
 mod turns;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
+pub use self::backlog::{Backlog, backlog};
 pub use self::facts::{Facts, InvitationFacts, SignIn, facts, sign_ins};
 pub use self::gather::gather;
 pub use self::turns::{due_organizations, pass_on};

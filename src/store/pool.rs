@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::live::Live;
 use super::source::Source;
@@ -45,6 +45,19 @@ pub struct Lent {
     /// There until it is dropped.
     live: Option<(Live, OwnedSemaphorePermit)>,
     pool: Pool,
+    since: Instant,
+}
+
+/// What a pool is doing at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// Places that are taken: connections that somebody has, that are being made, or that are asked before the next use.
+    pub used: usize,
+    pub idle: usize,
+    /// The most that can be used.
+    pub max: usize,
+    /// Callers that wait for a place.
+    pub pending: usize,
 }
 
 /// A pool that connects when it is first used.
@@ -67,10 +80,16 @@ impl Pool {
     /// [`Error::Exhausted`]: none is free within 150 ms. [`Error::Unavailable`]: the server lets nobody in, or the pool is
     /// closed.
     pub async fn acquire(&self) -> Result<Lent> {
+        let began = Instant::now();
         let waiting = Arc::clone(&self.0.waiting);
         let place = timeout(WAIT, Arc::clone(&self.0.places).acquire_owned()).await;
         drop(waiting);
-        let place = place.map_err(|_| Error::Exhausted)?;
+        let Ok(place) = place else {
+            let name = self.name();
+            metrics::counter!("db_client_connection_timeouts_total", "db_client_connection_pool_name" => name)
+                .increment(1);
+            return Err(Error::Exhausted);
+        };
         let place = place.map_err(|_| Error::Unavailable("the pool is closed".to_owned()))?;
         let another = async {
             sleep(GROW_AFTER).await;
@@ -81,7 +100,10 @@ impl Pool {
             live = self.next_idle() => self.0.source.take(Some(live)).await?,
             live = another => live?,
         };
-        Ok(Lent { live: Some((live, place)), pool: self.clone() })
+        let name = self.name();
+        metrics::histogram!("db_client_connection_wait_time_seconds", "db_client_connection_pool_name" => name)
+            .record(began.elapsed());
+        Ok(Lent { live: Some((live, place)), pool: self.clone(), since: Instant::now() })
     }
 
     async fn next_idle(&self) -> Live {
@@ -102,6 +124,21 @@ impl Pool {
     /// Host and port, as far as the URL says.
     pub fn place(&self) -> String {
         self.0.source.place()
+    }
+
+    pub fn usage(&self) -> Usage {
+        let Inner { places, size, waiting, .. } = &*self.0;
+        Usage {
+            used: size.saturating_sub(places.available_permits()),
+            idle: self.idle().len(),
+            max: *size,
+            pending: Arc::strong_count(waiting) - 1,
+        }
+    }
+
+    /// As a label of metrics.
+    pub fn name(&self) -> &'static str {
+        self.0.source.purpose.name()
     }
 
     pub fn engine(&self) -> Engine {
@@ -155,6 +192,9 @@ impl DerefMut for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        let name = self.pool.name();
+        metrics::histogram!("db_client_connection_use_time_seconds", "db_client_connection_pool_name" => name)
+            .record(self.since.elapsed());
         if let Some((live, place)) = self.live.take()
             && let Ok(runtime) = Handle::try_current()
         {

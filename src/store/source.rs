@@ -23,6 +23,19 @@ pub enum Purpose {
     Mail,
 }
 
+impl Purpose {
+    /// In the session's name and as a label of metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Batch => "batch",
+            Self::Charge => "charge",
+            Self::Mail => "mail",
+        }
+    }
+}
+
 /// What answers behind the URL.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Engine {
@@ -146,19 +159,13 @@ impl Source {
 
     /// How a connection is made now.
     pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        let name = match self.purpose {
-            Purpose::Read => "invitations read",
-            Purpose::Write => "invitations write",
-            Purpose::Batch => "invitations batch",
-            Purpose::Charge => "invitations charge",
-            Purpose::Mail => "invitations mail",
-        };
+        let name = format!("invitations {}", self.purpose.name());
         let options = self.url.now().expose_secret().parse::<PgConnectOptions>()?;
         let planning = match self.engine() {
             Engine::Single => &PLANNING[..],
             Engine::Distributed => &PLANNING[1..],
         };
-        let options = options.application_name(name).disable_statement_logging();
+        let options = options.application_name(&name).disable_statement_logging();
         let options = options.options(planning.iter().copied()).options(TIMEOUTS);
         // the last one counts
         let options = if self.is_for_many() { options.options([BATCH_LOCK_TIMEOUT]) } else { options };

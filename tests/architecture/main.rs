@@ -6,6 +6,7 @@
 
 mod imports;
 mod line_ends;
+mod metrics;
 mod owners;
 
 use std::collections::BTreeSet;

@@ -115,7 +115,10 @@ class Values(unittest.TestCase):
 
 
 class Monitoring(unittest.TestCase):
-    KNOWN = set(re.findall(r"^\| `(invitations_\w+)`", OPERATING, re.M))
+    TABLE = re.findall(r"^\| `([a-z]+_\w+)` \| (counter|gauge|histogram)", OPERATING, re.M)
+    # what Prometheus makes of a histogram
+    KNOWN = {name + part for name, kind in TABLE for part in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",))}
+    NAME = r"(?:invitations|rpc|db_client)_\w+"
 
     def rules(self):
         return one(render("scaled"), "PrometheusRule")["spec"]["groups"][0]["rules"]
@@ -125,13 +128,13 @@ class Monitoring(unittest.TestCase):
         board = one(render("scaled"), "ConfigMap", "invitations-dashboard")["data"]["invitations.json"]
         texts = {"alerts": " ".join(rule["expr"] for rule in self.rules()), "dashboard": " ".join(re.findall(r'"(?:expr|query)": "(.*)"', board))}
         for where, text in texts.items():
-            used = set(re.findall(r"invitations_\w+", text))
+            used = set(re.findall(rf"({self.NAME})(?:\{{|,)", text))
             self.assertGreater(len(used), 4)
             self.assertLessEqual(used, self.KNOWN, where)
 
     def test_alerts_are_of_this_release_and_say_what_is_wrong(self):
         for rule in self.rules():
-            selectors = re.findall(r"(?:up|invitations_\w+)\{([^}]*)\}", rule["expr"])
+            selectors = re.findall(rf"(?:up|{self.NAME})\{{([^}}]*)\}}", rule["expr"])
             self.assertTrue(selectors, rule)
             for selector in selectors:
                 self.assertTrue(selector.startswith('namespace="ipmhub",job="invitations"'), selector)

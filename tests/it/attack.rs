@@ -12,7 +12,7 @@ mod impostors;
 mod letters;
 mod notices;
 mod phishing;
-mod process;
+pub mod process;
 mod requests;
 mod second_owner;
 mod secrets;

@@ -1,10 +1,14 @@
 //! What is counted, as Prometheus reads it.
 
+mod inside;
+mod outbox;
+
 use std::net::SocketAddr;
 
 use invitations::dev::mailbox::Script;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Duration, sleep, timeout};
 
 use crate::support::{PATIENCE, Service, reason};
 
@@ -29,6 +33,25 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> std::io::Result<S
 fn value(page: &str, line: &str) -> u64 {
     let found = page.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
     found.map_or(0, |count| count.parse().unwrap())
+}
+
+/// Waits until the page shows for each of these lines what is expected of its value, if there is one.
+async fn shows(address: SocketAddr, expected: &[(&str, &dyn Fn(Option<f64>) -> bool)]) {
+    let mut page = String::new();
+    let is_shown = async {
+        loop {
+            page = get(address, "/metrics").await;
+            let value = |line| page.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
+            if expected.iter().all(|(line, is_expected)| is_expected(value(line))) {
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    // what waits in the outbox is looked at every 15 seconds
+    let shown = timeout(3 * PATIENCE, is_shown).await;
+    let lines = expected.iter().map(|(line, _)| *line).collect::<Vec<_>>();
+    assert!(shown.is_ok(), "not all of {lines:#?} are as expected in {page}");
 }
 
 #[tokio::test]

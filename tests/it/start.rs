@@ -87,10 +87,12 @@ async fn a_database_that_is_away_is_waited_for_alive_and_not_ready() {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let logged = evidence::logged();
+    let place = away.to_string();
+    let words = [place.as_str(), "connection refused"];
     let mut starting = tokio::spawn(async move { Server::start(&settings, &stopped).await });
     tokio::select! {
         started = &mut starting => panic!("{started:?}"),
-        said = timeout(PATIENCE, has_said(logged, &[&away.to_string(), "connection refused"])) => said.unwrap(),
+        said = timeout(PATIENCE, has_said(logged, &words)) => said.unwrap(),
     }
     assert_eq!(health(admin, "liveness").await.unwrap(), ServingStatus::Serving);
     assert_eq!(health(admin, "").await.unwrap(), ServingStatus::NotServing);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use crate::domain::{
-    Email, EmailKind, Invitation, InvitationState as S, OrganizationState, Role, Timestamp, Withdrawal,
+    Email, EmailKind, Invitation, InvitationId, InvitationState as S, OrganizationState, Role, Timestamp, Withdrawal,
 };
 
 /// Or what does not hold.
@@ -71,6 +71,21 @@ fn check_fields(i: &Invitation) -> Checked {
     holds("revision", i.revision > 0)
 }
 
+/// Each invitation that came into another state is counted once, and no other.
+fn check_transitions(before: &OrganizationState, after: &OrganizationState) -> Checked {
+    let state = |id: &InvitationId| before.invitations.get(id).map(|old| old.state);
+    let moved = after.invitations.values().filter(|new| state(&new.id) != Some(new.state));
+    let mut moved = moved.map(|new| (state(&new.id), new.state)).collect::<Vec<_>>();
+    let mut counted = after.transitions.iter().map(|it| (it.from, it.to)).collect::<Vec<_>>();
+    moved.sort_unstable();
+    counted.sort_unstable();
+    prop_assert_eq!(moved, counted);
+    for it in &after.transitions {
+        prop_assert_eq!(it.spent.is_some(), it.from.is_some());
+    }
+    Ok(())
+}
+
 /// Of one step, from rows without anything to be written to what it made of them.
 pub(super) fn check_step(before: &OrganizationState, after: &OrganizationState, now: Timestamp) -> Checked {
     let positions = after.events.iter().map(|event| event.position).collect::<Vec<_>>();
@@ -100,6 +115,7 @@ pub(super) fn check_step(before: &OrganizationState, after: &OrganizationState, 
             prop_assert_eq!(new.update_time, time);
         }
     }
+    check_transitions(before, after)?;
     for (username, new) in &after.members {
         if let Some(old) = before.members.get(username).filter(|old| *old != new) {
             prop_assert_eq!(new.revision, old.revision + 1);

@@ -168,6 +168,7 @@ impl Walk {
         }
         let state = self.world.state.as_mut().unwrap();
         state.events.clear();
+        state.transitions.clear();
         self.outbox.take(state);
         self.outbox.check(state)?;
         let owners = state.members.values().filter(|member| member.role == Role::Owner).map(|m| m.username.clone());
@@ -189,6 +190,7 @@ impl Walk {
         prop_assert_eq!(&after.events, &swept.events);
         prop_assert_eq!(&after.emails, &swept.emails);
         prop_assert_eq!(&after.withdrawals, &swept.withdrawals);
+        prop_assert_eq!(&after.transitions, &swept.transitions);
         self.world.state = Some(after);
         Ok(())
     }

@@ -56,9 +56,10 @@ fn written(state: &OrganizationState) -> impl PartialEq + std::fmt::Debug + use<
         events,
         emails,
         withdrawals,
+        transitions,
         counted,
     } = state.clone();
-    (organization, head, members, invitations, events, emails, withdrawals, counted)
+    (organization, head, members, invitations, events, emails, withdrawals, transitions, counted)
 }
 
 /// Each operation that a caller can ask for, with one who may.

@@ -340,6 +340,8 @@ const OUTBOX: &[Case] = &[
     ),
     case("SELECT organization FROM mail_turns WHERE turn_time <= now() ORDER BY turn_time LIMIT $1$", "200"),
     case("WITH next AS", "16"),
+    // of a hundred, whatever waits
+    case("GROUP BY w.state, w.kind, w.is_held", "'{ACCOUNT_INVITATION,INVITATION_REMINDER}', 100").among(100),
     case("SELECT organization FROM mail_turns WHERE organization = ANY($1)", "'{acme,new}'"),
     case("INSERT INTO mail_turns (organization)", "'{acme,new}'"),
     case(

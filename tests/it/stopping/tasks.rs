@@ -46,6 +46,7 @@ async fn each_task_that_ends_unasked_ends_the_service_and_is_named() {
         "charge counter",
         "dry runs",
         "event reader",
+        "figures",
         "issuer keys",
         "key reports",
         "mail",
