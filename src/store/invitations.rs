@@ -78,9 +78,8 @@ pub async fn list_of_account(
                   account_email_key, role::text, inviter, offerer, approver, locale, annotations, code_hash, code_key_id, generation,
                   create_time, update_time, expire_time, send_time, request_time, revision
              FROM invitations
-            WHERE username IS NOT NULL AND username >= $1 AND (username, invitation, organization) < ($1, $2, $3)
-              AND ($5::text[] IS NULL OR organization = ANY($5))
-            ORDER BY username DESC, invitation DESC, organization DESC LIMIT $4"#,
+            WHERE username = $1 AND (invitation, organization) < ($2, $3) AND ($5::text[] IS NULL OR organization = ANY($5))
+            ORDER BY invitation DESC, organization DESC LIMIT $4"#,
         username.as_str(),
         before.0,
         before.1,

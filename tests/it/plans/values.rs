@@ -190,11 +190,11 @@ const INVITATIONS: &[Case] = &[
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'acme', inv(1000), 51"),
     case("FROM invitations WHERE organization = $1 AND invitation < $2 ORDER BY", "'o1000', inv(90000), 51"),
     case(
-        "FROM invitations WHERE username IS NOT NULL AND username >= $1 AND (username",
+        "FROM invitations WHERE username = $1 AND (invitation, organization) < ($2, $3)",
         "'anna', inv(90000), 'zzz', 51, NULL",
     ),
     case(
-        "FROM invitations WHERE username IS NOT NULL AND username >= $1 AND (username",
+        "FROM invitations WHERE username = $1 AND (invitation, organization) < ($2, $3)",
         "'anna', inv(90000), 'zzz', 51, '{o8900,o8901,o8902,o8903}'",
     )
     .among(7_000),
