@@ -42,8 +42,14 @@ impl From<sqlx::Error> for Error {
 /// What is wrong with the way to the server: `connection refused`, `host unreachable`.
 fn of_connection(error: &io::Error) -> String {
     // what the resolver says has no kind
-    let is_name = error.to_string().starts_with("failed to lookup address");
-    if is_name { "the name of its host cannot be looked up".to_owned() } else { error.kind().to_string() }
+    if error.to_string().starts_with("failed to lookup address") {
+        return "the name of its host cannot be looked up".to_owned();
+    }
+    match error.kind() {
+        // of rustls, such as a certificate for another name
+        io::ErrorKind::InvalidData => "TLS handshake failed".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// By SQLSTATE (PostgreSQL manual, appendix A).
@@ -152,6 +158,7 @@ mod tests {
         assert_eq!(of_connection(&refused), "connection refused");
         let unknown = io::Error::other("failed to lookup address information: Name or service not known");
         assert_eq!(of_connection(&unknown), "the name of its host cannot be looked up");
+        assert_eq!(of_connection(&io::Error::from(io::ErrorKind::InvalidData)), "TLS handshake failed");
     }
 
     /// Appendix A of the manual has more: each class is taken as a whole.

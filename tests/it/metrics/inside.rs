@@ -37,7 +37,8 @@ async fn exhaust_the_pool(service: &Service, owner: &Person) {
         owner.invitations.clone().list_invitations(message).await
     };
     let mut lock = service.pool().begin().await.unwrap();
-    sqlx::query("LOCK TABLE invitations IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    // not `invitations`, which the lookup of callers reads as well
+    sqlx::query("LOCK TABLE emails IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let in_vain = async {
         let outcome = tokio::select! {
             one = list() => one,
