@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::live::Live;
 use super::source::Source;
 pub use super::source::{DatabaseUrl, Engine, PLANNING, Purpose, is_url};
-use super::{Error, Result};
+use super::{Error, Result, roles};
 
 /// How long a call waits until another one gives its connection back: past that the service is overloaded and says so,
 /// soon enough for the caller to go elsewhere. Connecting has a limit of its own.
@@ -173,15 +173,32 @@ impl fmt::Debug for Pool {
 }
 
 /// Opens the first connection, so that the first call need not wait for it. At the start patience is right: a machine
-/// that starts many things at once is slow for a moment.
+/// that starts many things at once is slow for a moment. What a pooler in between takes from the sessions is looked for in
+/// the role.
 pub async fn warm(pool: &Pool) -> Result<()> {
     let begin = tokio::time::Instant::now();
     loop {
         match pool.acquire().await {
             Err(Error::Unavailable(_)) if begin.elapsed() < WARM_UP => sleep(Duration::from_millis(250)).await,
-            acquired => return acquired.map(drop),
+            acquired => return look_at_role(pool, &mut *acquired?).await,
         }
     }
+}
+
+async fn look_at_role(pool: &Pool, connection: &mut PgConnection) -> Result<()> {
+    if !pool.0.source.is_pooled() {
+        return Ok(());
+    }
+    let missing = roles::missing_settings(connection, pool.engine()).await?.join(", ");
+    if !missing.is_empty() {
+        tracing::warn!(
+            setting = "database_service_role",
+            missing,
+            "the role of this service lacks settings that a pooler keeps from its sessions: run `invitations migrate` with \
+             this setting, see docs/operating.md"
+        );
+    }
+    Ok(())
 }
 
 /// Who may write, as far as a session can tell.
