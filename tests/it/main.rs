@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod distributed;
 mod expiry;
+mod faults;
 mod flow;
 mod identity;
 mod import;
