@@ -55,7 +55,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         }
         Cli::Migrate(migrate) => {
             start_log(&migrate.log);
-            let url = migrate.database.database_url.expose_secret();
+            let (url, engine) = (migrate.database.database_url.expose_secret(), migrate.database.engine());
             let limit = owner::CONNECT_WITHIN.as_secs();
             print(&format!("connecting to {}, for at most {limit} s", owner::place(url)))?;
             let applied = migrations::run(url).await?;
@@ -77,7 +77,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                     return Err(config::Error::Settings(format!("setting database_service_role: {role} {why}")).into());
                 }
                 print(&format!("rights of {role}: what the service needs"))?;
-                let is_limited = roles::limit(url, &role).await?;
+                let is_limited = roles::limit(url, &role, engine).await?;
                 let timeouts =
                     if is_limited { "those of the service" } else { "unchanged: this user may not change the role" };
                 print(&format!("timeouts of {role}: {timeouts}"))?;

@@ -39,7 +39,11 @@ impl Database {
     /// The URL, as it is whenever a connection is made.
     pub fn url(&self) -> DatabaseUrl {
         let origin = self.origin.clone();
-        let engine = if self.database_distributed { Engine::Distributed } else { Engine::Single };
-        DatabaseUrl::new(self.database_url.clone(), move || origin.read()).with(engine)
+        DatabaseUrl::new(self.database_url.clone(), move || origin.read()).with(self.engine())
+    }
+
+    /// What is behind it.
+    pub fn engine(&self) -> Engine {
+        if self.database_distributed { Engine::Distributed } else { Engine::Single }
     }
 }

@@ -66,6 +66,17 @@ async fn in_time<T>(check: impl Future<Output = Result<T, StartError>>) -> Resul
 /// Whether the schema and the keys are those of this database; since when it knows each code key.
 async fn check(pool: &Pool, settings: &Settings) -> Result<HashMap<String, Timestamp>, StartError> {
     let mut connection = pool.acquire().await.map_err(StartError::Database)?;
+    if pool.is_pooled() {
+        let missing = roles::missing_settings(&mut *connection, pool.engine()).await.map_err(StartError::Database)?;
+        if !missing.is_empty() {
+            tracing::warn!(
+                setting = "database_service_role",
+                missing = missing.join(", "),
+                "the role of this service lacks settings that a pooler keeps from its sessions: run `invitations migrate` \
+                 with this setting, see docs/operations.md"
+            );
+        }
+    }
     let missing = migrations::missing(&mut connection).await.map_err(StartError::Database)?;
     if missing > 0 {
         return Err(StartError::Schema(missing));

@@ -78,6 +78,7 @@ fn trouble(code: &str, ends_the_session: bool) -> Option<&'static str> {
         "25P03" | "25P04" | "57014" => "it took too long",
         "53100" => "its disk is full",
         "53300" => "too many connections",
+        "26000" | "42P05" => "a pooler in between mixes up prepared statements",
         "57P05" => "the session was idle for too long",
         _ => match code.get(..2) {
             Some("08") => "connection broken",
@@ -165,9 +166,9 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_server_is_no_fault_of_a_statement() {
         for code in [
-            "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P03", "25P04", "28000", "28P01",
-            "53000", "53100", "53200", "53300", "53400", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05",
-            "58000", "58030", "58P01", "58P02", "58P03",
+            "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "25006", "25P03", "25P04", "26000", "28000",
+            "28P01", "42P05", "53000", "53100", "53200", "53300", "53400", "57000", "57014", "57P01", "57P02", "57P03",
+            "57P04", "57P05", "58000", "58030", "58P01", "58P02", "58P03",
         ] {
             assert!(trouble(code, false).is_some(), "{code}");
         }

@@ -57,15 +57,31 @@ impl Source {
     }
 
     async fn connect(&self) -> Result<Live> {
-        let options = self.options()?;
         let began = Instant::now();
-        let connecting = timeout(CONNECT_TIMEOUT, route::connect(&options)).await;
-        let connection = connecting.map_err(|_| Error::Unavailable("no connection in time".to_owned()))??;
+        let connecting = async {
+            match route::connect(&self.options()?).await {
+                Err(error) if !self.is_pooled() && refuses_settings(&error) => {
+                    self.leave_settings_out();
+                    tracing::info!("a pooler in between refuses the settings of sessions: they are those of the role");
+                    route::connect(&self.options()?).await
+                }
+                connected => connected,
+            }
+        };
+        let connected = timeout(CONNECT_TIMEOUT, connecting).await;
+        let connection = connected.map_err(|_| Error::Unavailable("no connection in time".to_owned()))??;
         let name = self.purpose.name();
         metrics::histogram!("db_client_connection_create_time_seconds", "db_client_connection_pool_name" => name)
             .record(began.elapsed());
         Ok(Live { connection, since: Instant::now(), asked: Some(Instant::now()) })
     }
+}
+
+/// As PgBouncer words it: it hands sessions on to others, and could not take such settings back. Postgres itself never
+/// calls a parameter unsupported.
+fn refuses_settings(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.message().starts_with("unsupported startup parameter"))
 }
 
 impl Live {

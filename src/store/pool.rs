@@ -141,6 +141,11 @@ impl Pool {
         self.0.source.purpose.name()
     }
 
+    /// Whether a pooler in between refuses the settings of sessions.
+    pub fn is_pooled(&self) -> bool {
+        self.0.source.is_pooled()
+    }
+
     pub fn engine(&self) -> Engine {
         self.0.source.engine()
     }

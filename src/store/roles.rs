@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgExecutor};
 
-use super::source::TIMEOUTS;
+use super::source::{Engine, TIMEOUTS, planning};
 use super::{Result, owner};
 
 /// The rights of the service. A row lock needs UPDATE. Tables not listed are inaccessible to the service.
@@ -65,11 +65,12 @@ pub async fn restrict(url: &str, role: &str) -> std::result::Result<bool, owner:
     Ok(true)
 }
 
-/// Gives the role the timeouts of the service's sessions: those that a session sets do not reach the nodes of a
-/// distributed database. Returns `false` and does nothing where this user may not change the role.
-pub async fn limit(url: &str, role: &str) -> std::result::Result<bool, owner::Error> {
+/// Gives the role the settings of the service's sessions: the timeouts that a session sets do not reach the nodes of a
+/// distributed database, and a pooler in transaction mode takes no settings at all. Returns `false` and does nothing
+/// where this user may not change the role.
+pub async fn limit(url: &str, role: &str, engine: Engine) -> std::result::Result<bool, owner::Error> {
     let mut connection = owner::connect(url).await?;
-    for (setting, value) in TIMEOUTS {
+    for (setting, value) in TIMEOUTS.into_iter().chain(planning(engine)) {
         let statement = format!(r#"ALTER ROLE "{role}" SET {setting} = {value}"#);
         let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await;
         let code =
@@ -85,6 +86,15 @@ pub async fn limit(url: &str, role: &str) -> std::result::Result<bool, owner::Er
 
 /// The timeouts that the role of this connection does not have, whatever the session has.
 pub async fn missing_timeouts(connection: impl PgExecutor<'_>) -> Result<Vec<&'static str>> {
+    missing(connection, &TIMEOUTS).await
+}
+
+/// The same of all settings that a session asks for where no pooler is in between.
+pub async fn missing_settings(connection: impl PgExecutor<'_>, engine: Engine) -> Result<Vec<&'static str>> {
+    missing(connection, &[&TIMEOUTS[..], &planning(engine)].concat()).await
+}
+
+async fn missing(connection: impl PgExecutor<'_>, settings: &[(&'static str, &str)]) -> Result<Vec<&'static str>> {
     let set = sqlx::query_scalar!(
         r#"SELECT coalesce(array_agg(split_part(c, '=', 1)), '{}') AS "names!"
              FROM pg_db_role_setting s, unnest(s.setconfig) AS c
@@ -93,7 +103,7 @@ pub async fn missing_timeouts(connection: impl PgExecutor<'_>) -> Result<Vec<&'s
               AND split_part(c, '=', 2) <> '0'"#
     );
     let set = set.fetch_one(connection).await?;
-    let names = TIMEOUTS.map(|(name, _)| name).into_iter();
+    let names = settings.iter().map(|(name, _)| *name);
     Ok(names.filter(|name| !set.iter().any(|set| set == name)).collect())
 }
 

@@ -1,6 +1,7 @@
 //! How connections to Postgres are made: where it is, as whom, and with which settings.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_mins(10);
 /// for the values of each call cost more than most statements take. Plans made while the tables were empty stay in use
 /// until the tables are analyzed, so the statements leave no choice but the index of the key (`tests/it/plans.rs`).
 /// What a plan is thought to cost is far off then, so nothing is compiled because of it. Where the database is distributed,
-/// the first of these is left out: Citus has to know the owner to plan for its node.
+/// the first of these is not: Citus has to know the owner to plan for its node.
 pub const PLANNING: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_hashjoin", "off"),
@@ -62,6 +63,15 @@ pub const PLANNING: [(&str, &str); 5] = [
     ("enable_seqscan", "off"),
     ("jit", "off"),
 ];
+
+/// The same for this engine.
+pub fn planning(engine: Engine) -> [(&'static str, &'static str); 5] {
+    let mut planning = PLANNING;
+    if engine == Engine::Distributed {
+        planning[0].1 = "auto";
+    }
+    planning
+}
 
 /// Longer than any statement of ours takes, shorter than a call's deadline; in milliseconds. A session's own settings do
 /// not reach the nodes of a distributed database: there the role has them too ([`super::roles`]).
@@ -84,6 +94,9 @@ pub struct DatabaseUrl {
     known: Arc<Mutex<SecretString>>,
     again: Again,
     engine: Engine,
+    /// Whether a pooler in between has refused the settings that sessions ask for at their start: then the role has to have
+    /// them ([`super::roles`]).
+    refuses_settings: Arc<AtomicBool>,
 }
 
 /// Reads it anew; `None`: it cannot be read, or it does not change.
@@ -91,7 +104,8 @@ type Again = Arc<dyn Fn() -> Option<SecretString> + Send + Sync>;
 
 impl DatabaseUrl {
     pub fn new(url: SecretString, again: impl Fn() -> Option<SecretString> + Send + Sync + 'static) -> Self {
-        Self { known: Arc::new(Mutex::new(url)), again: Arc::new(again), engine: Engine::default() }
+        let (known, again) = (Arc::new(Mutex::new(url)), Arc::new(again));
+        Self { known, again, engine: Engine::default(), refuses_settings: Arc::default() }
     }
 
     /// The same place, with that engine behind it.
@@ -157,16 +171,25 @@ impl Source {
         self.options().map(|options| place(&options)).unwrap_or_default()
     }
 
+    /// Whether the role has to have the settings of its sessions.
+    pub fn is_pooled(&self) -> bool {
+        self.url.refuses_settings.load(Ordering::Relaxed)
+    }
+
+    /// There is a pooler that takes no settings.
+    pub fn leave_settings_out(&self) {
+        self.url.refuses_settings.store(true, Ordering::Relaxed);
+    }
+
     /// How a connection is made now.
     pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         let name = format!("invitations {}", self.purpose.name());
         let options = self.url.now().expose_secret().parse::<PgConnectOptions>()?;
-        let planning = match self.engine() {
-            Engine::Single => &PLANNING[..],
-            Engine::Distributed => &PLANNING[1..],
-        };
-        let options = options.application_name(&name).disable_statement_logging();
-        let options = options.options(planning.iter().copied()).options(TIMEOUTS);
+        let options = options.application_name(&name).extra_float_digits(None).disable_statement_logging();
+        if self.is_pooled() {
+            return Ok(options);
+        }
+        let options = options.options(planning(self.engine())).options(TIMEOUTS);
         // the last one counts
         let options = if self.is_for_many() { options.options([BATCH_LOCK_TIMEOUT]) } else { options };
         Ok(match self.purpose {
@@ -202,6 +225,15 @@ mod tests {
             assert!(now.contains(&format!(":{password}@")), "{written}: {now}");
         }
         assert!(!format!("{url:?}").contains("newer"));
+    }
+
+    #[test]
+    fn behind_a_pooler_sessions_ask_for_nothing() {
+        let source = Source::new(DatabaseUrl::from("postgres://db/hub"), Purpose::Charge).unwrap();
+        let another = Source { url: source.url.clone(), purpose: Purpose::Batch };
+        assert!(another.options().unwrap().get_options().is_some());
+        source.leave_settings_out();
+        assert_eq!(another.options().unwrap().get_options(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod config;
 mod dev;
 mod distributed;
 mod expiry;
+mod faults;
 mod flow;
 mod identity;
 mod import;

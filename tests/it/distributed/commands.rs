@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
+use invitations::store::pool::Engine;
 use invitations::store::{distribution, roles};
 use sqlx::Connection;
 
@@ -78,6 +79,6 @@ async fn migrate_gives_the_service_role_the_timeouts_and_says_where_it_may_not()
     // somebody who may not change that role
     let other = "test_timeouts_of_another";
     roles::make(&database.url, other, "first").await.unwrap();
-    assert!(!roles::limit(&database.service_url, other).await.unwrap());
-    assert!(roles::limit(&database.url, other).await.unwrap());
+    assert!(!roles::limit(&database.service_url, other, Engine::Single).await.unwrap());
+    assert!(roles::limit(&database.url, other, Engine::Single).await.unwrap());
 }

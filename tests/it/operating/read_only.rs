@@ -1,14 +1,11 @@
 //! A database that takes no changes for a while, by each way in which providers do that.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use invitations::dev::mailbox::Script;
-use invitations::dev::postgres::{self, Durability, Postgres};
 use invitations::store::connection::Own;
 use invitations::store::pool::{Purpose, writable};
-use invitations::store::{migrations, roles};
-use sqlx::postgres::PgPoolOptions;
+use invitations::store::roles;
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -16,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{CHARGING, calls};
-use crate::support::{Database, Person, Service};
+use crate::support::{Database, OwnPostgres, Person, Service};
 
 /// Within so long health follows, both ways.
 const NOTICED: Duration = Duration::from_secs(6);
@@ -136,49 +133,10 @@ async fn of_several_settings_the_one_that_a_new_session_gets_counts() {
     }
 }
 
-/// A server of its own, which may be configured, stopped and demoted.
-struct Private {
-    dir: PathBuf,
-    postgres: Option<Postgres>,
-    database: Option<Database>,
-}
-
-impl Private {
-    async fn start(name: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{name}"));
-        std::fs::create_dir_all(&dir).unwrap();
-        postgres::remove(&dir).await.unwrap();
-        let postgres = postgres::start(&dir, Durability::FsyncOff).await.unwrap();
-        let url = postgres.url().to_owned();
-        migrations::run(&url).await.unwrap();
-        let service_url = roles::make(&url, "service", "service").await.unwrap();
-        assert!(roles::restrict(&url, "service").await.unwrap());
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy(&url).unwrap();
-        let database = Database { name: name.to_owned(), url, service_url, pool };
-        Self { dir, postgres: Some(postgres), database: Some(database) }
-    }
-
-    /// At the same place as before.
-    async fn restart(&mut self, as_standby: bool) {
-        let signal = self.dir.join("postgres/standby.signal");
-        let url = self.postgres.as_ref().unwrap().url().to_owned();
-        self.postgres.take().unwrap().stop().await;
-        if as_standby {
-            std::fs::write(&signal, "").unwrap();
-            std::fs::set_permissions(&signal, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        } else {
-            std::fs::remove_file(&signal).unwrap();
-        }
-        let postgres = postgres::start(&self.dir, Durability::FsyncOff).await.unwrap();
-        assert_eq!(postgres.url(), url, "the port is free again");
-        self.postgres = Some(postgres);
-    }
-}
-
 #[tokio::test]
 async fn a_setting_of_the_whole_server_and_a_demotion_stop_changes_and_health_follows() {
-    let mut server = Private::start("demoted").await;
-    let mut watched = Watched::start(server.database.take().unwrap()).await;
+    let (mut server, database) = OwnPostgres::start("demoted").await;
+    let mut watched = Watched::start(database).await;
     let execute = async |watched: &Watched, statement: &str| {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(watched.service.pool()).await.unwrap();
     };
@@ -193,10 +151,14 @@ async fn a_setting_of_the_whole_server_and_a_demotion_stop_changes_and_health_fo
     watched.works(2, how).await;
 
     let how = "a demotion";
-    server.restart(true).await;
+    server.end("INT").await;
+    server.set_standby(true);
+    server.start_again().await;
     watched.becomes(ServingStatus::NotServing, how).await;
     watched.takes_no_changes(3, how).await;
-    server.restart(false).await;
+    server.end("INT").await;
+    server.set_standby(false);
+    server.start_again().await;
     watched.becomes(ServingStatus::Serving, how).await;
     watched.works(4, how).await;
     watched.service.stop().await;

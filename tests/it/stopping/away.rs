@@ -7,16 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use invitations::dev::mailbox::{Action, Script, Step};
-use invitations::dev::postgres::{self, Durability, Postgres};
-use invitations::store::migrations;
-use sqlx::postgres::PgPoolOptions;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::program::{Program, issuers, person};
-use crate::support::{Database, PATIENCE, Person, Service, scratch, values_for};
+use crate::support::{Database, OwnPostgres, PATIENCE, Person, Service, Wire, scratch, values_for};
 
 const SETTINGS: [(&str, &str); 4] = [
     ("endpoint_delay_seconds", "1"),
@@ -55,60 +50,6 @@ async fn terminated(program: &mut Program) -> Duration {
     took
 }
 
-/// A Postgres of the test's own, which may be stopped and frozen.
-async fn own_postgres(dir: &Path) -> (Postgres, Database) {
-    let postgres = postgres::start(dir, Durability::FsyncOff).await.unwrap();
-    let url = postgres.url().to_owned();
-    migrations::run(&url).await.unwrap();
-    let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap();
-    // another folder than the server's has what belongs to the service
-    let name = format!("{}-service", dir.file_name().unwrap().display());
-    (postgres, Database { name, service_url: url.clone(), url, pool })
-}
-
-/// All processes of the server whose data is there, stopped in mid-instruction; they go on when this is dropped.
-struct Frozen(Vec<String>);
-
-impl Frozen {
-    fn freeze(dir: &Path) -> Self {
-        let pid = std::fs::read_to_string(dir.join("postgres/postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap().to_owned();
-        let children = Command::new("pgrep").args(["-P", &pid]).output().unwrap().stdout;
-        let children = String::from_utf8(children).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
-        let frozen = Self([vec![pid], children].concat());
-        frozen.signal("STOP");
-        frozen
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name]).args(&self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        self.signal("CONT");
-    }
-}
-
-/// Passes everything on until it is told to swallow it; then it takes connections and bytes, and says nothing.
-async fn proxy(server: SocketAddr, swallows: CancellationToken) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let swallows = swallows.clone();
-            tokio::spawn(async move {
-                let mut server = TcpStream::connect(server).await.unwrap();
-                if swallows.run_until_cancelled(copy_bidirectional(&mut client, &mut server)).await.is_none() {
-                    std::future::pending::<()>().await;
-                }
-            });
-        }
-    });
-    address
-}
-
 /// Calls and the program's own work meet the database that is away; some seconds later it is told to stop.
 async fn stop_without_its_database(program: &mut Program, owner: &Person) {
     let emails = (0..4).map(|n| format!("guest-{n}@example.com")).collect::<Vec<_>>();
@@ -129,32 +70,27 @@ async fn stop_without_its_database(program: &mut Program, owner: &Person) {
 
 #[tokio::test]
 async fn it_ends_while_postgres_is_stopped() {
-    let dir = scratch("away_stopped");
-    let (postgres, database) = own_postgres(&dir).await;
+    let (mut postgres, database) = OwnPostgres::start("away_stopped").await;
     let (_service, mut program, owner) = start(database, Script::accept_all()).await;
-    postgres.stop().await;
+    postgres.end("INT").await;
     stop_without_its_database(&mut program, &owner).await;
 }
 
 #[tokio::test]
 async fn it_ends_while_postgres_is_frozen() {
-    let dir = scratch("away_frozen");
-    let (postgres, database) = own_postgres(&dir).await;
+    let (postgres, database) = OwnPostgres::start("away_frozen").await;
     let (_service, mut program, owner) = start(database, Script::accept_all()).await;
-    let frozen = Frozen::freeze(&dir);
+    let _frozen = postgres.freeze();
     stop_without_its_database(&mut program, &owner).await;
-    drop(frozen);
-    postgres.stop().await;
 }
 
 #[tokio::test]
 async fn it_ends_while_postgres_is_unreachable() {
     let mut database = Database::create().await;
-    let swallows = CancellationToken::new();
-    let place = crate::operating::place(&database.service_url);
-    database.service_url = crate::operating::at(&database.service_url, proxy(place, swallows.clone()).await);
+    let wire = Wire::to(crate::operating::place(&database.service_url)).await;
+    database.service_url = crate::operating::at(&database.service_url, wire.address);
     let (_service, mut program, owner) = start(database, Script::accept_all()).await;
-    swallows.cancel();
+    wire.swallow(true);
     stop_without_its_database(&mut program, &owner).await;
 }
 
