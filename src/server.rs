@@ -82,7 +82,7 @@ impl Server {
         let connections = connections.map_err(|_| StartError::DatabaseUrl)?;
         let mails = Own::new(url, Purpose::Mail).map_err(|_| StartError::DatabaseUrl)?;
         let (reads, writes) = (connections.reads.clone(), connections.writes.clone());
-        let Known { key_ages, retention } = database::wait(&reads, &writes, settings).await?;
+        let Known { key_ages, retention } = Box::pin(database::wait(&reads, &writes, settings)).await?;
 
         let verifier = settings.verifier().map_err(StartError::Settings)?;
         let deployment = Deployment {

@@ -59,13 +59,16 @@ impl Source {
     async fn connect(&self) -> Result<Live> {
         let began = Instant::now();
         let connecting = async {
-            match route::connect(&self.options()?).await {
-                Err(error) if !self.is_pooled() && refuses_settings(&error) => {
-                    self.leave_settings_out();
-                    tracing::info!("a pooler in between refuses the settings of sessions: they are those of the role");
-                    route::connect(&self.options()?).await
+            loop {
+                match route::connect(&self.options()?).await {
+                    Err(error) if !self.is_pooled() && refuses_settings(&error) => {
+                        self.leave_settings_out();
+                        tracing::info!(
+                            "a pooler in between refuses the settings of sessions: they are those of the role"
+                        );
+                    }
+                    connected => return connected,
                 }
-                connected => connected,
             }
         };
         let connected = timeout(CONNECT_TIMEOUT, connecting).await;

@@ -35,8 +35,11 @@ fn value(page: &str, line: &str) -> u64 {
     found.map_or(0, |count| count.parse().unwrap())
 }
 
-/// Waits until the page shows for each of these lines what is expected of its value, if there is one.
-async fn shows(address: SocketAddr, expected: &[(&str, &dyn Fn(Option<f64>) -> bool)]) {
+/// A line up to its value, and what is expected of that, if there is one.
+type Expected<'a> = (&'a str, &'a dyn Fn(Option<f64>) -> bool);
+
+/// Waits until the page shows what is expected.
+async fn shows(address: SocketAddr, expected: &[Expected<'_>]) {
     let mut page = String::new();
     let is_shown = async {
         loop {

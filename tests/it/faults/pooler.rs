@@ -1,6 +1,7 @@
 //! The same through PgBouncer, the real one: that of the machine, or the one that `INVITATIONS_PGBOUNCER` names. It hands
 //! sessions on, so it takes no settings for them, and before 1.21 it mixes up the prepared statements of its clients.
 
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -82,7 +83,8 @@ impl Pooler {
             self.mode,
         );
         if self.version >= (1, 21) {
-            text += &format!("max_prepared_statements = {}\n", if self.keeps_statements { 200 } else { 0 });
+            let most = if self.keeps_statements { 200 } else { 0 };
+            writeln!(text, "max_prepared_statements = {most}").unwrap();
         }
         fs::write(&settings, text).unwrap();
         let mut command = Command::new(&self.program);
@@ -136,8 +138,8 @@ async fn what_a_pooler_does_not_do_is_said() {
     let running = pooler.start(place(&database.service_url)).await;
     let dir = scratch("faults_mixed_up-service");
     let nowhere = SocketAddr::from(([127, 0, 0, 1], 25));
-    let pooled = at(&database.service_url, running.address);
-    let program = Program::start(&dir, &values_for(&pooled, &dir, nowhere, &[("issuers", &issuers(&dir))]));
+    let url = at(&database.service_url, running.address);
+    let program = Program::start(&dir, &values_for(&url, &dir, nowhere, &[("issuers", &issuers(&dir))]));
     let begin = Instant::now();
     for line in ["refuses the settings of sessions", "plan_cache_mode", "lock_timeout", "mixes up prepared statements"]
     {
