@@ -24,6 +24,7 @@ mod migrate;
 mod newer;
 mod operating;
 mod outbox;
+mod own_postgres;
 mod plans;
 mod pool;
 mod program;

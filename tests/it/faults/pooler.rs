@@ -17,8 +17,9 @@ use tokio::time::sleep;
 
 use super::{LONG, SHORT, TURN, Trial, Way, say};
 use crate::operating::{at, place};
+use crate::own_postgres::OwnPostgres;
 use crate::program::{Program, issuers, quiet_port};
-use crate::support::{OwnPostgres, PATIENCE, scratch, values_for};
+use crate::support::{PATIENCE, scratch, values_for};
 
 #[derive(Clone)]
 pub struct Pooler {
@@ -111,7 +112,7 @@ impl Pooler {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the gate runs it alone, as its step `faults`"]
+#[ignore = "bash .ci/run faults: with nothing beside it"]
 async fn restarts_through_pgbouncer_lose_nothing() {
     let Some(pooler) = Pooler::find("restarts_through_pgbouncer_lose_nothing") else { return };
     Trial { immediate: 1, fast: 1, way: Way::Pooler(pooler), ..SHORT }.run("faults_pooler").await;
@@ -129,7 +130,7 @@ async fn long_pgbouncer() {
 
 /// The control: a pooler that mixes up statements is seen, and said by name, and what the role lacks, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the gate runs it alone, as its step `faults`"]
+#[ignore = "bash .ci/run faults: with nothing beside it"]
 async fn what_a_pooler_does_not_do_is_said() {
     let Some(pooler) = Pooler::find("what_a_pooler_does_not_do_is_said") else { return };
     let _turn = TURN.lock().await;

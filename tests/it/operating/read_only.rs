@@ -13,7 +13,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{CHARGING, calls};
-use crate::support::{Database, OwnPostgres, Person, Service};
+use crate::own_postgres::OwnPostgres;
+use crate::support::{Database, Person, Service};
 
 /// Within so long health follows, both ways.
 const NOTICED: Duration = Duration::from_secs(6);

@@ -10,8 +10,9 @@ use invitations::dev::mailbox::{Action, Script, Step};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
+use crate::own_postgres::{OwnPostgres, Wire};
 use crate::program::{Program, issuers, person};
-use crate::support::{Database, OwnPostgres, PATIENCE, Person, Service, Wire, scratch, values_for};
+use crate::support::{Database, PATIENCE, Person, Service, scratch, values_for};
 
 const SETTINGS: [(&str, &str); 4] = [
     ("endpoint_delay_seconds", "1"),

@@ -11,8 +11,8 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::Database;
 use crate::program::quiet_port;
+use crate::support::Database;
 
 /// Always at the same place.
 pub struct OwnPostgres {
