@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::Admin;
 use crate::app::{App, Connections, Limits, Sweeper};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::domain::Deployment;
 use crate::grpc::health::Health;
 use crate::grpc::serve::{CUT_TIMEOUT, serve};
@@ -25,6 +25,7 @@ use crate::mail;
 use crate::store::connection::Own;
 use crate::store::pool::{Pool, Purpose};
 use crate::tasks::Tasks;
+use crate::traces::Traces;
 use database::Known;
 pub use start_error::StartError;
 
@@ -55,10 +56,12 @@ pub struct Server {
     stop: CancellationToken,
     end_within: Duration,
     pools: Vec<Pool>,
+    traces: Option<Traces>,
 }
 
 impl Server {
-    /// Binds the admin port, waits for the database, checks its schema, binds, and starts everything. Health says SERVING when calls can be carried out.
+    /// Binds the admin port, waits for the database, checks its schema, binds, and starts everything. Health says SERVING
+    /// when calls can be carried out.
     pub async fn start(settings: &Settings, stop: &CancellationToken) -> Result<Self, StartError> {
         let ended = CancellationToken::new();
         let admin = ended.clone().drop_guard();
@@ -76,6 +79,10 @@ impl Server {
             }
             None => None,
         };
+
+        let config::Traces { otlp_endpoint, otlp_sample_ratio } = &settings.traces;
+        let traces = otlp_endpoint.as_deref().map(|collector| Traces::start(collector, *otlp_sample_ratio));
+        let traces = traces.transpose().map_err(StartError::Collector)?;
 
         let url = settings.database.url();
         let connections = Connections::open(url.clone(), settings.database_connections, settings.writers);
@@ -144,7 +151,7 @@ impl Server {
         let serving = serving.map_err(StartError::Serve)?;
         unless_started.disarm();
         let (end_within, pools) = (end_within(settings), vec![reads, writes]);
-        Ok(Self { address, admin_address, admin, serving, tasks, stop, end_within, pools })
+        Ok(Self { address, admin_address, admin, serving, tasks, stop, end_within, pools, traces })
     }
 
     /// Where it listens; with port 0 in the settings, the port that was free.
@@ -183,6 +190,9 @@ impl Server {
             let finish = async {
                 self.tasks.end().await;
                 join_all(self.pools.iter().map(Pool::close)).await;
+                if let Some(traces) = self.traces {
+                    traces.end().await;
+                }
             };
             if timeout(FINISH_WITHIN, finish).await.is_err() {
                 let mut cut_off = self.tasks.running();
@@ -221,7 +231,7 @@ fn watch_settings(settings: &Settings) -> WatchSettings {
     }
 }
 
-fn serve_settings(settings: &Settings) -> Result<ServeSettings, crate::config::Error> {
+fn serve_settings(settings: &Settings) -> Result<ServeSettings, config::Error> {
     let calls = &settings.calls;
     Ok(ServeSettings {
         max_connections: calls.max_connections,

@@ -190,12 +190,9 @@ pub(super) struct Deletion {
 
 impl Deletion {
     fn leave(&self, organization: String) -> Command {
-        Command {
-            organization: OrganizationId::stored(organization),
-            caller: self.caller.clone(),
-            request: self.request.clone(),
-            operation: Operation::Leave(self.username.clone()),
-        }
+        let organization = OrganizationId::stored(organization);
+        let operation = Operation::Leave(self.username.clone());
+        Command::new(organization, self.caller.clone(), self.request.clone(), operation)
     }
 }
 

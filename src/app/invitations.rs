@@ -197,8 +197,7 @@ impl App {
         // that a live one takes
         let (organization, invitation) = place.unwrap_or_else(nowhere);
         let operation = Operation::RequestAccess { invitation, code_hash };
-        let command =
-            Command { organization: organization.clone(), caller: Some(call.caller.clone()), request, operation };
+        let command = Command::new(organization.clone(), Some(call.caller.clone()), request, operation);
         let settlement = Operation::SettleInvitation { invitation, code_hash };
         let settlement = Command { operation: settlement, ..command.clone() };
         let charge = self.charge_guess(&changer.identity, Guess::Code, &command).await?;

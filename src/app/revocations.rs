@@ -176,10 +176,9 @@ fn commands(
     request: Option<&Request>,
     ids: &[InvitationId],
 ) -> impl Iterator<Item = Command> {
-    (0..).zip(ids).map(move |(n, invitation)| Command {
-        organization: organization.clone(),
-        caller: Some(caller.clone()),
-        request: request.map(|request| request.part(n)),
-        operation: Operation::RevokeInvitation { invitation: *invitation, etag: None },
+    (0..).zip(ids).map(move |(n, invitation)| {
+        let operation = Operation::RevokeInvitation { invitation: *invitation, etag: None };
+        let request = request.map(|request| request.part(n));
+        Command::new(organization.clone(), Some(caller.clone()), request, operation)
     })
 }

@@ -30,6 +30,7 @@ use crate::store;
 use crate::store::connection::Own;
 use crate::store::pool::Engine;
 use crate::tasks::Tasks;
+use crate::traces;
 
 /// Writers that wait for a lock. They connect when one is first waited for.
 const WAITING: usize = 2;
@@ -95,6 +96,7 @@ impl Writer {
     /// [`Error::Overloaded`]: too much waits, or somebody else had locked what it needs for 15 s.
     pub async fn submit(&self, command: Command) -> Result<Decided, Error> {
         let began = Instant::now();
+        let command = Command { trace: traces::current(), ..command };
         loop {
             for writers in [self.lane(&command.organization), &self.waiting] {
                 // the span of the call: what is logged about its command alone belongs there
@@ -123,7 +125,8 @@ impl Writer {
             for waits in [false, true] {
                 let open = |(n, outcome): (usize, &Option<_>)| outcome.is_none().then_some(n);
                 let left = outcomes.iter().enumerate().filter_map(open).collect::<Vec<_>>();
-                let tasks = left.iter().map(|n| (commands[*n].clone(), Span::current()));
+                let command = |n: &usize| Command { trace: traces::current(), ..commands[*n].clone() };
+                let tasks = left.iter().map(|n| (command(n), Span::current()));
                 let decided = if waits {
                     join_all(tasks.map(|task| self.waiting.ask(task))).await
                 } else {

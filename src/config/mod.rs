@@ -17,6 +17,7 @@ mod retention;
 mod settings;
 mod table;
 mod text;
+mod traces;
 mod values;
 
 pub use environment::unknown_variables;
@@ -27,6 +28,7 @@ pub use origin::Origin;
 pub use retention::Retention;
 pub use settings::{Calls, Database, Log, Mail, Settings, Source, Tenancy, Throttles};
 pub use table::markdown;
+pub use traces::Traces;
 #[cfg(feature = "dev")]
 pub(crate) use values::socket_address;
 pub use values::{Age, Issuers, Limit, Names};

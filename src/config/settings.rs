@@ -9,6 +9,7 @@ use super::{
     key_files,
     origin::Origin,
     retention::Retention,
+    traces::Traces,
     values::{self, Issuers, Limit, Names},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub struct Settings {
     pub retention: Retention,
     #[command(flatten)]
     pub mail: Mail,
+    #[command(flatten)]
+    pub traces: Traces,
     #[command(flatten)]
     pub log: Log,
 }

@@ -120,6 +120,25 @@ pub(super) fn mail<T: FromStr<Err = InvalidSetting>>(text: &str) -> Result<T, St
     text.parse().map_err(|error: InvalidSetting| but_is(&error.problem, text))
 }
 
+/// Of a collector: gRPC has no path, and a user's name with a password would be a secret in the wrong place.
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let uri = text.parse::<http::Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default();
+    let plain = uri.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let is_plain = !host.is_empty() && uri.authority().is_some_and(|it| it.as_str() == plain);
+    let is_bare = uri.path_and_query().is_none_or(|path| path == "/");
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || !is_plain || !is_bare {
+        return Err(but_is("must be http:// or https:// with a host and a port, such as http://collector:4317", text));
+    }
+    Ok(text.to_owned())
+}
+
+/// A part of all.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| but_is("must be a number from 0 to 1", text))
+}
+
 pub(super) fn issuers(text: &str) -> Result<Issuers, String> {
     let entries: Issuers =
         serde_json::from_str(text).map_err(|error| format!("must be a list of entries: {}", without_found(&error)))?;
@@ -192,6 +211,39 @@ mod tests {
         for wrong in ["", "\n", "hunter2\nhunter3", "\thunter2", "hunter2\0", "hunter2\u{85}", "\u{feff}hunter2"] {
             let error = secret(wrong).unwrap_err();
             assert!(error.contains("one line") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_collector_has_a_scheme_and_a_host_alone() {
+        for good in ["http://collector:4317", "https://otel.example.com", "http://[::1]:4317/", "http://10.0.0.1:4317"]
+        {
+            assert_eq!(collector(good).as_deref(), Ok(good));
+        }
+        for wrong in [
+            "",
+            "collector:4317",
+            "grpc://collector:4317",
+            "http://",
+            "http://:4317",
+            "http://collector:4317/v1/traces",
+            "http://collector/?token=hunter2",
+            "http://me:hunter2@collector:4317",
+            "http://collector:99999",
+        ] {
+            assert!(
+                collector(wrong)
+                    .is_err_and(|error| error.contains("http://collector:4317") && !error.contains("hunter2")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_all() {
+        assert_eq!(["0", "0.25", "1", "1e-3"].map(share), [Ok(0.0), Ok(0.25), Ok(1.0), Ok(0.001)]);
+        for wrong in ["-0.1", "1.01", "NaN", "inf", "", "all", "10%"] {
+            assert!(share(wrong).is_err_and(|error| error.contains("from 0 to 1")), "{wrong}");
         }
     }
 

@@ -5,7 +5,7 @@ use uuid::{Builder, Uuid};
 
 use super::{
     Actor, Caller, Edit, InvitationId, Invite, Method, NewOrganization, Offer, OrganizationId, Role, Standing, Subject,
-    Timestamp, Username, rights::Admits,
+    Timestamp, TraceParent, Username, rights::Admits,
 };
 
 /// Who wants what of which organization.
@@ -16,6 +16,8 @@ pub struct Command {
     pub caller: Option<Caller>,
     pub request: Option<Request>,
     pub operation: Operation,
+    /// The call that it comes from, where that is recorded.
+    pub trace: Option<TraceParent>,
 }
 
 /// What makes a retry the same request.
@@ -218,6 +220,16 @@ impl Remembered {
 }
 
 impl Command {
+    /// Of no trace.
+    pub fn new(
+        organization: OrganizationId,
+        caller: Option<Caller>,
+        request: Option<Request>,
+        operation: Operation,
+    ) -> Self {
+        Self { organization, caller, request, operation, trace: None }
+    }
+
     /// Whether it may take the organization's lock before anybody has looked at whether it can succeed: of inviters, and
     /// of services that have the right. `role` is the caller's, where they are a member.
     pub fn is_trusted(&self, role: Option<Role>) -> bool {

@@ -24,9 +24,11 @@ pub fn decide(
         operation => Refusal::not_found(&command.organization, &operation.subject()),
     };
     let state = state.as_mut().ok_or_else(unknown)?;
+    // what has to be closed first is not of this request
+    state.trace = None;
     expire::close_overdue(state, context);
     second_owner::settle(state, context);
-    // what had to be closed first is not of this request
+    state.trace = command.trace;
     let earlier = state.events.len();
     let owners = (state.head.owners, &second_owner::owners(state));
     let outcome = decide_on(state, context, command, remembered);
@@ -195,6 +197,7 @@ fn decide_create(
         return Err(Refusal::OrganizationExists(command.organization.name()));
     }
     sign(&mut founded.events, command);
+    founded.emails.iter_mut().for_each(|email| email.trace = command.trace);
     *state = Some(founded);
     Ok(Subject::Organization)
 }

@@ -32,7 +32,7 @@ mod tests {
                 Invite { id: InvitationId(Uuid::nil()), email, locale: None, annotations: Annotations::default() };
             let operation = Operation::CreateInvitation(invite);
             let organization = OrganizationId::stored("acme".to_owned());
-            Ok(Command { organization, caller: None, request: None, operation })
+            Ok(Command::new(organization, None, None, operation))
         };
         let typed =
             ["anna@example.com", "nobody", "Anna@EXAMPLE.com", "anna+x@example.com", "nobody", "anna@example.com"];

@@ -1,6 +1,6 @@
 //! The emails of the conversation: which exist, to whom, and when one is still wanted.
 
-use super::{EmailAddress, InvitationId, InvitationState, Timestamp};
+use super::{EmailAddress, InvitationId, InvitationState, Timestamp, TraceParent};
 
 /// What an email says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -141,6 +141,8 @@ pub struct Email {
     /// Of what goes to the notification address: this one goes to an owner.
     pub is_to_owner: bool,
     pub due_time: Timestamp,
+    /// The call that has caused it.
+    pub trace: Option<TraceParent>,
 }
 
 /// Unsent emails of an invitation that are taken back.

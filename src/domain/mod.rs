@@ -54,6 +54,7 @@ mod smtp_reply;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transition;
 mod typed_code;
 mod weakening;
@@ -100,6 +101,7 @@ pub use search::{InvitationSearch, Span};
 pub use settings::{Edit, LimitsEdit, NewOrganization};
 pub use smtp_reply::{SmtpReply, SmtpStep};
 pub use subject::Subject;
+pub use trace::TraceParent;
 pub use transition::Transition;
 pub use window::{DAY, Window};
 

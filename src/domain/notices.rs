@@ -9,8 +9,8 @@ impl OrganizationState {
     /// Writes an email to the notification address, and to owners while nobody has shown whose that is.
     pub fn notify(&mut self, kind: EmailKind, invitation: &Invitation, context: &Context<'_>, due_time: Timestamp) {
         self.send(kind, invitation, self.organization.notification_email.clone(), due_time);
-        let (invitation, generation, is_to_owner) = (Some(invitation.id), 0, true);
-        let email = |recipient| Email { kind, invitation, generation, recipient, is_to_owner, due_time };
+        let (invitation, generation, is_to_owner, trace) = (Some(invitation.id), 0, true, self.trace);
+        let email = |recipient| Email { kind, invitation, generation, recipient, is_to_owner, due_time, trace };
         self.emails.extend(self.stand_ins(context).into_iter().map(email));
     }
 
@@ -51,6 +51,7 @@ impl OrganizationState {
             recipient,
             is_to_owner: false,
             due_time: context.now,
+            trace: self.trace,
         }));
     }
 }

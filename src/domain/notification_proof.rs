@@ -37,6 +37,7 @@ pub fn ask(state: &mut OrganizationState, context: &Context<'_>) {
         recipient,
         is_to_owner: false,
         due_time: context.now,
+        trace: state.trace,
     });
     state.organization.missing_proof = Some(proof);
 }

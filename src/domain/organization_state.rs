@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     Account, Actor, Caller, Change, Cover, DAY, Deployment, Email, EmailAddress, EmailKind, Event, EventKind, Head,
     Invitation, InvitationId, InvitationState, Member, Organization, OrganizationId, Refusal, Role, Standing,
-    Timestamp, Transition, Username, Withdrawal,
+    Timestamp, TraceParent, Transition, Username, Withdrawal,
 };
 
 /// What a decision may know beside the organization.
@@ -36,6 +36,8 @@ pub struct OrganizationState {
     pub emails: Vec<Email>,
     /// To be taken back from the outbox.
     pub withdrawals: Vec<Withdrawal>,
+    /// Of the command that is being decided: emails are linked to it.
+    pub trace: Option<TraceParent>,
     /// Which invitations have come into another state: to be counted.
     pub transitions: Vec<Transition>,
     /// Invitations and changes of the protection that were counted in this batch: what the limit of their caller counts,
@@ -54,6 +56,7 @@ impl OrganizationState {
             events: Vec::new(),
             emails: Vec::new(),
             withdrawals: Vec::new(),
+            trace: None,
             transitions: Vec::new(),
             counted: 0,
         }
@@ -219,8 +222,8 @@ impl OrganizationState {
     pub fn send(&mut self, kind: EmailKind, invitation: &Invitation, recipient: EmailAddress, due_time: Timestamp) {
         let code = invitation.code.as_ref().filter(|_| kind.carries_code());
         let generation = code.map_or(0, |code| code.generation);
-        let (invitation, is_to_owner) = (Some(invitation.id), false);
-        self.emails.push(Email { kind, invitation, generation, recipient, is_to_owner, due_time });
+        let (invitation, is_to_owner, trace) = (Some(invitation.id), false, self.trace);
+        self.emails.push(Email { kind, invitation, generation, recipient, is_to_owner, due_time, trace });
     }
 
     /// The owners of those that are loaded.

@@ -78,7 +78,7 @@ impl Whole<'_> {
         let request = self.request(&mut fields, n, row);
         fields.finish(|| {
             let (organization, caller) = (self.organization.clone(), Some(self.caller.clone()));
-            Some(Command { organization, caller, request: request?, operation: Operation::CreateInvitation(invite?) })
+            Some(Command::new(organization, caller, request?, Operation::CreateInvitation(invite?)))
         })
     }
 

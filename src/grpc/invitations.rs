@@ -30,7 +30,7 @@ impl InvitationService for Api {
         let command = fields.finish(|| {
             let request = request?.filter(|_| !message.validate_only);
             let operation = Operation::CreateInvitation(invite?);
-            Some(Command { organization: organization?, caller: Some(call.caller.clone()), request, operation })
+            Some(Command::new(organization?, Some(call.caller.clone()), request, operation))
         });
         let command = command.map_err(status::from_refusal)?;
         if message.validate_only {
@@ -153,7 +153,7 @@ impl InvitationService for Api {
             let offer = Offer { id: InvitationId(Uuid::now_v7()), username: username?, email: email?, role: role? };
             let operation = Operation::OfferMembership(offer);
             let caller = Some(call.caller.clone());
-            Some(Command { organization: organization?, caller, request: request?, operation })
+            Some(Command::new(organization?, caller, request?, operation))
         });
         let command = command.map_err(status::from_refusal)?;
         let view = self.app.offer(&call, command).await.map_err(status::from_error)?;
@@ -261,7 +261,7 @@ fn transition<M: Change>(
     let command = fields.finish(|| {
         let (organization, invitation) = place?;
         let operation = operation(invitation, etag?);
-        Some(Command { organization, caller: Some(caller.clone()), request: request?, operation })
+        Some(Command::new(organization, Some(caller.clone()), request?, operation))
     });
     command.map_err(status::from_refusal)
 }

@@ -47,12 +47,7 @@ impl OrganizationService for Api {
                 owner: owner?,
             };
             let operation = Operation::CreateOrganization(Box::new(found));
-            Some(Command {
-                organization: organization?,
-                caller: Some(call.caller.clone()),
-                request: request?,
-                operation,
-            })
+            Some(Command::new(organization?, Some(call.caller.clone()), request?, operation))
         });
         let command = command.map_err(status::from_refusal)?;
         let view = self.app.change_organization(&call, command).await.map_err(status::from_error)?;
@@ -200,7 +195,7 @@ impl OrganizationService for Api {
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::UpdateMember { member, role: role?, etag: etag? };
-            Some(Command { organization, caller: Some(call.caller.clone()), request: request?, operation })
+            Some(Command::new(organization, Some(call.caller.clone()), request?, operation))
         });
         let command = command.map_err(status::from_refusal)?;
         let view = self.app.change_member(&call, command).await.map_err(status::from_error)?;
@@ -217,7 +212,7 @@ impl OrganizationService for Api {
         let command = fields.finish(|| {
             let (organization, member) = member?;
             let operation = Operation::DeleteMember { member, etag: etag? };
-            Some(Command { organization, caller: Some(call.caller.clone()), request: request?, operation })
+            Some(Command::new(organization, Some(call.caller.clone()), request?, operation))
         });
         let command = command.map_err(status::from_refusal)?;
         self.app.delete_member(&call, command).await.map_err(status::from_error)?;
@@ -272,7 +267,7 @@ fn command<M: Change>(
     let request = fields.request(message);
     let command = fields.finish(|| {
         let caller = Some(call.caller.clone());
-        Some(Command { organization: organization?, caller, request: request?, operation: operation? })
+        Some(Command::new(organization?, caller, request?, operation?))
     });
     command.map_err(status::from_refusal)
 }

@@ -1,5 +1,5 @@
-//! One span, one log line, one count and one duration for each call, and the id that joins an answer to its log lines. A refusal says
-//! its reason there and is counted by it: it is no event, and takes no lock.
+//! One span, one log line, one count and one duration for each call, and the id that joins an answer to its log lines. A
+//! refusal says its reason there and is counted by it: it is no event, and takes no lock.
 //!
 //! Metadata and messages are never logged: they hold tokens, codes and addresses.
 
@@ -15,11 +15,14 @@ use tracing::Span;
 
 use crate::domain::Method;
 use crate::pb::ErrorReason;
+use crate::traces::CallSpan;
 
 /// Of the answer: our own id of the call.
 const CALL_ID: &str = "x-call-id";
 /// Of the request: the caller's.
 const CALLERS_ID: &str = "x-request-id";
+/// Of the request: the caller's span, as W3C Trace Context names it.
+const TRACEPARENT: &str = "traceparent";
 
 /// Methods are logged up to this length, in bytes; a caller can name any.
 const MAX_METHOD: usize = 100;
@@ -75,6 +78,7 @@ pub(super) struct Call {
     began: Instant,
     code: Option<Code>,
     span: Span,
+    trace: CallSpan,
 }
 
 impl Call {
@@ -82,26 +86,30 @@ impl Call {
         // A new one for each call: who could choose it could send us after the wrong lines.
         let id = format!("{:016x}", rand::random::<u64>());
         let path = request.uri().path();
-        let method = &path[..path.floor_char_boundary(MAX_METHOD)];
+        let name = &path[..path.floor_char_boundary(MAX_METHOD)];
+        // Probes come every few seconds and would be most of the log.
+        let quiet = path.starts_with("/grpc.health.v1.Health/");
+        let method = Method::of_path(path);
+        let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let trace = if quiet { CallSpan::none() } else { CallSpan::begin(method.map(full_name), &id, traceparent) };
         // At the highest level, so that no filter takes the id from the lines of a failure.
         let span = tracing::error_span!(
             "call",
             call_id = id,
-            rpc.method = method,
+            trace_id = trace.trace_id(),
+            rpc.method = name,
             caller.request_id = callers_id(request.headers()),
         );
-        // Probes come every few seconds and would be most of the log.
-        let quiet = path.starts_with("/grpc.health.v1.Health/");
-        let method = Method::of_path(path);
         let changes = method.is_some_and(|method| !method.is_read());
         let known = Arc::new(Known { id, changes, ..Known::default() });
-        Self { known, method, quiet, began: Instant::now(), code: None, span }
+        Self { known, method, quiet, began: Instant::now(), code: None, span, trace }
     }
 
     /// Makes [`call_id`] and the span known to the call.
     pub(super) async fn carry_out<F: Future>(&self, call: F) -> F::Output {
         use tracing::Instrument;
-        CALL.scope(Arc::clone(&self.known), call).instrument(self.span.clone()).await
+        let call = self.trace.carry(CALL.scope(Arc::clone(&self.known), call));
+        call.instrument(self.span.clone()).await
     }
 
     /// Adds the id to the answer, and waits for the answer's end.
@@ -145,6 +153,8 @@ impl Drop for Call {
         } else {
             tracing::info!(rpc.code = ?code, reason, caller, duration_ms, "call ended");
         }
+        let error = reason.or_else(|| (code != Code::Ok).then(|| status_name(code)));
+        self.trace.end(status_name(code), error, is_fault(code));
         count_of(self.method, code, reason, duration);
     }
 }
@@ -165,10 +175,21 @@ fn count_of(method: Option<Method>, code: Code, reason: Option<&'static str>, du
     metrics::histogram!(
         "rpc_server_call_duration_seconds",
         "rpc_system_name" => "grpc",
-        "rpc_method" => method.map_or("_OTHER", |method| method.path().trim_start_matches('/')),
+        "rpc_method" => method.map_or("_OTHER", full_name),
         "rpc_response_status_code" => status_name(code),
     )
     .record(duration);
+}
+
+/// With its service.
+fn full_name(method: Method) -> &'static str {
+    method.path().trim_start_matches('/')
+}
+
+/// What OpenTelemetry takes for a fault of the server, and not of its caller.
+fn is_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, DataLoss | DeadlineExceeded | Internal | Unavailable | Unimplemented | Unknown)
 }
 
 /// As gRPC's documentation writes it.

@@ -11,7 +11,7 @@ use super::backoff;
 use super::judge::{Item, Judged, Known, Verdict};
 use super::message::{Ending, Writer};
 use super::smtp::Letter;
-use crate::domain::{Answer, EmailKind, EmailState, OrganizationId};
+use crate::domain::{Answer, EmailKind, EmailState, OrganizationId, TraceParent};
 use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::limits::{self, Charge};
@@ -78,6 +78,11 @@ impl Ready {
         }
         let others = self.others.iter().map(|(item, known)| (&item.held, &known.facts));
         writer.draft_gathered(&once((&self.item.held, facts)).chain(others).collect::<Vec<_>>())
+    }
+
+    /// The calls that have caused it.
+    pub fn traces(&self) -> impl Iterator<Item = TraceParent> {
+        once(&self.item).chain(self.others.iter().map(|(item, _)| item)).filter_map(|item| item.held.trace)
     }
 
     pub fn into_items(self) -> impl Iterator<Item = Item> {

@@ -20,6 +20,7 @@ use crate::store::Result;
 use crate::store::connection::Own;
 use crate::store::outbox::{self, Held};
 use crate::store::pool::Engine;
+use crate::traces::EmailSpan;
 
 /// Emails leased at once, and sent one after another over one connection: the fewest and the most.
 const SHARE: std::ops::RangeInclusive<usize> = 16..=128;
@@ -78,7 +79,7 @@ impl Worker {
                 batch.sort(judged, &mut round);
             }
             while let Some(ready) = batch.ready.pop_front() {
-                self.send(ready, &mut batch, &mut round, known + fresh, &mut life).await;
+                Box::pin(self.send(ready, &mut batch, &mut round, known + fresh, &mut life)).await;
                 if round.unreachable || stop.is_cancelled() || known.elapsed() >= fresh {
                     break;
                 }
@@ -125,9 +126,12 @@ impl Worker {
         fresh_until: Instant,
         life: &mut Interval,
     ) {
+        let Held { kind, id, attempt, .. } = &ready.item.held;
+        let span = EmailSpan::begin(kind.as_str(), id.to_string(), *attempt, ready.traces());
         let letter = match ready.draft(&self.mailer.writer) {
             Ok(letter) => letter,
             Err((state, answer)) => {
+                span.end(state.as_str(), state == EmailState::Failed);
                 return ready.into_items().for_each(|item| batch.end_unsent(item, state, answer, round));
             }
         };
@@ -144,6 +148,7 @@ impl Worker {
                 }
             }
         };
+        span.end(state.as_str(), state != EmailState::Sent);
         ready.into_items().for_each(|item| batch.end(item, state, answer, wait, round));
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::store;
+use crate::{store, traces};
 
 /// Why the service does not start; the text is one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,8 @@ pub enum StartError {
     Listen(io::Error),
     #[error("setting admin_listen (INVITATIONS_ADMIN_LISTEN): {0}")]
     Admin(io::Error),
+    #[error("setting otlp_endpoint (INVITATIONS_OTLP_ENDPOINT): {0}")]
+    Collector(traces::Invalid),
     #[error(transparent)]
     Serve(io::Error),
 }

@@ -26,7 +26,9 @@ pub use self::gather::gather;
 pub use self::turns::{due_organizations, pass_on};
 use super::columns::{column, only, typed};
 use super::{Error, Result, interval, texts};
-use crate::domain::{Answer, EmailAddress, EmailKind, EmailState, InvitationId, OrganizationId, Timestamp};
+use crate::domain::{
+    Answer, EmailAddress, EmailKind, EmailState, InvitationId, OrganizationId, Timestamp, TraceParent,
+};
 
 /// An email that a worker holds until its lease ends. Attempt and end of the lease together name the holder: an
 /// attempt number that was given back comes again.
@@ -47,6 +49,8 @@ pub struct Held {
     pub lease_until: Timestamp,
     /// Since when those who took it lacked the key of its code.
     pub missing_since: Option<Timestamp>,
+    /// The call that has caused it.
+    pub trace: Option<TraceParent>,
 }
 
 /// How an attempt ended.
@@ -124,7 +128,7 @@ async fn visit(
             WHERE ($6::text IS NULL OR e.organization = $6)
               AND e.organization = ANY (ARRAY[due.organization]) AND e.email_id = due.email_id
            RETURNING e.organization, e.email_id, e.invitation, e.kind, e.generation, e.recipient, e.attempt,
-                     e.lease_until AS "lease_until!", e.answer, e.update_time"#,
+                     e.lease_until AS "lease_until!", e.answer, e.update_time, e.trace"#,
         &texts(organizations),
         &kinds,
         i64::try_from(share).unwrap_or(i64::MAX),
@@ -266,6 +270,7 @@ struct Row {
     lease_until: Timestamp,
     answer: Option<String>,
     update_time: Timestamp,
+    trace: Option<String>,
 }
 
 impl Row {
@@ -282,6 +287,7 @@ impl Row {
             attempt: self.attempt,
             lease_until: self.lease_until,
             missing_since: self.answer.filter(|answer| *answer == missing).map(|_| self.update_time),
+            trace: self.trace.and_then(|trace| TraceParent::parse(&trace)),
         })
     }
 }

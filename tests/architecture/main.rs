@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use imports::Files;
 
 /// Who may use whom: each layer only those after the colon. Top to bottom as in the design.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("main", &["cli", "config", "dev", "grpc", "import", "pb", "server", "shutdown", "store", "telemetry"]),
     ("cli", &["config", "dev", "domain", "grpc", "import"]),
     ("dev", &["config", "domain", "identity", "pb", "server", "store"]),
-    ("server", &["admin", "app", "config", "domain", "grpc", "identity", "mail", "store", "tasks"]),
+    ("server", &["admin", "app", "config", "domain", "grpc", "identity", "mail", "store", "tasks", "traces"]),
     ("admin", &["grpc"]),
     ("config", &["domain", "grpc", "identity", "mail", "store", "telemetry"]),
     ("telemetry", &[]),
     ("shutdown", &[]),
-    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store", "tasks"]),
-    ("mail", &["dial", "domain", "store"]),
+    ("grpc", &["app", "domain", "edge", "flood", "identity", "pb", "store", "tasks", "traces"]),
+    ("mail", &["dial", "domain", "store", "traces"]),
     ("identity", &["dial", "domain", "flood"]),
     ("edge", &["app", "domain", "pb"]),
     // a program that calls the service, with the rules of its fields
@@ -34,8 +34,9 @@ const LAYERS: [(&str, &[&str]); 21] = [
     // for programs that call the service: nothing of the service needs it
     ("client", &["pb"]),
     ("pb", &[]),
-    ("app", &["domain", "store", "tasks"]),
+    ("app", &["domain", "store", "tasks", "traces"]),
     ("store", &["dial", "domain"]),
+    ("traces", &["domain"]),
     ("domain", &[]),
     ("dial", &[]),
     ("flood", &[]),
@@ -43,7 +44,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates that one layer keeps to itself.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 7] = [
     // the demo and its set-up are clients, and so is the import
     ("tonic", &["grpc", "pb", "dev", "client", "import"]),
     ("lettre", &["mail"]),
@@ -51,6 +52,7 @@ const OWNED: [(&str, &[&str]); 6] = [
     ("jsonwebtoken", &["identity", "dev"]),
     ("clap", &["cli", "config", "dev", "telemetry"]),
     ("reqwest", &["identity"]),
+    ("opentelemetry", &["traces"]),
 ];
 
 /// What `domain` must not know: no I/O, no clock, no randomness.
@@ -243,7 +245,7 @@ fn a_migration_is_one_statement() {
 
 /// Where tasks begin that nobody watches, and how many: each ends with its call, its connection, its question or its
 /// supervisor. What lives as long as the service begins by `Tasks::watch`.
-const UNWATCHED: [(&str, usize); 10] = [
+const UNWATCHED: [(&str, usize); 11] = [
     ("app/mod.rs", 1),
     ("grpc/accept.rs", 2),
     ("grpc/call.rs", 1),
@@ -255,6 +257,7 @@ const UNWATCHED: [(&str, usize); 10] = [
     ("store/pool.rs", 1),
     ("store/route.rs", 1),
     ("tasks.rs", 2),
+    ("traces.rs", 1),
 ];
 
 /// How often code begins a task or a thread, in whatever way.

@@ -35,6 +35,7 @@ mod start;
 mod statements;
 mod stopping;
 mod support;
+mod traces;
 mod trail;
 mod transport;
 mod typing;

@@ -78,7 +78,7 @@ impl Sweeper {
 
     async fn close(&self, (organization, invitations): &Overdue) -> Result<()> {
         let operation = Operation::Expire(invitations.clone());
-        let command = Command { organization: organization.clone(), caller: None, request: None, operation };
+        let command = Command::new(organization.clone(), None, None, operation);
         self.app.submit_in_time(command).await.map(drop)
     }
 

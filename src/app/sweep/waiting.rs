@@ -49,7 +49,7 @@ impl Sweeper {
     async fn prolong(&self, waits: &[Wait]) -> Result<()> {
         let Some(first) = waits.first() else { return Ok(()) };
         let operation = Operation::Prolong(waits.iter().map(|wait| (wait.invitation, wait.end)).collect());
-        let command = Command { organization: first.organization.clone(), caller: None, request: None, operation };
+        let command = Command::new(first.organization.clone(), None, None, operation);
         self.app.submit_in_time(command).await.map(drop)
     }
 }

@@ -35,12 +35,10 @@ fn found(owner: &str) -> NewOrganization {
 }
 
 fn command(world: &World, caller: &str, slug: &str, found: NewOrganization) -> Command {
-    Command {
-        organization: OrganizationId::parse(slug).unwrap(),
-        caller: Some(world.caller(caller)),
-        request: Some(Request::new(Uuid::from_u128(1), [1; 32])),
-        operation: Operation::CreateOrganization(Box::new(found)),
-    }
+    let organization = OrganizationId::parse(slug).unwrap();
+    let request = Request::new(Uuid::from_u128(1), [1; 32]);
+    let operation = Operation::CreateOrganization(Box::new(found));
+    Command::new(organization, Some(world.caller(caller)), Some(request), operation)
 }
 
 fn create(world: &mut World, caller: &str, slug: &str, found: NewOrganization) -> Result<Subject, Refusal> {

@@ -18,6 +18,7 @@ mod properties;
 mod request_ids;
 mod second_owner;
 mod steps;
+mod trace;
 mod transitions;
 mod transitions_table;
 mod who_may;

@@ -164,7 +164,7 @@ fn a_request_that_a_newer_version_has_carried_out_is_not_carried_out_again() {
         world.account("bert", "github", &["bert@one.example"]);
         let request = Some(crate::domain::Request::new(uuid::Uuid::from_u128(1), [7; 32]));
         let caller = Some(world.caller("manager"));
-        let command = Command { organization: acme(), caller, request, operation: offer("bert", Role::Reader) };
+        let command = Command::new(acme(), caller, request, offer("bert", Role::Reader));
         let World { state, accounts, deployment, now, .. } = &mut world;
         let context = Context { now: *now, accounts, deployment };
         decide(state, &context, &command, Some(&remembered(resource)))

@@ -56,6 +56,7 @@ fn written(state: &OrganizationState) -> impl PartialEq + std::fmt::Debug + use<
         events,
         emails,
         withdrawals,
+        trace: _,
         transitions,
         counted,
     } = state.clone();

@@ -321,7 +321,7 @@ fn only_those_with_the_right_wait_for_the_lock_without_a_look() {
         let caller = world.caller(name);
         let role = caller.username().and_then(|username| world.state().members.get(username)).map(|member| member.role);
         let method = operation.method();
-        let command = Command { organization: acme(), caller: Some(caller), request: None, operation };
+        let command = Command::new(acme(), Some(caller), None, operation);
         assert_eq!(command.is_trusted(role), expected, "{method} by {name}");
     }
 }

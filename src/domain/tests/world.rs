@@ -201,18 +201,18 @@ impl World {
 
     pub fn decide(&mut self, caller: &str, operation: Operation) -> Result<Subject, Refusal> {
         let caller = Some(self.caller(caller));
-        self.carry_out(&Command { organization: acme(), caller, request: None, operation })
+        self.carry_out(&Command::new(acme(), caller, None, operation))
     }
 
     /// What nobody asked for: the sweep, and the deletion of an account.
     pub fn decide_itself(&mut self, operation: Operation) -> Result<Subject, Refusal> {
-        self.carry_out(&Command { organization: acme(), caller: None, request: None, operation })
+        self.carry_out(&Command::new(acme(), None, None, operation))
     }
 
     /// With a request id, which is remembered where the command succeeds.
     pub fn decide_once(&mut self, caller: &str, request: Request, operation: Operation) -> Result<Subject, Refusal> {
         let caller = Some(self.caller(caller));
-        self.carry_out(&Command { organization: acme(), caller, request: Some(request), operation })
+        self.carry_out(&Command::new(acme(), caller, Some(request), operation))
     }
 
     /// Pretends that request ids were not kept apart by caller.

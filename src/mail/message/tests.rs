@@ -64,6 +64,7 @@ fn held(kind: EmailKind) -> Held {
         attempt: 1,
         lease_until: datetime!(2026-11-23 12:01 UTC),
         missing_since: None,
+        trace: None,
     }
 }
 

@@ -86,10 +86,10 @@ impl Log<'_> {
                                     $7::jsonb[], $8::timestamptz[], $9::uuid[]) RETURNING organization), \
              email AS ( \
                INSERT INTO emails (organization, email_id, invitation, kind, generation, recipient, due_time, \
-                                   create_time, update_time, is_to_owner) \
-               SELECT o, gen_random_uuid(), i, k, g, r, d, $33, $33, w \
-                 FROM unnest($10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[], $37::bool[]) \
-                   AS n(o, i, k, g, r, d, w)), \
+                                   create_time, update_time, is_to_owner, trace) \
+               SELECT o, gen_random_uuid(), i, k, g, r, d, $33, $33, w, t \
+                 FROM unnest($10::text[], $11::uuid[], $12::text[], $13::int[], $14::text[], $15::timestamptz[], $37::bool[], \
+                             $38::text[]) AS n(o, i, k, g, r, d, w, t)), \
              request AS ( \
                INSERT INTO request_ids (organization, caller, request_id, method, digest, resource) \
                SELECT * FROM unnest($16::text[], $17::text[], $18::uuid[], $19::text[], $20::bytea[], $21::text[])), \
@@ -142,6 +142,7 @@ impl Log<'_> {
             &turns.keys().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
             &turns.values().copied().collect::<Vec<_>>(),
             &column(emails, |(_, email)| email.is_to_owner),
+            &column(emails, |(_, email)| email.trace.map(|trace| trace.to_string())) as &[Option<String>],
         )
         .execute(connection)
         .await?;

@@ -44,7 +44,7 @@ pub async fn gather(
             WHERE ($1::text IS NULL OR e.organization = $1)
               AND e.organization = ANY (ARRAY[f.organization]) AND e.email_id = f.email_id
            RETURNING e.organization, e.email_id, e.invitation, e.kind, e.generation, e.recipient, e.attempt,
-                     e.lease_until AS "lease_until!", e.answer, e.update_time"#,
+                     e.lease_until AS "lease_until!", e.answer, e.update_time, e.trace"#,
         first.organization.as_str(),
         MOST,
         &kinds.map(|kind| kind.as_str().to_owned()).collect::<Vec<_>>(),

@@ -202,7 +202,7 @@ impl Unlocked {
         let deployment = deployment();
         let context = Context { now, accounts: &accounts, deployment: &deployment };
         let caller = Some(Caller::Account(username(caller)));
-        let command = Command { organization, caller, request: None, operation };
+        let command = Command::new(organization, caller, None, operation);
         let mut after = Some(before.clone());
         assert!(matches!(decide(&mut after, &context, &command, None), Ok(Subject::Invitation(_))));
         Self { transaction, before, after: after.unwrap(), now }

@@ -1,0 +1,1 @@
+ALTER TABLE emails ADD COLUMN trace text;             -- traceparent of the call that has caused it; NULL: none was recorded
