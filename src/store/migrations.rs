@@ -1,9 +1,17 @@
 //! The schema: forward only, one statement per file, each working with the release before.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use std::time::Duration;
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep};
 
 use super::owner;
+
+/// Between two tries to get a lock, others go first.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long locks are tried for; the chart's Job has 240 s for everything.
+const TRY_FOR: Duration = Duration::from_secs(180);
 
 /// The migrations of this binary. Those of a later release are none of its business: after a rollback its job must run.
 fn migrator() -> Migrator {
@@ -23,6 +31,12 @@ pub enum Error {
     Encoding(String),
     #[error("migration {0:04}: {1}")]
     Migration(i64, owner::Error),
+    #[error(
+        "other sessions hold locks for longer than {} s: end the oldest transactions in pg_stat_activity, or another \
+         `migrate`, and run it again",
+        TRY_FOR.as_secs()
+    )]
+    Locked,
     #[error(transparent)]
     Migrations(MigrateError),
     #[error(transparent)]
@@ -45,20 +59,58 @@ impl From<MigrateError> for Error {
     }
 }
 
-/// Brings the schema up to date, and returns what it applied. Takes a session lock, so it needs a direct connection and
-/// runs as one job.
+/// Brings the schema up to date, and returns what it applied.
 pub async fn run(url: &str) -> Result<Vec<String>, Error> {
+    apply(&migrator(), url).await
+}
+
+/// Takes a session lock, so it needs a direct connection; any number may run at once.
+///
+/// A statement waits at most a second for a lock, for whoever wants the table meanwhile waits behind it: behind a backup
+/// that reads for an hour, all calls would wait for that hour. It gives way to them, and tries again.
+pub async fn apply(migrator: &Migrator, url: &str) -> Result<Vec<String>, Error> {
+    let began = Instant::now();
     let mut connection = owner::connect(url).await?;
     let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut connection).await?;
     if encoding != "UTF8" {
         return Err(Error::Encoding(encoding));
     }
-    let before = applied(&mut connection).await.unwrap_or_default();
-    let migrator = migrator();
-    migrator.run_direct(None, &mut connection, false).await?;
+    sqlx::query("SET lock_timeout = '1s'").execute(&mut connection).await?;
+    let (mut before, mut waits) = (None, false);
+    while let Err(error) = attempt(migrator, &mut connection, &mut before).await {
+        if !is_lock_timeout(&error) {
+            return Err(error.into());
+        }
+        if began.elapsed() > TRY_FOR {
+            return Err(Error::Locked);
+        }
+        if !std::mem::replace(&mut waits, true) {
+            tracing::warn!(for_at_most_s = TRY_FOR.as_secs(), "another session holds a lock: tried again every 2 s");
+        }
+        sleep(PAUSE).await;
+    }
     connection.close().await?;
+    let before = before.unwrap_or_default();
     let new = migrator.iter().filter(|migration| !before.contains(&migration.version));
     Ok(new.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect())
+}
+
+/// Applies what is missing, with the lock from before it looks: another one may do the same.
+async fn attempt(
+    migrator: &Migrator,
+    connection: &mut PgConnection,
+    before: &mut Option<Vec<i64>>,
+) -> Result<(), MigrateError> {
+    connection.lock().await?;
+    if before.is_none() {
+        *before = Some(applied(connection).await.unwrap_or_default());
+    }
+    migrator.run_direct(None, connection, false).await
+}
+
+fn is_lock_timeout(error: &MigrateError) -> bool {
+    let (MigrateError::ExecuteMigration(cause, _) | MigrateError::Execute(cause)) = error else { return false };
+    cause.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03")
 }
 
 /// How many of this binary's migrations the database lacks. A newer schema is fine: migrations work with the release

@@ -39,5 +39,6 @@ mod traces;
 mod trail;
 mod transport;
 mod typing;
+mod upgrade;
 mod watch;
 mod years;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::program::quiet_port;
 use crate::support::{Database, PATIENCE};
 
-async fn migrate(database_url: &str) -> Output {
+pub async fn migrate(database_url: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invitations"));
     let command = command.arg("migrate").env_clear().env("INVITATIONS_DATABASE_URL", database_url).stdin(Stdio::null());
     command.output().await.unwrap()

@@ -114,7 +114,7 @@ const LOG: &[Case] = &[
          ARRAY[hash(1),hash(2),hash(3)], '{r,r,r}', \
          '{acme,o1000,o1001}', '{7,7,7}', '{8,8,8}', '{NULL,NULL,NULL}', '{1,1,1}', '{1,1,1}', '{1,1,1}', \
          '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{9,9,9}', ARRAY['1','1,1','2,1,0'], now(), NULL, \
-         '{acme,o1000,o1001}', ARRAY[now(),now(),now()], '{f,f,t}'",
+         '{acme,o1000,o1001}', ARRAY[now(),now(),now()], '{f,f,t}', '{NULL,NULL,a}'",
     ),
     case(
         "WITH event AS ( INSERT INTO events",
@@ -122,7 +122,7 @@ const LOG: &[Case] = &[
          '{NULL}', '{acme}', ARRAY[inv(200000)], '{INVITED}', '{1}', '{a}', ARRAY[now()], \
          '{acme}', '{accounts/w}', ARRAY[rnd(-1)], '{M}', ARRAY[hash(1)], '{r}', \
          '{acme}', '{7}', '{8}', '{NULL}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', '{9}', ARRAY['2,1'], now(), 'acme', \
-         '{acme}', ARRAY[now()], '{f}'",
+         '{acme}', ARRAY[now()], '{f}', '{NULL}'",
     ),
 ];
 
