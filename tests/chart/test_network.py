@@ -88,6 +88,9 @@ class Policies(unittest.TestCase):
         self.assertFalse([rule for rule in spec["egress"] if "to" in rule])
         self.assertEqual(ports(one(render("closed", settings__smtp_port=2525), "NetworkPolicy")["spec"]["egress"])[2], [2525])
         self.assertEqual(ports(one(render(networkPolicy__enabled=True), "NetworkPolicy")["spec"]["egress"])[2], [465])
+        for collector, port in {"http://otel:4317": 4317, "https://otel.example.com": 443, "http://[fd00::1]:4318/": 4318, "http://otel": 80, "http://10.0.0.1": 80}.items():
+            egress = one(render("closed", settings__otlp_endpoint=collector), "NetworkPolicy")["spec"]["egress"]
+            self.assertEqual((ports(egress)[4:], egress[4].get("to")), ([[port]], None))
 
     def test_callers_and_monitoring_come_in(self):
         calls, admin = one(render("full"), "NetworkPolicy")["spec"]["ingress"]
