@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use invitations::dev::issuer;
 use invitations::server::Server;
 use prost::bytes::Bytes;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -96,4 +98,29 @@ async fn the_port_answers_until_the_last_call_has_ended() {
     call.send_data(Bytes::new(), true).unwrap();
     timeout(PATIENCE, finished).await.unwrap().unwrap().unwrap();
     connection.await.unwrap().ok();
+}
+
+#[tokio::test]
+async fn who_only_connects_keeps_a_place_for_five_seconds() {
+    let (database, dir) = (Database::create().await, scratch("admin_idle"));
+    let stop = CancellationToken::new();
+    let server = start(&database, &dir, &[], &stop).await;
+    let admin = server.admin_address().unwrap();
+    is_serving(admin).await;
+    let began = Instant::now();
+    let mut idle = Vec::new();
+    for _ in 0..64 {
+        idle.push(TcpStream::connect(admin).await.unwrap());
+    }
+    assert!(health(admin, "liveness").await.is_err(), "there is no place left");
+    // the control: with one connection less there is one
+    drop(idle.pop());
+    let answers = async { while health(admin, "liveness").await.is_err() {} };
+    timeout(PATIENCE, answers).await.unwrap();
+    let is_early = began.elapsed() < Duration::from_secs(4);
+    let mut ends = [0];
+    timeout(PATIENCE, idle[0].read(&mut ends)).await.expect("it is cut off").ok();
+    assert!(is_early && began.elapsed() >= Duration::from_secs(4), "{:?}", began.elapsed());
+    stop.cancel();
+    server.finished().await.unwrap();
 }
