@@ -88,6 +88,50 @@ fn a_dot_without_a_top_level_domain_is_no_link() {
 }
 
 #[test]
+fn a_capital_behind_a_dot_and_a_blank_begins_a_word_of_its_own() {
+    for good in [
+        "Dr. Dev Patel",
+        "Peter J. Link",
+        "Mr. Click",
+        "Acme Inc. Online",
+        "ACME INC. ONLINE",
+        "Acme Co. App Team",
+        "Acme e.V. (Info)",
+        "Acme Inc., Online",
+        "Acme · Online",
+        "Ruby • Dev Berlin",
+        "Ruby ・ Dev",
+        "St. Info e.V.",
+        "Design // Berlin",
+        "A \\\\ B",
+    ] {
+        assert!(is_taken(good), "{good}: {:?}", DisplayName::read(good));
+    }
+    for bad in [
+        "evil. com",
+        "Evil. com",
+        "evil. online",
+        "Evil . Com",
+        "EVIL . COM",
+        "Evil .Com",
+        "Evil (.) Com",
+        "Evil [.] Com",
+        "Evil.[Com]",
+        "evil。 Com",
+        "Evil·Com",
+        "evil • com",
+        "Evil ·Com",
+        "Evil DOT Com",
+        "Mr. Click evil. com",
+        "Design //berlin",
+        "http: //evil",
+        "http:// Evil",
+    ] {
+        assert!(!is_taken(bad), "{bad}");
+    }
+}
+
+#[test]
 fn a_domain_is_good_for_whom_it_belongs_to() {
     let held = |emails: &[&str]| emails.iter().map(|email| EmailAddress::parse(email).unwrap()).collect::<Vec<_>>();
     let check = |name: &str, emails: &[&str]| DisplayName::read(name)?.check_domains(held(emails).iter());
