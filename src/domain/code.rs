@@ -158,8 +158,24 @@ mod tests {
             format!("https://safe.example/?url=https%3A%2F%2Fhub.example%2Finvitations%23code%3D{text}&data=05%7C02"),
             format!("https://safe.example/?url=https%3a%2f%2fhub.example%2f%23code%3d{text}%26data%3d05&x=y"),
             format!("https://hub.example/invitations#code={}", text.replace('-', "%2D")),
+            format!("https://hub.example/invitations#code={}", text.replace('-', "%E2%80%91")),
+            format!("https://hub.example/invitations#code={start}%0D%0A{end}%C2%A0"),
+            format!("https://hub.example/invitations#code={}%20", text.replace('-', "%e2%80%\r\n93")),
+            format!(
+                "https://safe.example/?url=https%253A%252F%252Fhub.example%252F%2523code%253D{text}%2526data%253D05"
+            ),
+            format!(
+                "https://a.example/?u=https%3A%2F%2Fb.example%2F%3Fu%3Dhttps%253A%252F%252Fhub%252F%2523code%253D{text}"
+            ),
+            format!("https://hub.example/invitations#code={}", text.replace('-', "%252D")),
             format!("#code={text}"),
             format!("code={text}"),
+            text.replace('-', "ー"),
+            text.replace('-', "\u{ff70}"),
+            text.replace('-', "\u{640}"),
+            format!("\u{2bc}{text}\u{2b9}"),
+            format!("\u{3164}{}\u{115f}", text.replace('-', "\u{1160}\u{ffa0}")),
+            text.chars().map(|c| format!("{c} \u{3000} ")).collect::<String>(),
             wide,
             format!("“{text}”."),
             text.replace('-', "\u{2011}"),
@@ -167,7 +183,36 @@ mod tests {
             text.replace('-', ""),
         ] {
             assert_eq!(InvitationCode::parse(&typed), Some(code.clone()), "{typed}");
+            assert!(!InvitationCode::is_too_long(&typed), "{typed}");
         }
+    }
+
+    #[test]
+    fn a_text_is_too_long_by_what_is_seen_of_it_and_as_a_whole() {
+        let text = code(7, 1).reveal();
+        for fits in [
+            "x".repeat(64),
+            format!("{}\u{200b}", "x ".repeat(64)),
+            text.chars().map(|c| format!("{c}\t ")).collect(),
+            "\u{3000}".repeat(600),
+            format!("#code={}", "x".repeat(2000)),
+            format!("%2523code%253d{}", "x".repeat(2000)),
+        ] {
+            assert!(!InvitationCode::is_too_long(&fits), "{fits}");
+        }
+        for long in [
+            "x".repeat(65),
+            "x ".repeat(65),
+            "-".repeat(65),
+            " ".repeat(2049),
+            "\u{3000}".repeat(700),
+            format!("#code={text}{}", " ".repeat(2048)),
+        ] {
+            assert!(InvitationCode::is_too_long(&long), "{long}");
+        }
+        // escapes within escapes end somewhere
+        let deep = format!("#code{}3D{text}", "%25".to_owned() + &"25".repeat(900));
+        assert!(InvitationCode::is_too_long(&deep) && InvitationCode::parse(&deep).is_none());
     }
 
     #[test]
@@ -183,6 +228,15 @@ mod tests {
             format!("{text}\u{ff11}"),
             format!("{text}٣"),
             format!("{text}①"),
+            format!("{text}ア"),
+            format!("{text}ㅎ"),
+            format!("{text}ᵃ"),
+            format!("https://hub.example/invitations#code={text}%41"),
+            format!("https://hub.example/invitations#code={text}%2541"),
+            format!("https://hub.example/invitations#code={text}%00"),
+            format!("https://hub.example/invitations#code={text}%FF"),
+            format!("https://hub.example/invitations#code={text}%+5"),
+            format!("https://hub.example/invitations#code={text}%C3%A9"),
             format!("my code {text}"),
             format!("https://hub.example/invitations/{text}"),
             format!("https://hub.example/invitations#code={text}0"),

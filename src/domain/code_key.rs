@@ -80,7 +80,9 @@ impl CodeKeys {
         &self.keys
     }
 
+    /// By the id that a row names it by. An earlier release stored the byte order mark of its file with it.
     pub fn get(&self, id: &str) -> Option<&CodeKey> {
+        let id = id.strip_prefix('\u{feff}').unwrap_or(id);
         self.keys.iter().find(|key| key.id == id)
     }
 }
@@ -104,6 +106,15 @@ mod tests {
     #[test]
     fn a_short_secret_is_no_key() {
         assert!(CodeKey::new("k".to_owned(), vec![0; 31]).is_none());
+    }
+
+    #[test]
+    fn an_id_that_was_stored_with_a_byte_order_mark_is_the_one_without() {
+        let keys = CodeKeys::new(vec![key("k1", 7)]).unwrap();
+        assert_eq!(keys.get("\u{feff}k1").map(|key| key.id.as_str()), Some("k1"));
+        for other in ["\u{feff}", "\u{200b}k1", "k1\u{feff}", "\u{feff}k2"] {
+            assert!(keys.get(other).is_none(), "{other:?}");
+        }
     }
 
     /// Which key takes the place of that one, where the deployment has the keys since these hours.

@@ -7,6 +7,7 @@ mod numbers;
 mod reserved;
 mod top_level;
 
+pub use invisible::is_hidden;
 pub use reserved::reserved_word;
 use unicode_normalization::UnicodeNormalization;
 

@@ -98,7 +98,7 @@ impl SmtpReply {
         let by_enhanced_code = || {
             let EnhancedCode { subject, detail, .. } = self.enhanced?;
             if self.is_final() {
-                final_by_enhanced_code(subject, detail)
+                final_by_enhanced_code(subject, detail, self.step)
             } else {
                 passing_by_enhanced_code(subject, detail)
             }
@@ -108,21 +108,24 @@ impl SmtpReply {
 
     /// Before RCPT nothing is said about an email.
     fn final_by_command(self) -> Option<&'static str> {
-        Some(match (self.step?, self.code, self.enhanced.map(|enhanced| enhanced.subject)) {
+        Some(match (self.step?, self.code, self.enhanced.map(|enhanced| (enhanced.subject, enhanced.detail))) {
             (SmtpStep::Connect, ..) => NOT_WANTED,
             (SmtpStep::Starttls, ..) => ENCRYPTION,
             (SmtpStep::Auth, ..) | (_, 530 | 534 | 535 | 538, _) => SIGN_IN,
-            (SmtpStep::Mail, _, None | Some(0 | 1 | 2 | 7)) => SENDER,
+            (SmtpStep::Mail, _, Some((2, 3))) => TOO_LARGE,
+            (SmtpStep::Mail, _, Some((0 | 1 | 2 | 4 | 7, _))) => SENDER,
             _ => return None,
         })
     }
 
     fn passing_by_command(self) -> Option<&'static str> {
-        Some(match self.step? {
-            SmtpStep::Connect => AWAY,
-            SmtpStep::Starttls => "The mail server could not encrypt the connection at that time.",
-            SmtpStep::Auth => "The mail server could not check our sign-in at that time.",
-            SmtpStep::Mail | SmtpStep::Rcpt | SmtpStep::Data => return None,
+        Some(match (self.step?, self.enhanced.map(|enhanced| (enhanced.subject, enhanced.detail))) {
+            (SmtpStep::Connect, _) => AWAY,
+            (SmtpStep::Starttls, _) => "The mail server could not encrypt the connection at that time.",
+            (SmtpStep::Auth, _) => "The mail server could not check our sign-in at that time.",
+            (SmtpStep::Mail, Some((1, _))) => SENDER_LATER,
+            (SmtpStep::Mail, Some((2, 0..=2 | 4..) | (4, _))) => LATER,
+            _ => return None,
         })
     }
 
@@ -130,10 +133,15 @@ impl SmtpReply {
     fn by_code(self) -> &'static str {
         match (self.code, self.step) {
             (421, _) => AWAY,
+            (450, Some(SmtpStep::Mail)) => LATER,
             (450, _) => "The mail server could not reach the mailbox at that time.",
             (452, _) => SERVER_FULL,
             (400..=499, _) => LATER,
+            (500..=504 | 555, _) => PROTOCOL,
             (530 | 534 | 535 | 538, _) => SIGN_IN,
+            // what it was told is how large the email is (RFC 1870), and whose
+            (552, Some(SmtpStep::Mail)) => TOO_LARGE,
+            (_, Some(SmtpStep::Mail)) => SENDER,
             (550 | 551 | 553 | 556, Some(SmtpStep::Rcpt)) => ADDRESS,
             (550 | 551 | 553, _) => {
                 "The mail server refused the address or the email: check the address, and invite anew if it is wrong."
@@ -143,16 +151,15 @@ impl SmtpReply {
             (552, _) => {
                 "The mail server refused the email as too large, for itself or for the room left in the mailbox."
             }
-            (500..=504 | 555, _) => PROTOCOL,
             _ => "The mail server refused the email for good.",
         }
     }
 }
 
 /// The registry of RFC 5248, and what Exchange and Gmail make of it. `None`: it says less than the code.
-fn final_by_enhanced_code(subject: u16, detail: u16) -> Option<&'static str> {
+fn final_by_enhanced_code(subject: u16, detail: u16, step: Option<SmtpStep>) -> Option<&'static str> {
     Some(match (subject, detail) {
-        (1, 7 | 8) | (2, 252) | (7, 60) => SENDER,
+        (1, 7 | 8) | (2, 252) | (7, 27 | 60) => SENDER,
         (1, _) | (4, 1) => ADDRESS,
         (2, 1) => "The mailbox is closed: check the address, and invite another one if it is wrong.",
         (2, 2) => MAILBOX_FULL,
@@ -162,6 +169,18 @@ fn final_by_enhanced_code(subject: u16, detail: u16) -> Option<&'static str> {
         (5, 1..) => PROTOCOL,
         (6, _) => "The mail server refused what the email holds; whoever operates this service has to look into it.",
         (7, 8..=12 | 57 | 139) => SIGN_IN,
+        (7, 20..=26) => {
+            "The mail server does not see that the email is ours; whoever operates this service has to correct it, by SPF, \
+             DKIM or DNS."
+        }
+        (7, 54 | 64) => {
+            "The mail server does not pass on emails of this service; whoever operates this service has to correct it."
+        }
+        // it has seen no email yet: most often it does not relay for us
+        (7, _) if step == Some(SmtpStep::Rcpt) => {
+            "The mail server refused by its rules to take emails of this service for that address: ask whoever operates \
+             this service, or ask the recipient."
+        }
         (7, _) => {
             "The mail server refused the email by its rules, for example as unwanted: ask the recipient, or whoever operates \
              this service."
@@ -172,7 +191,7 @@ fn final_by_enhanced_code(subject: u16, detail: u16) -> Option<&'static str> {
 
 fn passing_by_enhanced_code(subject: u16, detail: u16) -> Option<&'static str> {
     Some(match (subject, detail) {
-        (1, 7 | 8) => "The mail server could not check the address that emails of this service come from at that time.",
+        (1, 7 | 8) => SENDER_LATER,
         (1, _) => "The mail server could not check the address at that time.",
         (2, 1) => "The mailbox took no email at that time.",
         (2, 2) => MAILBOX_FULL,
@@ -196,6 +215,8 @@ const PROTOCOL: &str =
     "The mail server did not understand how the email was sent; whoever operates this service has to look into it.";
 const SENDER: &str =
     "The mail server refused the address that our emails come from; whoever operates this service has to correct it.";
+const SENDER_LATER: &str =
+    "The mail server could not check the address that emails of this service come from at that time.";
 const SERVER_FULL: &str = "The mail server had no room for the email at that time.";
 const SIGN_IN: &str = "The mail server refused our sign-in; whoever operates this service has to correct it.";
 const TAKEN: &str = "The mail server took the email.";
@@ -239,7 +260,6 @@ mod tests {
     #[test]
     fn the_words_follow_code_enhanced_code_and_command() {
         use SmtpStep::{Auth, Connect, Data, Mail, Rcpt, Starttls};
-        let operator = "whoever operates this service";
         for (step, reply, words) in [
             // Postfix without relaying for us; a limit; greylisting
             (Rcpt, "454 4.7.1 <anna@example.com>: Relay access denied", "put the email off by its rules"),
@@ -294,7 +314,35 @@ mod tests {
             (Data, "554 5.2.252 SendAsDenied", "our emails come from"),
             (Rcpt, "450 4.1.8 Sender address rejected: Domain not found", "this service come from"),
             (Rcpt, "553 5.1.8 Domain of sender address does not exist", "our emails come from"),
-            (Data, "550 5.7.26 unauthenticated sender", operator),
+            (Data, "550 5.7.26 unauthenticated sender", "is ours; whoever operates"),
+            (Rcpt, "550 5.7.23 SPF validation failed", "is ours; whoever operates"),
+            (Data, "556 5.7.27 Sender address has null MX", "our emails come from"),
+            // it does not relay for us: by the code itself, or as far as a rule at RCPT may mean it
+            (Rcpt, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain", "does not pass on"),
+            (Rcpt, "550 5.7.64 TenantAttribution; Relay Access Denied", "does not pass on"),
+            (Rcpt, "554 5.7.1 <anna@example.com>: Relay access denied", "for that address: ask whoever operates"),
+            (Rcpt, "550 5.7.1 not wanted", "for that address: ask whoever operates"),
+            (Rcpt, "550 5.7.133 sender not authenticated for group", "for that address: ask whoever operates"),
+            (Rcpt, "550 5.7.8 sign in", "refused our sign-in"),
+            // before RCPT
+            (Mail, "550 5.4.1 Access denied", "our emails come from"),
+            (Mail, "550 5.4.4 Unable to route", "our emails come from"),
+            (Mail, "554 5.4.6 loop", "our emails come from"),
+            (Mail, "550 5.5.0 no", "our emails come from"),
+            (Mail, "550 5.9.9 no", "our emails come from"),
+            (Mail, "552 too large", "too large; whoever operates"),
+            (Mail, "552 5.2.3 too large", "too large; whoever operates"),
+            (Mail, "552 5.2.2 over quota", "our emails come from"),
+            (Mail, "555 SIZE not known", "did not understand"),
+            (Mail, "450 later", "to a later time"),
+            (Mail, "450 4.1.1 <invitations@hub.example> unverified", "emails of this service come from"),
+            (Mail, "450 4.1.8 Domain not found", "emails of this service come from"),
+            (Mail, "450 4.2.1 busy", "to a later time"),
+            (Mail, "452 4.2.2 over quota", "to a later time"),
+            (Mail, "451 4.4.1 no answer from host", "to a later time"),
+            (Mail, "451 4.4.3 DNS", "to a later time"),
+            (Mail, "452 too busy", "had no room for the email"),
+            (Mail, "451 4.7.1 Greylisted", "by its rules"),
             (Data, "554 5.7.1 spam", "by its rules, for example as unwanted"),
             (Data, "554 5.6.0 no", "what the email holds"),
             (Data, "554 no", "refused the email for good"),
@@ -338,6 +386,21 @@ mod tests {
         steps.flat_map(move |step| {
             (200..600).flat_map(move |code| enhanced(code).map(move |enhanced| SmtpReply { code, enhanced, step }))
         })
+    }
+
+    #[test]
+    fn before_rcpt_nothing_is_said_about_the_recipient() {
+        let is_before = |step| !matches!(step, None | Some(SmtpStep::Rcpt | SmtpStep::Data));
+        let about_the_recipient = |sentence: &str| {
+            let words = ["mailbox", "recipient", "invite", "the address:", "the address at", "the address or"];
+            words.into_iter().find(|words| sentence.contains(words))
+        };
+        for reply in all().filter(|reply| is_before(reply.step)) {
+            let sentence = reply.sentence();
+            assert_eq!(about_the_recipient(sentence), None, "{reply}: {sentence}");
+        }
+        // the control: at RCPT it is
+        assert!(about_the_recipient(sentence(SmtpStep::Rcpt, "452 4.2.2 full")).is_some());
     }
 
     #[test]

@@ -1,51 +1,64 @@
 //! What people send for a code: typed, pasted from an email, or the whole link.
 
+use super::display_name::is_hidden;
+
 /// The longest text that may be a code, in characters, without those that are not seen.
 const LONGEST_CODE: usize = 64;
-/// The longest text that may be a link with a code, in bytes.
-const LONGEST_LINK: usize = 2048;
-/// Before the code in a link, as it is and as links within links have it.
-const BEFORE: [&str; 2] = ["code=", "code%3d"];
-/// What ends the code in a link: another parameter.
-const AFTER: [&str; 2] = ["&", "%26"];
+/// The longest text that is looked at, such as a link with a code, in bytes.
+const LONGEST_TEXT: usize = 2048;
+/// How often a link may be escaped: each link within a link does it once more.
+const ESCAPED: usize = 4;
 
-/// Whether a text is too long to be looked at.
+/// Whether a text is too long for a code, and is no link with one.
 pub fn is_too_long(typed: &str) -> bool {
-    let seen = || typed.chars().filter(|c| !is_unseen(*c)).count();
-    typed.len() > LONGEST_LINK || seen() > LONGEST_CODE && code_in_link(&compact(typed)).is_none()
+    let is_longer = |text: &str| code_in_link(text).is_none() && text.chars().count() > LONGEST_CODE;
+    typed.len() > LONGEST_TEXT || is_longer(&compact(typed))
 }
 
 /// What counts of it, in capitals. White space, dashes, quotes, full stops and characters without width came along and
-/// do not count; characters of full width are the plain ones. Every other letter, digit or control character counts, and
-/// is a typing error where it is no symbol of the alphabet.
+/// do not count, as they are or escaped; characters of full width are the plain ones. Every other letter, digit or control
+/// character counts, and is a typing error where it is no symbol of the alphabet.
 pub fn symbols(typed: &str) -> Vec<char> {
     let text = compact(typed);
-    // a link may have a hyphen or a blank as an escape
-    let code = code_in_link(&text).unwrap_or(&text).replace("%2d", "").replace("%20", "");
-    let counts = |c: &char| c.is_alphanumeric() || c.is_control();
-    code.chars().filter(counts).map(|c| c.to_ascii_uppercase()).collect()
+    let counts = |c: &char| (c.is_alphanumeric() && !is_mark(*c)) || c.is_control();
+    code_in_link(&text).unwrap_or(&text).chars().filter(counts).map(|c| c.to_ascii_uppercase()).collect()
 }
 
-/// In small letters of ordinary width, without white space: a link may be broken anywhere.
+/// In small letters of ordinary width, without what is not seen and without escapes: a link may be broken anywhere.
 fn compact(typed: &str) -> String {
+    (0..ESCAPED).fold(seen(typed), |text, _| seen(&unescape(&text)))
+}
+
+fn seen(text: &str) -> String {
     let ordinary = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,
     };
-    let kept = typed.chars().filter(|c| !c.is_whitespace() && !is_unseen(*c));
-    kept.map(|c| ordinary(c).to_ascii_lowercase()).collect()
+    let is_unseen = |c: char| c.is_whitespace() || (is_hidden(c) && !c.is_control());
+    text.chars().filter(|c| !is_unseen(*c)).map(|c| ordinary(c).to_ascii_lowercase()).collect()
+}
+
+/// Each `%2d` as the byte that it stands for; where that makes no text, as it is.
+fn unescape(text: &str) -> String {
+    let is_hex = |digits: &&str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part.get(..2).filter(is_hex).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        bytes.extend_from_slice(&part.as_bytes()[if byte.is_some() { 2 } else { 0 }..]);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// What stands behind the last `code=`, up to the next parameter.
 fn code_in_link(text: &str) -> Option<&str> {
-    let begin = BEFORE.iter().filter_map(|before| Some(text.rfind(before)? + before.len())).max()?;
-    let code = &text[begin..];
-    let end = AFTER.iter().filter_map(|after| code.find(after)).min();
-    Some(&code[..end.unwrap_or(code.len())])
+    let (_, code) = text.rsplit_once("code=")?;
+    code.split('&').next()
 }
 
-/// Without width: joiners, marks of direction, soft hyphens, byte order marks.
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+/// Letters to Unicode that people type for a dash or a quote: what a Japanese keyboard has for a hyphen, its form of half
+/// width, the Arabic stretch; primes and apostrophes.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{30fc}' | '\u{ff70}' | '\u{640}' | '\u{2b9}'..='\u{2bf}' | '\u{2ee}' | '\u{a78b}' | '\u{a78c}')
 }

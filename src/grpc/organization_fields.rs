@@ -6,7 +6,7 @@ use time::Duration;
 
 use super::fields::{Fields, LONGEST_LIST, is_short};
 use super::update_mask;
-use crate::domain::{AddressMatch, Edit, FieldFault, LimitsEdit, OrganizationLimits, PolicyEdit, Role, a_label};
+use crate::domain::{AddressMatch, Edit, FieldFault, LimitsEdit, OrganizationLimits, PolicyEdit, a_label};
 use crate::pb;
 
 /// What can be set, by the paths of `update_mask`.
@@ -67,12 +67,11 @@ pub fn edit(
         Some(fields.locale(&field("locale"), &organization.locale)?.unwrap_or_else(default_locale))
     });
     let seat_limit = fields.optional(named("seat_limit"), |fields| seat_limit(fields, organization));
-    let limits = limits(fields, organization.limits.as_ref());
-    let limit = |path: &str, limit| Some(limit).filter(|_| named(&format!("limits.{path}")));
-    let limits = limits.map(|limits| LimitsEdit {
-        invitations_per_day: limit("invitations_per_day", limits.invitations_per_day),
-        open_invitations: limit("open_invitations", limits.open_invitations),
-    });
+    let limits = organization.limits.unwrap_or_default();
+    let mut limit =
+        |path: &str, given| fields.optional(named(&format!("limits.{path}")), |fields| limit(fields, path, given));
+    let invitations_per_day = limit("invitations_per_day", limits.invitations_per_day);
+    let open_invitations = limit("open_invitations", limits.open_invitations);
     let etag = fields.etag(&field("etag"), &organization.etag);
     let none = pb::Policy::default();
     let policy = organization.policy.as_ref().unwrap_or(&none);
@@ -83,7 +82,7 @@ pub fn edit(
         locale: locale?,
         policy: policy?,
         seat_limit: seat_limit?,
-        limits: limits?,
+        limits: LimitsEdit { invitations_per_day: invitations_per_day?, open_invitations: open_invitations? },
         etag: etag?,
     })
 }
@@ -130,21 +129,19 @@ pub fn seat_limit(fields: &mut Fields, organization: &pb::Organization) -> Optio
 /// The limits as a whole; what is not set is the deployment's.
 pub fn limits(fields: &mut Fields, limits: Option<&pb::OrganizationLimits>) -> Option<OrganizationLimits> {
     let limits = limits.copied().unwrap_or_default();
-    let mut good = true;
-    for (path, limit) in
-        [("invitations_per_day", limits.invitations_per_day), ("open_invitations", limits.open_invitations)]
-    {
-        if limit.is_some_and(|limit| !(0..=MAX_LIMIT).contains(&limit)) {
-            let rule = "must be from 0 to 1000000, or unset for the limit of the deployment";
-            fields.refuse(&format!("organization.limits.{path}"), FieldFault::OutOfRange, rule);
-            good = false;
-        }
+    let invitations_per_day = limit(fields, "invitations_per_day", limits.invitations_per_day);
+    let open_invitations = limit(fields, "open_invitations", limits.open_invitations);
+    Some(OrganizationLimits { invitations_per_day: invitations_per_day?, open_invitations: open_invitations? })
+}
+
+/// `None` within: the limit of the deployment.
+fn limit(fields: &mut Fields, path: &str, limit: Option<i32>) -> Option<Option<i32>> {
+    if limit.is_some_and(|limit| !(0..=MAX_LIMIT).contains(&limit)) {
+        let rule = "must be from 0 to 1000000, or unset for the limit of the deployment";
+        fields.refuse(&format!("organization.limits.{path}"), FieldFault::OutOfRange, rule);
+        return None;
     }
-    let parsed = OrganizationLimits {
-        invitations_per_day: limits.invitations_per_day,
-        open_invitations: limits.open_invitations,
-    };
-    good.then_some(parsed)
+    Some(limit)
 }
 
 /// The policy as a whole; what is not set has its default.
@@ -155,17 +152,49 @@ pub fn policy(fields: &mut Fields, policy: Option<&pb::Policy>, providers: &[Str
     }
 }
 
+/// What is not named is not looked at.
 fn policy_edit(
     fields: &mut Fields,
     policy: &pb::Policy,
     providers: &[String],
     named: impl Fn(&str) -> bool,
 ) -> Option<PolicyEdit> {
-    let default_lifetime = crate::domain::DEFAULT_LIFETIME;
-    let allowed = domains(fields, "allowed_email_domains", &policy.allowed_email_domains);
-    let blocked = domains(fields, "blocked_email_domains", &policy.blocked_email_domains);
-    let providers = allowed_providers(fields, &policy.allowed_providers, providers);
-    let address_match = match pb::policy::AddressMatch::try_from(policy.address_match) {
+    let or_default = |time: Option<Duration>| time.unwrap_or(crate::domain::DEFAULT_LIFETIME);
+    let allowed_email_domains = fields.optional(named("allowed_email_domains"), |fields| {
+        domains(fields, "allowed_email_domains", &policy.allowed_email_domains)
+    });
+    let blocked_email_domains = fields.optional(named("blocked_email_domains"), |fields| {
+        domains(fields, "blocked_email_domains", &policy.blocked_email_domains)
+    });
+    let allowed_providers = fields
+        .optional(named("allowed_providers"), |fields| allowed_providers(fields, &policy.allowed_providers, providers));
+    let address_match = fields.optional(named("address_match"), |fields| address_match(fields, policy.address_match));
+    let mut time = |path: &str, given: Option<&prost_types::Duration>| {
+        fields.optional(named(path), |fields| fields.lifetime(&format!("organization.policy.{path}"), given))
+    };
+    let invitation_lifetime = time("invitation_lifetime", policy.invitation_lifetime.as_ref());
+    let offer_lifetime = time("offer_lifetime", policy.offer_lifetime.as_ref());
+    let max_attestation_age = time("max_attestation_age", policy.max_attestation_age.as_ref());
+    let approval_role = fields.optional(named("approval_role"), |fields| match policy.approval_role {
+        0 => Some(None),
+        role => fields.role("organization.policy.approval_role", role).map(Some),
+    });
+    Some(PolicyEdit {
+        allowed_email_domains: allowed_email_domains?,
+        blocked_email_domains: blocked_email_domains?,
+        allowed_providers: allowed_providers?,
+        address_match: address_match?,
+        invitation_lifetime: invitation_lifetime?.map(or_default),
+        offer_lifetime: offer_lifetime?.map(or_default),
+        max_attestation_age: max_attestation_age?,
+        approval_role: approval_role?,
+        reminders: named("reminders_disabled").then_some(!policy.reminders_disabled),
+        expiry_notifications: named("expiry_notifications_disabled").then_some(!policy.expiry_notifications_disabled),
+    })
+}
+
+fn address_match(fields: &mut Fields, given: i32) -> Option<AddressMatch> {
+    match pb::policy::AddressMatch::try_from(given) {
         Ok(pb::policy::AddressMatch::Require) => Some(AddressMatch::Require),
         Ok(pb::policy::AddressMatch::Warn | pb::policy::AddressMatch::Unspecified) => Some(AddressMatch::Warn),
         Err(_) => {
@@ -173,31 +202,7 @@ fn policy_edit(
             fields.refuse("organization.policy.address_match", FieldFault::UnknownValue, rule);
             None
         }
-    };
-    let mut time = |path: &str, given: Option<&prost_types::Duration>| {
-        fields.lifetime(&format!("organization.policy.{path}"), given)
-    };
-    let lifetime = |time: Option<Duration>| time.unwrap_or(default_lifetime);
-    let invitation_lifetime = time("invitation_lifetime", policy.invitation_lifetime.as_ref()).map(lifetime);
-    let offer_lifetime = time("offer_lifetime", policy.offer_lifetime.as_ref()).map(lifetime);
-    let max_attestation_age = time("max_attestation_age", policy.max_attestation_age.as_ref());
-    let approval_role: Option<Option<Role>> = match policy.approval_role {
-        0 => Some(None),
-        role => fields.role("organization.policy.approval_role", role).map(Some),
-    };
-    Some(PolicyEdit {
-        allowed_email_domains: Some(allowed?).filter(|_| named("allowed_email_domains")),
-        blocked_email_domains: Some(blocked?).filter(|_| named("blocked_email_domains")),
-        allowed_providers: Some(providers?).filter(|_| named("allowed_providers")),
-        address_match: Some(address_match?).filter(|_| named("address_match")),
-        invitation_lifetime: Some(invitation_lifetime?).filter(|_| named("invitation_lifetime")),
-        offer_lifetime: Some(offer_lifetime?).filter(|_| named("offer_lifetime")),
-        max_attestation_age: Some(max_attestation_age?).filter(|_| named("max_attestation_age")),
-        approval_role: Some(approval_role?).filter(|_| named("approval_role")),
-        reminders: Some(!policy.reminders_disabled).filter(|_| named("reminders_disabled")),
-        expiry_notifications: Some(!policy.expiry_notifications_disabled)
-            .filter(|_| named("expiry_notifications_disabled")),
-    })
+    }
 }
 
 fn domains(fields: &mut Fields, path: &str, given: &[String]) -> Option<Vec<String>> {

@@ -1,14 +1,16 @@
 //! Characters that are not seen: refused, but where they change what is seen. A name with one more is then another name
 //! to the eye, too.
 
-use icu_properties::props::{Emoji, ExtendedPictographic, JoiningType};
+use icu_properties::props::{Emoji, ExtendedPictographic, JoiningType, Script};
 use icu_properties::{CodePointMapData, CodePointSetData};
-use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 /// The combining class of the signs that take the vowel of a letter away (Virama).
 const VIRAMA: u8 = 9;
+/// The Malayalam letters that have another form without a vowel (Chillu), which they show before a joiner.
+const CHILLU: [char; 6] = ['\u{d15}', '\u{d23}', '\u{d28}', '\u{d30}', '\u{d32}', '\u{d33}'];
 /// The flags that are written with characters which are not seen: England, Scotland, Wales.
 const FLAGS: [&str; 3] = [
     "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
@@ -38,14 +40,28 @@ pub fn stray(text: &str) -> Option<char> {
 
 /// Whether the character changes how its neighbours look.
 fn is_seen(c: char, (before, after): (&[char], &[char])) -> bool {
-    let follows_virama = before.last().is_some_and(|c| canonical_combining_class(*c) == VIRAMA);
     match c {
         // RFC 5892, A.1 and A.2
-        NON_JOINER => follows_virama || joins(before, after),
-        JOINER => follows_virama || joins_emoji(before, after),
+        NON_JOINER => parts_letters(before, after) || joins(before, after),
+        JOINER => parts_letters(before, after) || makes_chillu(before) || joins_emoji(before, after),
         '\u{fe0e}' | '\u{fe0f}' => has_variants(before, after),
         _ => false,
     }
+}
+
+/// Whether it stands between a letter without its vowel and one of the same script, which would make one sign. Behind the
+/// last letter of a word it shows nothing.
+fn parts_letters(before: &[char], after: &[char]) -> bool {
+    let script = |c: char| CodePointMapData::<Script>::new().get(c);
+    let is_virama = |c: &char| canonical_combining_class(*c) == VIRAMA;
+    let is_letter = |c: &char| c.is_alphabetic() && !is_combining_mark(*c);
+    let virama = before.last().copied().filter(is_virama);
+    let letter = after.first().copied().filter(is_letter);
+    virama.zip(letter).is_some_and(|(virama, letter)| script(virama) == script(letter))
+}
+
+fn makes_chillu(before: &[char]) -> bool {
+    matches!(before, [.., letter, '\u{d4d}'] if CHILLU.contains(letter))
 }
 
 /// Whether the letters on both sides would be joined without it.

@@ -36,7 +36,7 @@ const SPOKEN: [&str; 13] =
 pub fn link_in(text: &str) -> Option<String> {
     let linked = |word: &&str| is_host(word) || is_marked(&bare(word));
     let linked = text.split_whitespace().find(linked).map(str::to_owned);
-    linked.or_else(|| spoken_in(&bare(text))).or_else(|| is_short_host(text).then(|| text.to_owned()))
+    linked.or_else(|| spoken_in(text)).or_else(|| is_short_host(text).then(|| text.to_owned()))
 }
 
 /// Whether a mail program takes a word for a host by its top-level domain: `example.com`, and neither `Node.js`, `.NET`,
@@ -64,29 +64,48 @@ fn stands_for_others(c: char) -> bool {
     !is_ordinary && letters.clone().any(char::is_alphabetic) && !letters.eq(own)
 }
 
-/// Whether a word says itself that it is a link: a scheme, `www.`, slashes.
+/// Whether a word says itself that it is a link: a scheme, `www.`, slashes with something behind them.
 fn is_marked(word: &str) -> bool {
     let has_scheme = |(scheme, rest): (&str, &str)| {
         SCHEMES.contains(&scheme.trim_start_matches(|c: char| !c.is_alphanumeric())) && !rest.is_empty()
     };
+    let leads_somewhere = |slashes| word.split_once(slashes).is_some_and(|(_, rest)| !rest.is_empty());
     word.starts_with("www.")
         || word.split_once(':').is_some_and(has_scheme)
-        || word.contains("//")
-        || word.contains("\\\\")
+        || leads_somewhere("//")
+        || leads_somewhere("\\\\")
 }
 
 /// What people would make a domain of: `evil dot com`, `evil[.]com`, `evil·com`, `evil . com`.
 fn spoken_in(text: &str) -> Option<String> {
-    let raised =
-        |c: char| matches!(c, '\u{b7}' | '\u{2022}' | '\u{2027}' | '\u{2219}' | '\u{22c5}' | '\u{25cf}' | '\u{30fb}');
     // the one that begins a name of its own
-    let text = text.replace(" .net", " dotnet").replace("(.net", "(dotnet");
-    let spaced = |c: char| if c == '.' || raised(c) { " . ".to_owned() } else { c.to_string() };
+    let text = bare(&without_ends(text)).replace(" .net", " dotnet").replace("(.net", "(dotnet");
+    let spaced = |c: char| if c == '.' || is_raised(c) { " . ".to_owned() } else { c.to_string() };
     let text = text.chars().map(spaced).collect::<String>();
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '.').filter(|word| !word.is_empty());
     let words = words.collect::<Vec<_>>();
     let spoken = |w: &&[&str]| w[0] != "." && matches!(w[1], "." | "dot") && SPOKEN.contains(&w[2]);
     words.windows(3).find(spoken).map(|w| w.join(" "))
+}
+
+fn is_raised(c: char) -> bool {
+    matches!(c, '\u{b7}' | '\u{2022}' | '\u{2027}' | '\u{2219}' | '\u{22c5}' | '\u{25cf}' | '\u{30fb}')
+}
+
+/// Without the dots that end a word, as a blank and a capital follow, and those that stand between two: `Acme Inc. Online`,
+/// `Acme · Online`.
+fn without_ends(text: &str) -> String {
+    let mut before = None;
+    let keep = |(at, c): (usize, char)| {
+        let ends = before.replace(c).is_some_and(char::is_alphanumeric);
+        let between = |c: &char| !c.is_alphanumeric();
+        let rest = &text[at + c.len_utf8()..];
+        let next = rest.trim_start_matches(|c| between(&c));
+        let is_apart = rest.chars().take_while(between).any(char::is_whitespace);
+        let is_end = is_apart && next.starts_with(|c: char| c.is_ascii_uppercase());
+        if is_end && (is_raised(c) || c == '.' && ends) { ',' } else { c }
+    };
+    text.char_indices().map(keep).collect()
 }
 
 /// Whether a text is nothing but a letter, a dot and small letters: it reads as a short link, whatever top-level domains

@@ -7,7 +7,8 @@ use super::folding::bare;
 
 /// So many digits are a telephone number wherever they stand.
 const NATIONAL: usize = 10;
-/// So many are one where the name is nothing else.
+/// So many are one where the name is nothing else: the numbers of many countries are no longer, and no word tells that it
+/// is another kind of number. A company that has eight digits for its name, or nine and a word, may.
 const ALONE: usize = 9;
 /// So many are one after `+` or `00`, or where other characters stand for the digits.
 const MARKED: usize = 7;

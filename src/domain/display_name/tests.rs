@@ -88,6 +88,50 @@ fn a_dot_without_a_top_level_domain_is_no_link() {
 }
 
 #[test]
+fn a_capital_behind_a_dot_and_a_blank_begins_a_word_of_its_own() {
+    for good in [
+        "Dr. Dev Patel",
+        "Peter J. Link",
+        "Mr. Click",
+        "Acme Inc. Online",
+        "ACME INC. ONLINE",
+        "Acme Co. App Team",
+        "Acme e.V. (Info)",
+        "Acme Inc., Online",
+        "Acme · Online",
+        "Ruby • Dev Berlin",
+        "Ruby ・ Dev",
+        "St. Info e.V.",
+        "Design // Berlin",
+        "A \\\\ B",
+    ] {
+        assert!(is_taken(good), "{good}: {:?}", DisplayName::read(good));
+    }
+    for bad in [
+        "evil. com",
+        "Evil. com",
+        "evil. online",
+        "Evil . Com",
+        "EVIL . COM",
+        "Evil .Com",
+        "Evil (.) Com",
+        "Evil [.] Com",
+        "Evil.[Com]",
+        "evil。 Com",
+        "Evil·Com",
+        "evil • com",
+        "Evil ·Com",
+        "Evil DOT Com",
+        "Mr. Click evil. com",
+        "Design //berlin",
+        "http: //evil",
+        "http:// Evil",
+    ] {
+        assert!(!is_taken(bad), "{bad}");
+    }
+}
+
+#[test]
 fn a_domain_is_good_for_whom_it_belongs_to() {
     let held = |emails: &[&str]| emails.iter().map(|email| EmailAddress::parse(email).unwrap()).collect::<Vec<_>>();
     let check = |name: &str, emails: &[&str]| DisplayName::read(name)?.check_domains(held(emails).iter());
@@ -185,6 +229,10 @@ fn what_is_not_seen_is_taken_where_it_changes_what_is() {
         "क्\u{200d}ष",
         "क्\u{200c}ष",
         "അവന്\u{200d}",
+        "അവന്\u{200d} Club",
+        "ര്\u{200d}",
+        "ച്\u{200c}ച",
+        "শ\u{9cd}\u{200d}য",
         "❤\u{fe0f} Acme",
         "Café ☕\u{fe0e}",
         "Acme ⭐\u{fe0f}",
@@ -208,6 +256,20 @@ fn what_is_not_seen_is_taken_where_it_changes_what_is() {
         "می\u{200c}",
         "می\u{200d}خواهم",
         "شرکت \u{200c}خواهم",
+        // nothing follows that they could change
+        "क्\u{200d}",
+        "क्\u{200c}",
+        "क्\u{200c} ष",
+        "क्\u{200d}, ष",
+        "क्\u{200c}x",
+        "क्\u{200d}1",
+        "क्\u{200d}\u{967}",
+        "क्\u{200d}ක",
+        "क्\u{200d}ി",
+        "ශ්\u{200d}",
+        "அன்\u{200c}",
+        "അവന്\u{200c}",
+        "അവച്\u{200d}",
         "ශ්\u{200d}\u{200d}රී",
         "Acme\u{fe0f}",
         "1\u{fe0f}",

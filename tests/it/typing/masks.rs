@@ -86,6 +86,58 @@ async fn limits_without_a_mask_are_changed_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_a_mask_does_not_name_is_not_looked_at() {
+    let service = Service::start().await;
+    service.owner("olga", "acme").await;
+    let admin = service.service("admin", &["organizations.admin"]);
+    let policy = |policy: Policy| ("policy", with(policy));
+    let limits = |limits| ("limits", Organization { limits: Some(limits), ..Default::default() });
+    let second = Some(Duration { seconds: 1, nanos: 0 });
+    let bad = [
+        (
+            "allowed_email_domains",
+            policy(Policy { allowed_email_domains: vec!["*.example".to_owned()], ..Default::default() }),
+        ),
+        (
+            "blocked_email_domains",
+            policy(Policy { blocked_email_domains: vec!["a.example".to_owned(); 101], ..Default::default() }),
+        ),
+        ("allowed_providers", policy(Policy { allowed_providers: vec!["gone".to_owned()], ..Default::default() })),
+        ("address_match", policy(Policy { address_match: 99, ..Default::default() })),
+        ("invitation_lifetime", policy(Policy { invitation_lifetime: second, ..Default::default() })),
+        ("offer_lifetime", policy(Policy { offer_lifetime: second, ..Default::default() })),
+        ("max_attestation_age", policy(Policy { max_attestation_age: second, ..Default::default() })),
+        ("approval_role", policy(Policy { approval_role: 99, ..Default::default() })),
+        ("invitations_per_day", limits(OrganizationLimits { invitations_per_day: Some(-1), ..Default::default() })),
+        ("open_invitations", limits(OrganizationLimits { open_invitations: Some(1_000_001), ..Default::default() })),
+    ];
+    for (number, (field, (whole, organization))) in bad.into_iter().enumerate() {
+        let path = format!("{whole}.{field}");
+        let named = |name: String| Organization { display_name: name, ..organization.clone() };
+        let before = update(&admin, Organization::default(), None).await.unwrap();
+        for (way, mask) in
+            [&["display_name"][..], &["display_name", "policy.reminders_disabled"]].into_iter().enumerate()
+        {
+            let name = format!("Acme {number}-{way}");
+            let changed = update(&admin, named(name.clone()), Some(mask)).await.unwrap();
+            assert_eq!(changed.display_name, name, "{path}");
+            assert_eq!((&changed.policy, &changed.limits), (&before.policy, &before.limits), "{path}");
+        }
+        // the neighbours: named, alone or as a whole, or given without a mask
+        for mask in [Some(&["display_name", &path][..]), Some(&[whole]), Some(&["*"]), None] {
+            let given = Organization {
+                locale: "en".to_owned(),
+                notification_email: before.notification_email.clone(),
+                ..named("Acme".to_owned())
+            };
+            let refused = update(&admin, given, mask).await.expect_err(&path);
+            assert_eq!(bad_fields(&refused), [format!("organization.{path}")], "{mask:?}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn names_that_cannot_be_set_do_no_harm_in_a_mask() {
     let service = Service::start().await;
     let owner = service.owner("olga", "acme").await;
