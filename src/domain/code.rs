@@ -175,7 +175,7 @@ mod tests {
             text.replace('-', "\u{640}"),
             format!("\u{2bc}{text}\u{2b9}"),
             format!("\u{3164}{}\u{115f}", text.replace('-', "\u{1160}\u{ffa0}")),
-            text.chars().map(|c| format!("{c} \u{3000} ")).collect::<String>(),
+            text.chars().flat_map(|c| [c, ' ', '\u{3000}', ' ']).collect::<String>(),
             wide,
             format!("“{text}”."),
             text.replace('-', "\u{2011}"),
@@ -193,7 +193,7 @@ mod tests {
         for fits in [
             "x".repeat(64),
             format!("{}\u{200b}", "x ".repeat(64)),
-            text.chars().map(|c| format!("{c}\t ")).collect(),
+            text.chars().flat_map(|c| [c, '\t', ' ']).collect(),
             "\u{3000}".repeat(600),
             format!("#code={}", "x".repeat(2000)),
             format!("%2523code%253d{}", "x".repeat(2000)),

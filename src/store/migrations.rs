@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
@@ -11,7 +12,7 @@ use super::owner;
 /// Between two tries to get a lock, others go first.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long locks are tried for; the chart's Job has 240 s for everything.
-const TRY_FOR: Duration = Duration::from_secs(180);
+const TRY_FOR: Duration = Duration::from_mins(3);
 
 /// The migrations of this binary. Those of a later release are none of its business: after a rollback its job must run.
 fn migrator() -> Migrator {
@@ -110,7 +111,7 @@ async fn attempt(
 
 fn is_lock_timeout(error: &MigrateError) -> bool {
     let (MigrateError::ExecuteMigration(cause, _) | MigrateError::Execute(cause)) = error else { return false };
-    cause.as_database_error().and_then(|error| error.code()).as_deref() == Some("55P03")
+    cause.as_database_error().and_then(DatabaseError::code).as_deref() == Some("55P03")
 }
 
 /// How many of this binary's migrations the database lacks. A newer schema is fine: migrations work with the release
