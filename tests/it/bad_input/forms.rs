@@ -260,7 +260,7 @@ fn of_transitions(world: &World) -> Vec<Row> {
     rows.extend(Form { rpc: "OfferMembership", caller, control, good, fields }.rows());
 
     let good = pb::RequestAccessRequest { code: code.clone(), request_id: ID.into() };
-    let long = [String::new(), "x".repeat(65), format!("{code}{}", " ".repeat(60)), "x".repeat(60_000)];
+    let long = [String::new(), "x".repeat(65), format!("{code}{}", " ".repeat(2048)), "x".repeat(60_000)];
     let one_wrong = with_a_typo(code);
     let mistyped = ["\0", "\u{1b}", "\u{663}", "\u{ff11}", "0"].map(|end| format!("{code}{end}"));
     let fields = vec![

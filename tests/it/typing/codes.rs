@@ -34,6 +34,13 @@ async fn what_came_along_with_a_code_does_not_count() {
         format!("<https://hub.example/invitations#code={code}>."),
         format!("https://hub.example/invitations#code={start}\r\n{end}"),
         format!("https://hub.example/invitations#co\r\nde={code}"),
+        groups.join("ー"),
+        groups.join("\u{ff70}"),
+        format!("\u{2bc}{code}\u{2bc}\u{3164}"),
+        code.chars().map(|c| format!("{c}  ")).collect(),
+        format!("https://hub.example/invitations#code={}", groups.join("%E2%80%91")),
+        format!("https://hub.example/invitations#code={start}%0D%0A{end}%C2%A0"),
+        format!("https://links.example/?url=https%253A%252F%252Fhub.example%252F%2523code%253D{code}%2526data=05"),
         format!("https://links.example/?url=https%3A%2F%2Fhub.example%2Finvitations%23code%3D{code}&data=05%7C02"),
     ] {
         let state = anna.request_access(&typed).await.map(|answer| answer.state());
@@ -56,6 +63,8 @@ async fn a_code_still_has_one_spelling() {
         format!("{typo}\r\n"),
         format!("https://hub.example/invitations#code={typo}"),
         format!("https://hub.example/invitations#code={code}0"),
+        format!("https://hub.example/invitations#code={code}%41"),
+        format!("{code}ア"),
         format!("{code}\u{ff10}"),
         format!("К{code}"),
         format!("{code}é"),
