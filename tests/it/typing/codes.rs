@@ -37,7 +37,7 @@ async fn what_came_along_with_a_code_does_not_count() {
         groups.join("ー"),
         groups.join("\u{ff70}"),
         format!("\u{2bc}{code}\u{2bc}\u{3164}"),
-        code.chars().map(|c| format!("{c}  ")).collect(),
+        code.chars().flat_map(|c| [c, ' ', ' ']).collect(),
         format!("https://hub.example/invitations#code={}", groups.join("%E2%80%91")),
         format!("https://hub.example/invitations#code={start}%0D%0A{end}%C2%A0"),
         format!("https://links.example/?url=https%253A%252F%252Fhub.example%252F%2523code%253D{code}%2526data=05"),
