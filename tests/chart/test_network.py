@@ -81,7 +81,8 @@ class Routes(unittest.TestCase):
 class Policies(unittest.TestCase):
     def test_the_service_may_reach_what_it_needs(self):
         spec = one(render("full"), "NetworkPolicy")["spec"]
-        self.assertEqual(ports(spec["egress"]), [[53, 53], [6432], [465], [443, 3128]])
+        self.assertEqual(ports(spec["egress"]), [[53, 53], [6432], [465], [443, 3128], [4317]])
+        self.assertIn("namespaceSelector", spec["egress"][4]["to"][0])
         self.assertEqual([rule.get("to", [None])[0] for rule in spec["egress"][:3]], [None, {"ipBlock": {"cidr": "10.1.0.0/16"}}, {"ipBlock": {"cidr": "10.2.0.0/16"}}])
         spec = one(render("closed"), "NetworkPolicy")["spec"]
         self.assertEqual(ports(spec["egress"]), [[53, 53], [5432], [587], [443]])
