@@ -63,16 +63,20 @@ fn may_log(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, LazyLock, Mutex};
 
     use sqlx::postgres::PgConnectOptions;
-    use tracing::{Level, enabled, subscriber::with_default};
+    use tracing::{Dispatch, Level, enabled, subscriber::with_default};
 
     use super::*;
 
+    /// Lives on, as in the tests of `grpc::telemetry`: while no subscriber does, tracing takes no line for wanted.
+    static SOMEBODY: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(registry()));
+
     /// The first letters of the levels that a target's lines pass at.
     macro_rules! passing {
-        ($filter:literal, $target:literal) => {
+        ($filter:literal, $target:literal) => {{
+            LazyLock::force(&SOMEBODY);
             with_default(registry().with(filter($filter).unwrap()).with(filter_fn(may_log)), || {
                 let levels = [
                     ("W", enabled!(target: $target, Level::WARN)),
@@ -82,7 +86,7 @@ mod tests {
                 ];
                 levels.into_iter().filter(|(_, passes)| *passes).map(|(level, _)| level).collect::<String>()
             })
-        };
+        }};
     }
 
     #[test]
@@ -119,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_json_line_holds_its_span_once() {
-        let line = |subscriber: &dyn Fn(Written) -> tracing::Dispatch| {
+        LazyLock::force(&SOMEBODY);
+        let line = |subscriber: &dyn Fn(Written) -> Dispatch| {
             let written = Written::default();
             tracing::dispatcher::with_default(&subscriber(written.clone()), || {
                 let _call = tracing::error_span!("call", caller.request_id = "from-caller").entered();
@@ -142,7 +147,8 @@ mod tests {
     #[test]
     fn what_the_driver_says_about_the_database_url_is_not_logged() {
         let url = "postgres://hub@db.example/hub?sslpasword=hunter2";
-        let logged = |subscriber: &dyn Fn(Written) -> tracing::Dispatch| {
+        LazyLock::force(&SOMEBODY);
+        let logged = |subscriber: &dyn Fn(Written) -> Dispatch| {
             let written = Written::default();
             tracing::dispatcher::with_default(&subscriber(written.clone()), || {
                 url.parse::<PgConnectOptions>().unwrap();

@@ -224,6 +224,10 @@ fn callers_id(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use tracing::Dispatch;
+
     use super::*;
 
     fn headers(id: &str) -> HeaderMap {
@@ -253,7 +257,12 @@ mod tests {
         logged_of(Method::GetMember.path(), code, call).await
     }
 
+    /// Lives on: while no subscriber does, which may be between two tests of other threads, tracing takes a line for one that
+    /// nobody wants, and may do so for a moment longer.
+    static SOMEBODY: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
     async fn logged_of(path: &str, code: &'static str, call: impl Future<Output = ()>) -> String {
+        LazyLock::force(&SOMEBODY);
         let log = Arc::new(std::sync::Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
         let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || Log(Arc::clone(&writer)));
